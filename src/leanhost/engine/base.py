@@ -1,0 +1,326 @@
+"""The one interface between leanhost and a Lean runtime: memory, calls and references.
+
+An engine knows object layouts and calling, and nothing of Lean's meaning. Values that go *in* are small
+expression trees (:data:`Arg`), evaluated in one step, so that an engine behind a pipe pays one round trip for a
+nested call. Values that come *out* are :class:`Ref` (owned handles) or plain :data:`Data` (a bounded copy).
+
+The reference-counting rule, kept here and nowhere else: a :class:`Ref` owns exactly one reference. Used as an
+argument it is lent (the engine takes an extra reference for the callee); wrapped in :class:`Give` it is handed
+over. Every called function follows Lean's boxed convention: all arguments owned and boxed, an owned result.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias, TypeVar
+
+from leanhost.errors import ClosedError, EngineLost, ForeignHandleError
+
+T = TypeVar("T")
+
+TAG_PROMISE = 244
+TAG_CLOSURE = 245
+TAG_ARRAY = 246
+TAG_STRUCT_ARRAY = 247
+TAG_SCALAR_ARRAY = 248
+TAG_STRING = 249
+TAG_MPZ = 250
+TAG_THUNK = 251
+TAG_TASK = 252
+TAG_REF = 253
+MAX_CTOR_TAG = 243
+
+
+class Ref:
+    """An owned reference to a Lean object (or a boxed scalar): closed once, explicitly or by the collector."""
+
+    __slots__ = ("__weakref__", "engine", "word")
+
+    def __init__(self, engine: Engine, word: int) -> None:
+        self.engine: Engine = engine
+        self.word = word
+        engine.live += 1
+
+    def ptr(self) -> int:
+        """Return the object word; :class:`ClosedError` if this reference was closed or given away."""
+        if not self.word:
+            raise ClosedError("this Lean handle was already closed or given away")
+        return self.word
+
+    def take(self) -> int:
+        """Return the object word and stop owning it."""
+        word = self.ptr()
+        self.word = 0
+        self.engine.live -= 1
+        return word
+
+    def close(self) -> None:
+        """Release the reference; closing twice is fine."""
+        word, self.word = self.word, 0
+        if word:
+            self.engine.live -= 1
+            self.engine.released.append(word)
+
+    __del__ = close
+
+    def __enter__(self) -> Ref:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Ref {self.word:#x}>" if self.word else "<Ref closed>"
+
+
+# --- what goes in ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call an exported function with boxed, owned arguments."""
+
+    symbol: str
+    args: tuple[Arg, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrap:
+    """Take field 0 of a two-constructor result, or raise :class:`Thrown` with it.
+
+    ``ok`` is the constructor tag that means success: 0 for ``EIO``, 1 for ``Except`` and ``Option``.
+    A boxed scalar (``Option.none``) counts as failure.
+    """
+
+    of: Arg
+    ok: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Project a constructor's object field."""
+
+    of: Arg
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ctor:
+    """Build a constructor object; with no fields and no scalars use an ``int`` instead.
+
+    ``scalars`` are the raw bytes behind the fields.
+    """
+
+    tag: int
+    fields: tuple[Arg, ...] = ()
+    scalars: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """Build a ``List``."""
+
+    items: Sequence[Arg]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayOf:
+    """Build an ``Array`` of objects."""
+
+    items: Sequence[Arg]
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """Build a closure over an exported *boxed* function of ``arity`` parameters with some already fixed."""
+
+    symbol: str
+    arity: int
+    fixed: tuple[Arg, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class USize:
+    """A boxed ``USize`` (a constructor without fields whose scalar part is one word)."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class UInt64:
+    """A boxed ``UInt64`` (a constructor without fields whose scalar part is eight bytes)."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A closed term compiled to a global variable (``l_Lean_Options_empty``...); lent by the module."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Hand a reference over to the callee instead of lending it."""
+
+    ref: Ref
+
+
+Arg: TypeAlias = (
+    "int | str | bytes | Ref | Call | Unwrap | Field | Ctor | ListOf | ArrayOf | Closure | USize | UInt64 | Const | Give"
+)
+"""``int`` is a boxed scalar, ``str`` and ``bytes`` a Lean ``String``; a ``Ref`` is lent."""
+
+
+# --- what comes out -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A copied constructor object: its tag, its object fields, and the raw scalar bytes behind them."""
+
+    tag: int
+    fields: tuple[Data, ...]
+    scalars: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """An object that is not copied: closure, thunk, task, reference cell, bignum, external."""
+
+    tag: int
+
+
+Data: TypeAlias = "int | str | bytes | list[Data] | Node | Opaque"
+"""A boxed scalar, a string, a scalar array, an object array, a constructor, or something opaque."""
+
+
+class Thrown(Exception):  # noqa: N818 - carries Lean's own error value
+    """A Lean function returned its error constructor; ``error`` owns the error object."""
+
+    def __init__(self, error: Ref) -> None:
+        super().__init__("a Lean function threw")
+        self.error = error
+
+
+@dataclass(slots=True)
+class Guard:
+    """How long a piece of work may take and how to ask it to stop.
+
+    ``deadline`` is on :func:`time.monotonic` (``None``: unlimited). When it passes, or when ``cancelled`` is
+    set from any thread, the engine sets the Lean ``IO.CancelToken`` in ``token``, then waits ``grace`` seconds.
+    Work that has not come back by then costs the engine: :class:`~leanhost.errors.EngineStuck`.
+    ``why`` tells afterwards what stopped the work.
+    """
+
+    token: Ref
+    deadline: float | None
+    grace: float = 2.0
+    cancelled: threading.Event | None = None
+    why: Literal["", "deadline", "cancelled", "interrupt"] = ""
+
+
+class Engine(ABC):
+    """A live Lean runtime. One call runs at a time; :attr:`lock` serialises threads."""
+
+    kind: ClassVar[str]
+    word: int
+    """Bytes in an object word: 8 native, 4 on wasm32."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.live = 0
+        self.released: deque[int] = deque()
+        self.lost: str = ""
+
+    # What an implementation provides; each is called with the lock held and the engine alive.
+
+    @abstractmethod
+    def _eval(self, args: Sequence[Arg]) -> list[int]:
+        """Evaluate *args* left to right, release :attr:`released`, return owned words."""
+
+    @abstractmethod
+    def _dump(self, word: int, limit: int) -> Data:
+        """Copy the object graph under *word*: at most *limit* objects, else ``ObjectTooLarge``."""
+
+    @abstractmethod
+    def missing(self, symbols: Iterable[str]) -> list[str]:
+        """Return those of *symbols* that the runtime does not export."""
+
+    @abstractmethod
+    def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
+        """Return a Lean closure of *arity* parameters that calls *function* with owned :class:`Ref` arguments.
+
+        *function* may use the engine. It must not raise for control flow: an exception that escapes it is kept
+        and raised from the enclosing :meth:`eval`, once Lean has returned ``box(0)`` wrapped as an ``EIO`` error.
+        The closure stays callable until the engine closes.
+        """
+
+    @abstractmethod
+    def supervise(self, work: Callable[[], T], guard: Guard) -> T:
+        """Run *work* (which uses this engine) under *guard* and return its value.
+
+        Raises :class:`~leanhost.errors.EngineStuck` when *work* ignored its cancellation for ``guard.grace``
+        seconds, and re-raises ``KeyboardInterrupt`` after cancelling when the user interrupts.
+        """
+
+    @abstractmethod
+    def private_bytes(self) -> int:
+        """Return the runtime's private memory in bytes (native: private pages; wasm: the heap in use)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the runtime where that is possible; closing twice is fine."""
+
+    # What everybody uses.
+
+    def eval(self, arg: Arg) -> Ref:
+        """Evaluate one expression and own its result. Raises :class:`Thrown` from :class:`Unwrap`."""
+        with self.lock:
+            self.check_alive()
+            return Ref(self, self._eval((arg,))[0])
+
+    def eval_all(self, args: Sequence[Arg]) -> list[Ref]:
+        """Evaluate several expressions in one step, left to right."""
+        with self.lock:
+            self.check_alive()
+            return [Ref(self, word) for word in self._eval(args)]
+
+    def call(self, symbol: str, *args: Arg) -> Ref:
+        """Shorthand for ``eval(Call(symbol, args))``."""
+        return self.eval(Call(symbol, args))
+
+    def dump(self, ref: Ref, limit: int = 100_000) -> Data:
+        """Copy the data reachable from *ref* into Python; ``ObjectTooLarge`` past *limit* objects."""
+        with self.lock:
+            self.check_alive()
+            return self._dump(ref.ptr(), limit)
+
+    def eval_data(self, arg: Arg, limit: int = 100_000) -> Data:
+        """Evaluate *arg*, copy its value out and release it (an engine may do this in one round trip)."""
+        with self.eval(arg) as ref:
+            return self.dump(ref, limit)
+
+    def own(self, ref: Ref) -> int:
+        """Check that *ref* belongs here and return its word."""
+        if ref.engine is not self:
+            raise ForeignHandleError(
+                "this Lean handle belongs to another engine", hint="use handles only with the host they came from"
+            )
+        return ref.ptr()
+
+    def check_alive(self) -> None:
+        """Raise :class:`~leanhost.errors.EngineLost` once the engine is gone."""
+        if self.lost:
+            raise EngineLost(self.lost, hint="open a new host; handles into the old one are gone")
+
+    def drain(self) -> None:
+        """Release every reference that was closed since the last call."""
+        with self.lock:
+            if self.released and not self.lost:
+                self._eval(())

@@ -1,0 +1,137 @@
+"""Every exception leanhost raises, each with a stable ``code``.
+
+A *verdict* about user input (a rejected theorem, a timeout of the candidate) is a value, not an exception.
+Exceptions mean that the question could not be put: bad arguments, a missing toolchain, a lost engine.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+_MAX_MESSAGE = 16_384
+
+
+def bounded(text: str, limit: int = _MAX_MESSAGE) -> str:
+    """Return *text* cut to at most *limit* characters, saying how many were left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}... ({len(text) - limit} characters left out)"
+
+
+class LeanHostError(Exception):
+    """Base of every error raised by leanhost.
+
+    ``code`` is stable across releases (``leanhost.<area>.<what>``); ``hint`` is the next step, or ``""``.
+    """
+
+    code: ClassVar[str] = "leanhost.error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = bounded(message)
+        self.hint = hint
+        super().__init__(self.message if not hint else f"{self.message}\n  next step: {hint}")
+
+
+class UsageError(LeanHostError, ValueError):
+    """An argument cannot be what the caller meant."""
+
+    code = "leanhost.usage"
+
+
+class ClosedError(LeanHostError, ValueError):
+    """The host, session or handle was closed before this call."""
+
+    code = "leanhost.closed"
+
+
+class ForeignHandleError(LeanHostError, ValueError):
+    """A handle was used with an engine it does not belong to (another host, or a forked process)."""
+
+    code = "leanhost.handle.foreign"
+
+
+# --- toolchains -----------------------------------------------------------------------------------
+
+
+class ToolchainError(LeanHostError):
+    """A toolchain could not be found, fetched, verified or opened."""
+
+    code = "leanhost.toolchain"
+
+
+class ToolchainNotFound(ToolchainError):
+    """No toolchain answers to what was asked for."""
+
+    code = "leanhost.toolchain.not_found"
+
+
+class ToolchainCorrupt(ToolchainError):
+    """A toolchain's files are damaged, incomplete or do not have the pinned digest."""
+
+    code = "leanhost.toolchain.corrupt"
+
+
+class ToolchainInstallError(ToolchainError):
+    """The embedded toolchain could not be fetched or unpacked (offline, registry, disk)."""
+
+    code = "leanhost.toolchain.install"
+
+
+class UnsupportedToolchain(ToolchainError):
+    """No version table fits this toolchain; the message says what failed with each table tried."""
+
+    code = "leanhost.toolchain.unsupported"
+
+
+# --- engines --------------------------------------------------------------------------------------
+
+
+class EngineError(LeanHostError):
+    """The Lean runtime itself failed."""
+
+    code = "leanhost.engine"
+
+
+class EngineLost(EngineError):
+    """The engine crashed, trapped or was killed; every handle into it is gone."""
+
+    code = "leanhost.engine.lost"
+
+
+class EngineStuck(EngineLost):
+    """Lean did not answer a cancellation within the grace period; the engine was given up."""
+
+    code = "leanhost.engine.stuck"
+
+
+class OutOfMemory(EngineLost):
+    """Lean ran into the engine's memory limit."""
+
+    code = "leanhost.engine.out_of_memory"
+
+
+class ObjectTooLarge(EngineError):
+    """A Lean object was larger than the budget it was to be read with."""
+
+    code = "leanhost.engine.object_too_large"
+
+
+# --- Lean -----------------------------------------------------------------------------------------
+
+
+class LeanError(LeanHostError):
+    """Lean threw where no verdict was being asked for (an ``IO.Error`` or ``Lean.Exception``)."""
+
+    code = "leanhost.lean"
+
+
+class ImportFailed(LeanError):
+    """An environment could not be imported: unknown module, damaged or foreign ``.olean``."""
+
+    code = "leanhost.lean.import"
+
+
+class ProjectError(LeanHostError):
+    """A Lake project could not be read (no manifest, not built, malformed)."""
+
+    code = "leanhost.project"

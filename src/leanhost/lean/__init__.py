@@ -1,0 +1,1 @@
+"""How Lean functions are called and laid out, per version."""

@@ -1,0 +1,1 @@
+"""Find, fetch, verify and describe toolchains."""
