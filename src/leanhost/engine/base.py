@@ -109,6 +109,28 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """Take an element of an ``Array`` of objects; ``EngineError`` past its end."""
+
+    of: Arg
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The number of elements of an ``Array`` of objects, as a boxed scalar."""
+
+    of: Arg
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The constructor tag of a value, as a boxed scalar (a boxed scalar is its own tag)."""
+
+    of: Arg
+
+
+@dataclass(frozen=True, slots=True)
 class Ctor:
     """Build a constructor object; with no fields and no scalars use an ``int`` instead.
 
@@ -172,7 +194,8 @@ class Give:
 
 
 Arg: TypeAlias = (
-    "int | str | bytes | Ref | Call | Unwrap | Field | Ctor | ListOf | ArrayOf | Closure | USize | UInt64 | Const | Give"
+    "int | str | bytes | Ref | Call | Unwrap | Field | Index | Size | Tag | Ctor | ListOf | ArrayOf | Closure"
+    " | USize | UInt64 | Const | Give"
 )
 """``int`` is a boxed scalar, ``str`` and ``bytes`` a Lean ``String``; a ``Ref`` is lent."""
 

@@ -1,0 +1,384 @@
+"""The native engine: a ``libleanshared`` loaded into this process."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from leanhost.engine.base import (
+    Arg,
+    ArrayOf,
+    Call,
+    Closure,
+    Const,
+    Ctor,
+    Data,
+    Engine,
+    Field,
+    Give,
+    Guard,
+    Index,
+    ListOf,
+    Ref,
+    Size,
+    Tag,
+    Thrown,
+    UInt64,
+    Unwrap,
+    USize,
+)
+from leanhost.engine.native.ffi import Library
+from leanhost.errors import EngineError, EngineStuck, ForeignHandleError
+
+T = TypeVar("T")
+
+LANE_STACK_BYTES = 256 << 20
+"""Stack of the thread that elaborates; reserved, not committed, so that deep terms do not end the process."""
+
+_CANCEL_SLICE = 0.01
+"""Seconds between two looks at ``Guard.cancelled``."""
+
+
+class NativeEngine(Engine):
+    """Lean in this process, one for each process: a second, different library is refused.
+
+    Crashes of Lean take the process along: give untrusted input to a worker process.
+    """
+
+    kind: ClassVar[str] = "native"
+    word = 8
+    _instance: ClassVar[NativeEngine | None] = None
+    _opening: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, library: Library) -> None:
+        super().__init__()
+        self._lib = library
+        self._lane = _Lane(self)
+        self._escaped: BaseException | None = None
+        self._tasks_pid = 0
+
+    @classmethod
+    def open(cls, path: Path, *, tasks: bool = True) -> NativeEngine:
+        """Load and initialise *path*, or return the engine that already runs it in this process.
+
+        ``tasks=False`` leaves the task manager off, for a process that only imports and then forks; it starts
+        by :meth:`start_tasks`.
+        """
+        path = path.resolve()
+        with cls._opening:
+            found = cls._instance
+            if found is None:
+                found = cls._instance = cls(Library(path))
+            elif found._lib.path != path:
+                raise EngineError(
+                    f"this process already runs {found._lib.path}; a second Lean ({path}) cannot be loaded beside it",
+                    hint="use a worker process for the second toolchain",
+                )
+            if tasks:
+                found.start_tasks()
+            return found
+
+    def start_tasks(self) -> None:
+        """Start Lean's task manager in this process, once."""
+        with self.lock:
+            if self._tasks_pid != os.getpid():
+                self._lib.start_tasks()
+                self._tasks_pid = os.getpid()
+
+    # --- evaluating ---
+
+    def _eval(self, args: Sequence[Arg]) -> list[int]:
+        library = self._lib
+        library.enter_thread()
+        released = self.released
+        while released:
+            library.release(released.popleft())
+        if len(args) == 1:
+            return [self._value(args[0])]
+        words: list[int] = []
+        self._values(args, words)
+        return words
+
+    def _values(self, args: Sequence[Arg], words: list[int]) -> None:
+        """Append the values of *args* to *words*; on an error release what is there already."""
+        try:
+            for arg in args:
+                words.append(self._value(arg))
+        except BaseException:
+            for word in words:
+                self._lib.release(word)
+            words.clear()
+            raise
+
+    def _value(self, arg: Arg) -> int:
+        library = self._lib
+        kind = type(arg)
+        if kind is Ref:
+            assert isinstance(arg, Ref)
+            if arg.engine is not self:
+                raise ForeignHandleError("this Lean handle belongs to another engine")
+            return library.retain(arg.ptr())
+        if kind is int:
+            assert isinstance(arg, int)
+            return library.box(arg)
+        build = _BUILDERS.get(kind)
+        if build is None:
+            raise TypeError(f"not something Lean can be called with: {arg!r}")
+        return build(self, arg)
+
+    def _call(self, arg: Call) -> int:
+        words: list[int] = []
+        self._values(arg.args, words)
+        result = self._lib.function(arg.symbol, len(words))(*words)
+        if self._escaped is not None:
+            escaped, self._escaped = self._escaped, None
+            self._lib.release(result)
+            raise escaped
+        return result
+
+    def _unwrap(self, arg: Unwrap) -> int:
+        word = self._value(arg.of)
+        library = self._lib
+        if word & 1:
+            raise Thrown(Ref(self, word))
+        inner = library.retain(library.field(word, 0))
+        ok = library.tag(word) == arg.ok
+        library.release(word)
+        if not ok:
+            raise Thrown(Ref(self, inner))
+        return inner
+
+    def _look(self, of: Arg, read: Callable[[int], int]) -> int:
+        """Apply *read* to the value of *of*, borrowed, and own what it returns."""
+        library = self._lib
+        if isinstance(of, Ref):
+            return library.retain(read(self.own(of)))
+        word = self._value(of)
+        try:
+            return library.retain(read(word))
+        finally:
+            library.release(word)
+
+    def _field(self, arg: Field) -> int:
+        return self._look(arg.of, lambda word: self._lib.checked_field(word, arg.index))
+
+    def _index(self, arg: Index) -> int:
+        return self._look(arg.of, lambda word: self._lib.element(word, arg.index))
+
+    def _size(self, arg: Size) -> int:
+        return self._look(arg.of, lambda word: self._lib.box(self._lib.size(word)))
+
+    def _tag(self, arg: Tag) -> int:
+        return self._look(arg.of, lambda word: self._lib.box(self._lib.tag(word)))
+
+    def _ctor(self, arg: Ctor) -> int:
+        words: list[int] = []
+        self._values(arg.fields, words)
+        return self._lib.ctor(arg.tag, words, arg.scalars)
+
+    def _list(self, arg: ListOf) -> int:
+        words: list[int] = []
+        self._values(arg.items, words)
+        result = self._lib.box(0)
+        for word in reversed(words):
+            result = self._lib.ctor(1, [word, result], b"")
+        return result
+
+    def _array(self, arg: ArrayOf) -> int:
+        words: list[int] = []
+        self._values(arg.items, words)
+        return self._lib.array(words)
+
+    def _closure(self, arg: Closure) -> int:
+        words: list[int] = []
+        self._values(arg.fixed, words)
+        return self._lib.closure(self._lib.address(arg.symbol), arg.arity, words)
+
+    # --- the rest of the interface ---
+
+    def _dump(self, word: int, limit: int) -> Data:
+        return self._lib.dump(word, limit)
+
+    def missing(self, symbols: Iterable[str]) -> list[str]:
+        """Return those of *symbols* that the library does not export."""
+        return [symbol for symbol in symbols if not self._lib.has(symbol)]
+
+    def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
+        """Return a Lean closure that calls *function*; see :meth:`Engine.callback`."""
+        library = self._lib
+
+        def entry(*words: int) -> int:
+            try:
+                return self._value(function(*[Ref(self, word) for word in words]))
+            except BaseException as error:  # nothing may unwind through Lean's frames
+                self._escaped = error
+                return library.ctor(1, [library.ctor(18, [library.string(b"callback")], b"")], b"")
+
+        with self.lock:
+            self.check_alive()
+            return Ref(self, library.closure(library.make_callback(arity, entry), arity, []))
+
+    def cancel(self, token: Ref) -> None:
+        """Set a Lean ``IO.CancelToken`` from any thread, without the engine's lock."""
+        library = self._lib
+        library.enter_thread()
+        word = library.retain(token.ptr())
+        library.release(library.function("l_IO_CancelToken_set___boxed", 2)(word, 1))
+
+    def supervise(self, work: Callable[[], T], guard: Guard) -> T:
+        """Run *work* on the big-stack thread while this one watches the clock; see :meth:`Engine.supervise`."""
+        self.check_alive()
+        if self._lane.is_current():
+            return work()
+        self._lib.function("lean_mark_mt", 1)(guard.token.ptr())
+        job = self._lane.submit(work)
+        interrupted: KeyboardInterrupt | None = None
+        give_up: float | None = None
+        while True:
+            now = time.monotonic()
+            try:
+                if give_up is None:
+                    wait = None if guard.deadline is None else max(0.0, guard.deadline - now)
+                    if guard.cancelled is not None:
+                        wait = _CANCEL_SLICE if wait is None else min(wait, _CANCEL_SLICE)
+                else:
+                    wait = max(0.0, give_up - now)
+                if job.wait(wait):
+                    break
+            except KeyboardInterrupt as error:
+                interrupted = error
+                guard.why = "interrupt"
+            now = time.monotonic()
+            if give_up is not None:
+                if now >= give_up:
+                    self.lost = "Lean ignored a cancellation and still runs in this process"
+                    raise EngineStuck(
+                        f"{self.lost} (waited {guard.grace:g} s after the {guard.why})",
+                        hint="run code that may loop without allocating or checking in a worker process",
+                    )
+                continue
+            if not guard.why:
+                if guard.cancelled is not None and guard.cancelled.is_set():
+                    guard.why = "cancelled"
+                elif guard.deadline is not None and now >= guard.deadline:
+                    guard.why = "deadline"
+            if guard.why:
+                self.cancel(guard.token)
+                give_up = now + guard.grace
+        if interrupted is not None:
+            raise interrupted
+        return job.result()  # type: ignore[no-any-return]
+
+    def private_bytes(self) -> int:
+        """Return this process's private memory in bytes (``Private_*`` of ``smaps_rollup``)."""
+        total = 0
+        with Path("/proc/self/smaps_rollup").open() as lines:
+            for line in lines:
+                if line.startswith("Private_"):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+    def close(self) -> None:
+        """Release pending references; the runtime itself stays loaded until the process ends."""
+        self.drain()
+
+
+class _Job:
+    """Work handed to the lane: waits like a future, without the pool around it."""
+
+    __slots__ = ("_done", "_error", "_value", "_work")
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._value = self._work()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._done.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        return self._done.acquire(timeout=-1 if timeout is None else timeout)
+
+    def result(self) -> Any:
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None
+        return self._value
+
+
+class _Lane:
+    """One daemon thread with a large stack, started when first needed and again after a fork."""
+
+    def __init__(self, engine: NativeEngine) -> None:
+        self._engine = engine
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._start = threading.Lock()
+        self._pid = 0
+        self._ident = 0
+
+    def is_current(self) -> bool:
+        return self._ident == threading.get_ident() and self._pid == os.getpid()
+
+    def submit(self, work: Callable[[], Any]) -> _Job:
+        if self._pid != os.getpid():
+            self._launch()
+        job = _Job(work)
+        self._jobs.put(job)
+        return job
+
+    def _launch(self) -> None:
+        with self._start:
+            if self._pid == os.getpid():
+                return
+            self._jobs = queue.SimpleQueue()
+            before = threading.stack_size(LANE_STACK_BYTES)
+            try:
+                thread = threading.Thread(target=self._serve, args=(self._jobs,), name="leanhost-lane", daemon=True)
+                thread.start()
+            finally:
+                threading.stack_size(before)
+            assert thread.ident is not None
+            self._ident = thread.ident
+            self._pid = os.getpid()
+
+    def _serve(self, jobs: queue.SimpleQueue[_Job]) -> None:
+        while True:
+            job = jobs.get()
+            with self._engine.lock:
+                job.run()
+            del job
+
+
+_BUILDERS: dict[type, Callable[[NativeEngine, Any], int]] = {
+    Call: NativeEngine._call,
+    str: lambda engine, arg: engine._lib.string(arg.encode("utf-8", "surrogatepass")),
+    bytes: lambda engine, arg: engine._lib.string(arg),
+    Unwrap: NativeEngine._unwrap,
+    Field: NativeEngine._field,
+    Index: NativeEngine._index,
+    Size: NativeEngine._size,
+    Tag: NativeEngine._tag,
+    Ctor: NativeEngine._ctor,
+    ListOf: NativeEngine._list,
+    ArrayOf: NativeEngine._array,
+    Closure: NativeEngine._closure,
+    Give: lambda engine, arg: (engine.own(arg.ref), arg.ref.take())[1],
+    Const: lambda engine, arg: engine._lib.retain(engine._lib.constant(arg.symbol)),
+    USize: lambda engine, arg: engine._lib.ctor(0, [], arg.value.to_bytes(8, "little")),
+    UInt64: lambda engine, arg: engine._lib.ctor(0, [], arg.value.to_bytes(8, "little")),
+    bool: lambda engine, arg: engine._lib.box(int(arg)),
+}

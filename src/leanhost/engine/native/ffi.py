@@ -1,0 +1,264 @@
+"""The raw side of the native engine: the shared library, prototyped calls, object memory.
+
+Nobody but the native engine reaches in here, and nothing else in leanhost imports :mod:`ctypes`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from leanhost.engine.base import (
+    MAX_CTOR_TAG,
+    TAG_ARRAY,
+    TAG_CLOSURE,
+    TAG_SCALAR_ARRAY,
+    TAG_STRING,
+    Data,
+    Node,
+    Opaque,
+)
+from leanhost.errors import EngineError, ObjectTooLarge
+
+WORD = 8
+HEADER = 8
+_MAX_BOXED = (1 << 63) - 1
+
+_header = struct.Struct("<iHBB")
+_word = struct.Struct("<Q")
+_two_words = struct.Struct("<QQ")
+
+CallbackType = Callable[..., int]
+
+
+def _words(n: int) -> struct.Struct:
+    return struct.Struct(f"<{n}Q")
+
+
+_words_cache = [_words(n) for n in range(32)]
+
+
+class Library:
+    """A loaded ``libleanshared`` with its runtime initialised; one for each process."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # RTLD_GLOBAL: Lean's interpreter finds compiled declarations with dlsym(RTLD_DEFAULT).
+            self._lib = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            raise EngineError(
+                f"cannot load {path}: {error}",
+                hint="check that the file is a Lean 4 shared library for this machine and that its siblings are there",
+            ) from None
+        self.path = path
+        self._functions: dict[tuple[str, int], Callable[..., int]] = {}
+        self._callbacks: list[object] = []
+        self._thread = threading.local()
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for name in ("lean_initialize_runtime_module", "lean_initialize"):
+            function = self._lib[name]
+            function.restype = None
+            function()
+        self._thread.ready = True
+        self.function("lean_enable_initializer_execution", 0)()
+        self._lib["lean_io_mark_end_initialization"]()
+        self._retain = self.function("l_id___redArg", 1)
+        self._release = self.function("l_ptrEq___redArg___boxed", 2)
+        self._alloc = self.function("lean_alloc_object", 1)
+        make_string = self._lib["lean_mk_string_from_bytes"]
+        make_string.restype = ctypes.c_size_t
+        make_string.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        self._make_string = make_string
+
+    def start_tasks(self) -> None:
+        """Start Lean's task manager; needed before elaboration, and again in a forked child."""
+        self._lib["lean_init_task_manager"]()
+
+    def enter_thread(self) -> None:
+        """Make the calling thread known to the runtime."""
+        if not getattr(self._thread, "ready", False):
+            self._lib["lean_initialize_thread"]()
+            self._thread.ready = True
+
+    # --- symbols and calls ---
+
+    def has(self, symbol: str) -> bool:
+        """Tell whether the library exports *symbol*."""
+        try:
+            self._lib[symbol]
+        except AttributeError:
+            return False
+        return True
+
+    def function(self, symbol: str, arity: int) -> Callable[..., int]:
+        """Return *symbol* prototyped as a function of *arity* words that returns a word."""
+        found = self._functions.get((symbol, arity))
+        if found is None:
+            try:
+                address = self.address(symbol)
+            except AttributeError:
+                raise EngineError(f"{self.path} does not export {symbol}") from None
+            prototype = ctypes.CFUNCTYPE(ctypes.c_size_t, *[ctypes.c_size_t] * arity)
+            found = self._functions[symbol, arity] = prototype(address)
+        return found
+
+    def address(self, symbol: str) -> int:
+        """Return the address of an exported symbol; ``AttributeError`` if there is none."""
+        value = ctypes.cast(self._lib[symbol], ctypes.c_void_p).value
+        assert value is not None
+        return value
+
+    def constant(self, symbol: str) -> int:
+        """Return the object a global variable points to (borrowed)."""
+        if not self.has(symbol):
+            raise EngineError(f"{self.path} does not export {symbol}")
+        return ctypes.c_size_t.in_dll(self._lib, symbol).value
+
+    def make_callback(self, arity: int, function: CallbackType) -> int:
+        """Return the address of a C function of *arity* words; it lives as long as the library."""
+        prototype = ctypes.CFUNCTYPE(ctypes.c_size_t, *[ctypes.c_size_t] * arity)
+        thunk = prototype(function)
+        self._callbacks.append(thunk)
+        address = ctypes.cast(thunk, ctypes.c_void_p).value
+        assert address is not None
+        return address
+
+    # --- references ---
+
+    def retain(self, word: int) -> int:
+        """Take one more reference to *word* (a no-op for scalars) and return it."""
+        return self._retain(word)
+
+    def release(self, word: int) -> None:
+        """Give one reference to *word* back."""
+        self._release(word, 1)
+
+    # --- building ---
+
+    def string(self, data: bytes) -> int:
+        """Make a Lean string from UTF-8 bytes."""
+        return int(self._make_string(data, len(data)))
+
+    def box(self, value: int) -> int:
+        """Box a small natural number."""
+        if not 0 <= value <= _MAX_BOXED:
+            raise EngineError(f"{value} does not fit a boxed scalar")
+        return (value << 1) | 1
+
+    def ctor(self, tag: int, fields: list[int], scalars: bytes) -> int:
+        """Build a constructor object; *fields* are given away."""
+        n = len(fields)
+        size = HEADER + WORD * n + (len(scalars) + 7) // 8 * 8
+        address = self._alloc(size)
+        body = _words_cache[n].pack(*fields) + scalars
+        ctypes.memmove(address, _header.pack(1, size, n, tag) + body, HEADER + len(body))
+        return address
+
+    def array(self, items: list[int]) -> int:
+        """Build an ``Array`` of objects; *items* are given away."""
+        n = len(items)
+        address = self._alloc(24 + WORD * n)
+        data = _header.pack(1, 0, 0, TAG_ARRAY) + _two_words.pack(n, n) + struct.pack(f"<{n}Q", *items)
+        ctypes.memmove(address, data, len(data))
+        return address
+
+    def closure(self, function: int, arity: int, fixed: list[int]) -> int:
+        """Build a closure over a C function pointer; *fixed* are given away."""
+        n = len(fixed)
+        size = 24 + WORD * n
+        address = self._alloc(size)
+        data = (
+            _header.pack(1, size, 0, TAG_CLOSURE)
+            + struct.pack("<QHHI", function, arity, n, 0)
+            + struct.pack(f"<{n}Q", *fixed)
+        )
+        ctypes.memmove(address, data, len(data))
+        return address
+
+    # --- reading ---
+
+    def tag(self, word: int) -> int:
+        """Return the constructor tag of an object, or the value of a boxed scalar."""
+        return word >> 1 if word & 1 else ctypes.c_uint8.from_address(word + 7).value
+
+    def field(self, word: int, index: int) -> int:
+        """Return a constructor's object field (borrowed)."""
+        return ctypes.c_size_t.from_address(word + HEADER + WORD * index).value
+
+    def checked_field(self, word: int, index: int) -> int:
+        """Like :meth:`field`; ``EngineError`` when the value is no constructor with that many fields."""
+        if index >= self.fields(word) or self.tag(word) > MAX_CTOR_TAG:
+            raise EngineError(f"a Lean value has no field {index}")
+        return self.field(word, index)
+
+    def size(self, word: int) -> int:
+        """Return the number of elements of an ``Array`` of objects."""
+        if word & 1 or self.tag(word) != TAG_ARRAY:
+            raise EngineError("a Lean value is not an array")
+        return ctypes.c_size_t.from_address(word + HEADER).value
+
+    def element(self, word: int, index: int) -> int:
+        """Return an array's element (borrowed)."""
+        if index >= self.size(word):
+            raise EngineError(f"a Lean array has no element {index}")
+        return ctypes.c_size_t.from_address(word + 24 + WORD * index).value
+
+    def fields(self, word: int) -> int:
+        """Return how many object fields a constructor has (0 for a scalar)."""
+        return 0 if word & 1 else ctypes.c_uint8.from_address(word + 6).value
+
+    def dump(self, root: int, limit: int) -> Data:
+        """Copy the object graph under *root*; shared objects are copied once, depth is not limited."""
+        if root & 1:
+            return root >> 1
+        read = ctypes.string_at
+        seen: dict[int, Data] = {}
+        pending: dict[int, tuple[int, tuple[int, ...], bytes]] = {}
+        stack = [root]
+        while stack:
+            address = stack[-1]
+            if address in seen:
+                stack.pop()
+                continue
+            ready = pending.get(address)
+            if ready is None:
+                if len(seen) + len(pending) >= limit:
+                    raise ObjectTooLarge(f"a Lean value has more than {limit} objects")
+                _, size, count, tag = _header.unpack(read(address, HEADER))
+                if tag <= MAX_CTOR_TAG:
+                    raw = read(address + HEADER, size - HEADER) if size >= HEADER else b""
+                    words = _words_cache[count].unpack_from(raw) if count < 32 else _words(count).unpack_from(raw)
+                    ready = (tag, words, raw[WORD * count :])
+                elif tag == TAG_STRING:
+                    length = _word.unpack(read(address + HEADER, WORD))[0]
+                    seen[address] = read(address + 32, length - 1).decode("utf-8", "replace")
+                    stack.pop()
+                    continue
+                elif tag == TAG_ARRAY:
+                    length = _word.unpack(read(address + HEADER, WORD))[0]
+                    ready = (tag, struct.unpack(f"<{length}Q", read(address + 24, WORD * length)), b"")
+                elif tag == TAG_SCALAR_ARRAY:
+                    length = _word.unpack(read(address + HEADER, WORD))[0]
+                    # `other` is the element size.
+                    seen[address] = read(address + 24, length * count)
+                    stack.pop()
+                    continue
+                else:
+                    seen[address] = Opaque(tag)
+                    stack.pop()
+                    continue
+                pending[address] = ready
+                missing = [w for w in ready[1] if not w & 1 and w not in seen]
+                if missing:
+                    stack.extend(reversed(missing))
+                    continue
+            tag, words, scalars = pending.pop(address)
+            values = [w >> 1 if w & 1 else seen[w] for w in words]
+            seen[address] = values if tag == TAG_ARRAY else Node(tag, tuple(values), scalars)
+            stack.pop()
+        return seen[root]
