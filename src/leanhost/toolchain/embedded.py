@@ -82,8 +82,7 @@ class _Installation:
 
 def _glue_key() -> str:
     """Name the preparation by its own source: any change to it prepares the glue anew."""
-    file = Path(__file__).with_name("glue.py")
-    source = file.read_bytes() if file.exists() else b"the glue as it comes"
+    source = Path(__file__).with_name("glue.py").read_bytes()
     return hashlib.sha256(source + TARBALL_SHA256.encode()).hexdigest()[:16]
 
 
@@ -236,13 +235,10 @@ def _put_in_place(tree: Path, root: Path, work: Path) -> None:
 
 def _prepare(lean_js: Path, target: Path, work: Path) -> None:
     """Prepare *lean_js* and put the result and its description in place; the description comes last."""
+    from leanhost.toolchain.glue import prepare_glue
+
     made = work / "glue.cjs"
-    try:
-        from leanhost.toolchain.glue import prepare_glue
-    except ImportError:
-        shutil.copyfile(lean_js, made)
-    else:
-        prepare_glue(lean_js, made)
+    prepare_glue(lean_js, made)
     with made.open("rb") as handle:
         os.fsync(handle.fileno())
     ensure_dir(target.parent)

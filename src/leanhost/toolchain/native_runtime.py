@@ -29,7 +29,8 @@ def locate(env: Mapping[str, str] | None = None) -> Toolchain:
     Raises :class:`~leanhost.errors.ToolchainNotFound` without the wheel or with another version of it, and
     :class:`~leanhost.errors.ToolchainCorrupt` when the library is not the pinned one.
     """
-    from importlib import metadata  # here, for the sake of `import leanhost`: it is slow
+    # Here, for the sake of `import leanhost`: these are slow to import.
+    from importlib import metadata, util
 
     try:
         version = metadata.version(WHEEL)
@@ -43,7 +44,7 @@ def locate(env: Mapping[str, str] | None = None) -> Toolchain:
             hint=_HINT,
         )
     # find_spec of a top-level package runs none of its code.
-    spec = importlib.util.find_spec(WHEEL)
+    spec = util.find_spec(WHEEL)
     library = Path(spec.origin).parent / "libleanshared.so" if spec is not None and spec.origin else None
     if library is None or not library.is_file():
         raise ToolchainCorrupt(
