@@ -105,7 +105,7 @@ def test_messages_off_a_terminal_are_plain_lines(install_env: dict[str, str], ta
     child = start(install_env | {"LEANHOST_EMBEDDED_TARBALL": str(tarball)})
     out, err = child.communicate(timeout=60)
     assert out == ""
-    assert "389 MB on disk" in err
+    assert "390 MB on disk" in err
     assert "\x1b" not in err
     assert all(line.startswith("leanhost: ") for line in err.splitlines())
 
