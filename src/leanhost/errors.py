@@ -135,3 +135,13 @@ class ProjectError(LeanHostError):
     """A Lake project could not be read (no manifest, not built, malformed)."""
 
     code = "leanhost.project"
+
+
+class ElaborationError(LeanError):
+    """A source that had to elaborate did not; ``result`` holds the diagnostics."""
+
+    code = "leanhost.lean.elaboration"
+
+    def __init__(self, message: str, *, result: object, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.result = result

@@ -1,1 +1,27 @@
 """Where a Lean lives and how bytes get there: the native and the wasm engine behind one interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leanhost.engine.base import Engine
+    from leanhost.toolchain import Toolchain
+
+__all__ = ["open_engine"]
+
+
+def open_engine(toolchain: Toolchain) -> Engine:
+    """Start the engine a toolchain runs on.
+
+    Raises :class:`~leanhost.errors.EngineError` (or a subclass) when it does not start.
+    """
+    if toolchain.engine == "native":
+        from leanhost.engine.native import NativeEngine
+
+        return NativeEngine.open(toolchain.library)
+    from leanhost.engine.wasm import WasmEngine
+
+    if toolchain.node is None or toolchain.glue is None or toolchain.core is None:
+        raise ValueError(f"a wasm toolchain needs node, glue and core: {toolchain!r}")
+    return WasmEngine.open(node=toolchain.node, glue=toolchain.glue, wasm=toolchain.library, mounts=[toolchain.core])

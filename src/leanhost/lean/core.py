@@ -1,0 +1,274 @@
+"""Lean's own values and functions, typed: the floor everything above speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from leanhost.engine.base import Arg, ArrayOf, Ctor, Data, Engine, Field, Index, ListOf, Node, Ref, Size, Tag, Thrown
+from leanhost.errors import LeanError, UsageError
+from leanhost.lean import names
+from leanhost.lean.names import NameTuple
+from leanhost.lean.tables import Table
+
+OptionValue: TypeAlias = bool | int | str
+"""A ``set_option`` value: ``Bool``, ``Nat`` or ``String``."""
+
+CONSTANT_KINDS = ("axiom", "definition", "theorem", "opaque", "quot", "inductive", "constructor", "recursor")
+"""Names of ``Lean.ConstantInfo``'s constructors, by tag."""
+
+_OPTION_TYPES: dict[int, type] = {0: str, 1: bool, 2: str, 3: int}
+
+_CHUNK = 256
+"""How many things are asked for in one step: enough to hide a round trip, small enough to stay responsive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One ``import`` line: ``public`` is *exported*, ``all`` is *all_*, ``meta`` is *meta* (``Lean.Import``)."""
+
+    module: NameTuple
+    all_: bool = False
+    exported: bool = True
+    meta: bool = False
+
+    @property
+    def text(self) -> str:
+        """The module's name as text."""
+        return names.show(self.module)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A constant of an environment: its name, its kind (see :data:`CONSTANT_KINDS`) and its ``ConstantInfo``."""
+
+    name: NameTuple
+    kind: str
+    info: Ref
+
+
+class Lean:
+    """Lean functions called through an engine by a version table."""
+
+    def __init__(self, engine: Engine, table: Table) -> None:
+        self.engine = engine
+        self.table = table
+        self._option_types: dict[str, int] = {}
+        self.commit = ""
+        """The commit of the Lean that runs, once :meth:`version` was asked."""
+
+    # --- values in ---
+
+    def name(self, name: NameTuple | str) -> Arg:
+        """Return the expression that builds a ``Lean.Name``."""
+        parts = names.parse(name) if isinstance(name, str) else name
+        result: Arg = 0
+        for part in parts:
+            if isinstance(part, str):
+                result = self.table.name_str(result, part)
+            else:
+                result = self.table.name_num(result, part)
+        return result
+
+    def options(self, values: Mapping[str, OptionValue]) -> Ref:
+        """Build ``Lean.Options``; an unknown option or a value of the wrong type is a :class:`UsageError`."""
+        table = self.table
+        result = table.options_empty()
+        for name, value in values.items():
+            kind = self._option_type(name)
+            wanted = _OPTION_TYPES.get(kind)
+            if wanted is None or type(value) is not wanted or (wanted is int and value < 0):  # type: ignore[operator]
+                what = "a natural number" if wanted is int else wanted.__name__ if wanted else "no Python value"
+                raise UsageError(f"option {name} takes {what}, not {value!r}")
+            encoded: Arg
+            if isinstance(value, bool):
+                encoded = table.data_bool(value)
+            elif isinstance(value, int):
+                encoded = table.data_nat(value)
+            elif kind == 2:
+                encoded = table.data_name(self.name(value))
+            else:
+                encoded = table.data_string(value)
+            result = table.options_insert(result, self.name(name), encoded)
+        return self.engine.eval(result)
+
+    def _option_type(self, name: str) -> int:
+        """Return the tag of the default ``DataValue`` of a registered option."""
+        if name not in self._option_types:
+            self._load_options()
+        try:
+            return self._option_types[name]
+        except KeyError:
+            raise UsageError(f"Lean knows no option named {name}", hint="see Lean's `#help option`") from None
+
+    def _load_options(self) -> None:
+        # OptionDecl holds its default value among text fields; only names and that value's tag are copied.
+        with self.engine.eval(self.table.option_decls()) as decls:
+            count = self.number(Size(decls))
+            for start in range(0, count, _CHUNK):
+                wanted = range(start, min(count, start + _CHUNK))
+                rows: list[Arg] = [
+                    Ctor(0, (Field(Index(decls, i), 0), self.table.option_default_tag(Field(Index(decls, i), 1))))
+                    for i in wanted
+                ]
+                for row in self.array(ArrayOf(rows)):
+                    assert isinstance(row, Node)
+                    tag = row.fields[1]
+                    assert isinstance(tag, int)
+                    self._option_types[names.show(names.decode(row.fields[0]))] = tag
+
+    # --- values out ---
+
+    def text(self, arg: Arg) -> str:
+        """Evaluate a ``String``."""
+        value = self.engine.eval_data(arg)
+        if not isinstance(value, str):
+            raise TypeError(f"Lean returned no string: {value!r}")
+        return value
+
+    def number(self, arg: Arg) -> int:
+        """Evaluate a small ``Nat``."""
+        value = self.engine.eval_data(arg)
+        if not isinstance(value, int):
+            raise TypeError(f"Lean returned no small number: {value!r}")
+        return value
+
+    def array(self, arg: Arg, limit: int = 1_000_000) -> list[Data]:
+        """Evaluate an ``Array`` of copyable things."""
+        value = self.engine.eval_data(arg, limit)
+        if not isinstance(value, list):
+            raise TypeError(f"Lean returned no array: {value!r}")
+        return value
+
+    def io(self, arg: Arg) -> Ref:
+        """Evaluate something of type ``IO``; an ``IO.Error`` becomes :class:`~leanhost.errors.LeanError`."""
+        try:
+            return self.engine.eval(arg)
+        except Thrown as thrown:
+            raise LeanError(self.text(self.table.io_error_text(thrown.error))) from None
+
+    # --- environments ---
+
+    def import_modules(
+        self,
+        imports: Sequence[Import],
+        search_path: Sequence[str],
+        options: Arg,
+        *,
+        level: int = 2,
+        leak: bool = False,
+        trust: int = 0,
+    ) -> Ref:
+        """Import an environment (``Lean.importModules``, with its extensions loaded).
+
+        Raises :class:`~leanhost.errors.LeanError` with Lean's words.
+        """
+        table = self.table
+        items: list[Arg] = [
+            table.import_decl(self.name(i.module), all_=i.all_, exported=i.exported, meta=i.meta) for i in imports
+        ]
+        with self.engine.lock:
+            self.engine.eval(table.set_search_path(ListOf(list(search_path)))).close()
+            env = table.import_modules(
+                ArrayOf(items), options, trust=trust, leak=leak, load_exts=True, level=level
+            )
+            return self.io(env)
+
+    def empty_environment(self) -> Ref:
+        """Return an environment without any import (``Lean.mkEmptyEnvironment``)."""
+        return self.io(self.table.empty_environment())
+
+    def new_constants(self, env: Ref, known: frozenset[NameTuple] = frozenset()) -> list[Constant]:
+        """Return the constants added to *env* since its import, without those named in *known*."""
+        engine, table = self.engine, self.table
+        with engine.eval(table.new_constants(env)) as pairs:
+            count = self.number(Size(pairs))
+            result: list[Constant] = []
+            for start in range(0, count, _CHUNK):
+                wanted = range(start, min(count, start + _CHUNK))
+                heads: list[Arg] = [
+                    Ctor(0, (Field(Index(pairs, i), 0), Tag(Field(Index(pairs, i), 1)))) for i in wanted
+                ]
+                rows: list[tuple[int, NameTuple, str]] = []
+                for i, row in zip(wanted, self.array(ArrayOf(heads)), strict=True):
+                    assert isinstance(row, Node)
+                    name, tag = names.decode(row.fields[0]), row.fields[1]
+                    assert isinstance(tag, int)
+                    if name not in known:
+                        rows.append((i, name, CONSTANT_KINDS[tag]))
+                infos = engine.eval_all([Field(Index(pairs, i), 1) for i, _, _ in rows])
+                result.extend(Constant(name, kind, info) for (_, name, kind), info in zip(rows, infos, strict=True))
+            return result
+
+    def find(self, env: Ref, wanted: Sequence[NameTuple]) -> list[Ref | None]:
+        """Look constants up (``Environment.find?``): a ``ConstantInfo`` or ``None`` for each name."""
+        found: list[Ref | None] = []
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            for option in self.engine.eval_all([self.table.find(env, self.name(n)) for n in chunk]):
+                with option:
+                    found.append(None if option.ptr() & 1 else self.engine.eval(Field(option, 0)))
+        return found
+
+    def is_internal(self, wanted: Sequence[NameTuple]) -> list[bool]:
+        """Tell for each name whether it is an internal detail (``Lean.Name.isInternalDetail``)."""
+        return self.flags([self.table.is_internal_detail(self.name(name)) for name in wanted])
+
+    def used_constants(self, constants: Sequence[Constant]) -> list[frozenset[NameTuple]]:
+        """Return for each constant the names its type and its value mention (constructors for an inductive)."""
+        table = self.table
+        result: list[frozenset[NameTuple]] = []
+        for start in range(0, len(constants), _CHUNK):
+            chunk = constants[start : start + _CHUNK]
+            parts: list[Arg] = []
+            for constant in chunk:
+                mentioned: list[Arg] = [table.used_constants(table.constant_type(constant.info))]
+                if constant.kind in ("definition", "theorem", "opaque"):
+                    mentioned.append(table.used_constants(table.constant_value(constant.info)))
+                elif constant.kind == "inductive":
+                    mentioned.append(table.list_to_array(table.inductive_ctors(constant.info)))
+                parts.append(ArrayOf(mentioned))
+            for arrays in self.array(ArrayOf(parts)):
+                assert isinstance(arrays, list)
+                used: set[NameTuple] = set()
+                for array in arrays:
+                    assert isinstance(array, list)
+                    used.update(map(names.decode, array))
+                result.append(frozenset(used))
+        return result
+
+    def constant_kind(self, info: Ref) -> str:
+        """Return the kind of a ``ConstantInfo``."""
+        return CONSTANT_KINDS[self.number(Tag(info))]
+
+    def is_original_axiom(self, env: Ref, name: NameTuple) -> bool:
+        """Tell whether a constant was declared as an axiom, even where theorems lost their bodies."""
+        kind = self.engine.eval_data(self.table.original_kind(env, self.name(name)))
+        # Unknown to the extension: the constant is what the environment says, an axiom.
+        return not isinstance(kind, Node) or kind.fields[0] == self.table.AXIOM_KIND
+
+    def name_list(self, arg: Arg) -> list[NameTuple]:
+        """Evaluate a ``List Name``."""
+        return [names.decode(item) for item in self.array(self.table.list_to_array(arg))]
+
+    def flags(self, args: Sequence[Arg]) -> list[bool]:
+        """Evaluate many boxed ``Bool`` values."""
+        result: list[bool] = []
+        for start in range(0, len(args), _CHUNK):
+            result.extend(bool(flag) for flag in self.array(ArrayOf(args[start : start + _CHUNK])))
+        return result
+
+    def number_tag(self, ref: Ref) -> int:
+        """Return a value's constructor tag."""
+        return self.number(Tag(ref))
+
+    def is_name(self, ref: Ref, name: NameTuple) -> bool:
+        """Tell whether a ``Lean.Name`` is *name*."""
+        return names.decode(self.engine.dump(ref, 64)) == name
+
+    def version(self) -> tuple[str, str]:
+        """Return ``Lean.versionString`` and ``Lean.githash``."""
+        version = self.text(self.table.version_string())
+        self.commit = self.text(self.table.githash())
+        return version, self.commit

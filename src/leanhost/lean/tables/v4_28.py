@@ -1,0 +1,17 @@
+"""Lean 4.28.0-pre, measured on wasm32."""
+
+from __future__ import annotations
+
+from leanhost.engine.base import Arg, Call
+from leanhost.lean.tables.common import Table
+
+
+class V4_28(Table):  # noqa: N801 - the version's own spelling
+    """What differs in Lean 4.28."""
+
+    version = "4.28"
+    commits = {"38f3c0c45b8df6da2652faff6dcaa15afb5a6981": "wasm32"}  # noqa: RUF012 - never changed
+
+    def options_insert(self, options: Arg, name: Arg, value: Arg) -> Arg:
+        """``Lean.KVMap.insert``: options are still a plain map."""
+        return Call("l_Lean_KVMap_insert", (options, name, value))

@@ -1,0 +1,135 @@
+"""Which axioms a constant rests on, found by walking the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from leanhost.engine.base import Ref
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.names import NameTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """What a constant rests on: axioms, and library constants whose bodies this toolchain does not ship."""
+
+    axioms: frozenset[NameTuple] = frozenset()
+    unseen: bool = False
+
+    def __or__(self, other: Rests) -> Rests:
+        return Rests(self.axioms | other.axioms, self.unseen or other.unseen)
+
+
+@dataclass(slots=True)
+class ImportedAxioms:
+    """The axioms under the constants of one imported environment; each constant is walked once.
+
+    The walk goes over ``Environment.find?`` and the constants that types and values mention, as
+    ``Lean.collectAxioms`` does, but reads no environment extension: what an elaborator can write is not trusted.
+    """
+
+    lean: Lean
+    env: Ref
+    _known: dict[NameTuple, Rests] = field(default_factory=dict)
+
+    def under(self, wanted: Collection[NameTuple]) -> Rests:
+        """Return what the constants in *wanted* rest on together."""
+        roots = [name for name in set(wanted) if name not in self._known]
+        if roots:
+            edges, own = self._fetch(roots)
+            self._known.update(_close(edges, own, self._known))
+        result = Rests()
+        for name in wanted:
+            result |= self._known[name]
+        return result
+
+    def _fetch(self, roots: list[NameTuple]) -> tuple[dict[NameTuple, frozenset[NameTuple]], dict[NameTuple, Rests]]:
+        """Read the constants reachable from *roots* that are not known yet."""
+        lean = self.lean
+        edges: dict[NameTuple, frozenset[NameTuple]] = {}
+        own: dict[NameTuple, Rests] = {}
+        front = roots
+        while front:
+            constants = []
+            for name, info in zip(front, lean.find(self.env, front), strict=True):
+                if info is None:
+                    edges[name], own[name] = frozenset(), Rests()
+                else:
+                    constants.append(Constant(name, lean.constant_kind(info), info))
+            following: set[NameTuple] = set()
+            for constant, used in zip(constants, lean.used_constants(constants), strict=True):
+                rests = Rests()
+                if constant.kind == "axiom":
+                    # A theorem whose proof was not shipped is an axiom to this environment only.
+                    real = lean.is_original_axiom(self.env, constant.name)
+                    rests = Rests(frozenset({constant.name})) if real else Rests(unseen=True)
+                edges[constant.name], own[constant.name] = used, rests
+                following |= used
+            front = [name for name in following if name not in edges and name not in self._known]
+        return edges, own
+
+
+def _close(
+    edges: Mapping[NameTuple, frozenset[NameTuple]], own: Mapping[NameTuple, Rests], known: Mapping[NameTuple, Rests]
+) -> dict[NameTuple, Rests]:
+    """Propagate *own* along *edges* to every node: Tarjan's components, without recursion."""
+    result: dict[NameTuple, Rests] = {}
+    index: dict[NameTuple, int] = {}
+    low: dict[NameTuple, int] = {}
+    stack: list[NameTuple] = []
+    on_stack: set[NameTuple] = set()
+    for root in edges:
+        if root in index:
+            continue
+        work = [(root, iter(edges[root]))]
+        index[root] = low[root] = len(index)
+        stack.append(root)
+        on_stack.add(root)
+        while work:
+            node, following = work[-1]
+            for target in following:
+                if target in known or target in result:
+                    continue
+                if target not in index:
+                    index[target] = low[target] = len(index)
+                    stack.append(target)
+                    on_stack.add(target)
+                    work.append((target, iter(edges[target])))
+                    break
+                if target in on_stack:
+                    low[node] = min(low[node], index[target])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    component: list[NameTuple] = []
+                    while not component or component[-1] != node:
+                        component.append(stack.pop())
+                        on_stack.discard(component[-1])
+                    total = Rests()
+                    members = set(component)
+                    for member in component:
+                        total |= own[member]
+                        for target in edges[member] - members:
+                            total |= known[target] if target in known else result[target]
+                    for member in component:
+                        result[member] = total
+    return result
+
+
+def rests_of(
+    imported: ImportedAxioms, added: list[Constant], used: Mapping[NameTuple, frozenset[NameTuple]]
+) -> dict[NameTuple, Rests]:
+    """Return for each added constant what it rests on, imports included; *used* says what each mentions."""
+    names = {constant.name for constant in added}
+    own: dict[NameTuple, Rests] = {}
+    inner: dict[NameTuple, frozenset[NameTuple]] = {}
+    for constant in added:
+        rests = imported.under(used[constant.name] - names)
+        if constant.kind == "axiom":
+            rests |= Rests(frozenset({constant.name}))
+        own[constant.name] = rests
+        inner[constant.name] = used[constant.name] & names
+    return _close(inner, own, {})

@@ -1,0 +1,188 @@
+"""Running Lean commands over an environment, one at a time, under limits."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from threading import Event
+
+from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.names import NameTuple, show, user_name
+from leanhost.services.options import ElabOptions
+from leanhost.services.results import CommandResult, Declared, Diagnostic, Limit, Position, Severity, Sorry
+
+_KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
+WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
+_EOI: NameTuple = ("Lean", "Parser", "Command", "eoi")
+
+
+@dataclass(slots=True)
+class Elaborated:
+    """The raw outcome of elaborating a source: the grown environment and what was said."""
+
+    env: Ref
+    options: Ref
+    diagnostics: list[Diagnostic]
+    limits: set[Limit]
+    heartbeats: float
+    elapsed: float
+
+
+class Messages:
+    """Collects Lean's messages up to a budget of bytes."""
+
+    def __init__(self, lean: Lean, file: str, budget: int) -> None:
+        self._lean = lean
+        self._file = file
+        self._left = budget
+        self.found: list[Diagnostic] = []
+        self.limits: set[Limit] = set()
+
+    def take(self, messages: Ref) -> None:
+        """Copy a ``List Message`` out."""
+        engine, table = self._lean.engine, self._lean.table
+        while not messages.ptr() & 1:
+            text = self._lean.text(table.message_json(Field(messages, 0)))
+            self._add(json.loads(text))
+            messages = engine.eval(Field(messages, 1))
+
+    def _add(self, message: dict[str, object]) -> None:
+        kind = str(message.get("kind", ""))
+        kind = "" if kind == "[anonymous]" else kind
+        for suffix, limit in _KIND_LIMITS.items():
+            if kind.endswith(suffix):
+                self.limits.add(limit)
+        text = str(message["data"])
+        if message.get("caption"):
+            text = f"{message['caption']}:\n{text}"
+        raw = text.encode("utf-8", "replace")
+        severity = Severity(str(message["severity"]))
+        if len(raw) > self._left:
+            self.limits.add(Limit.DIAGNOSTIC_BYTES)
+            # An error is never dropped whole: its place and severity decide verdicts.
+            if severity is not Severity.ERROR and not self._left:
+                return
+            text = raw[: self._left].decode("utf-8", "ignore")
+        self._left = max(0, self._left - len(raw))
+        self.found.append(
+            Diagnostic(severity, text, _position(message["pos"]), _end(message.get("endPos")), self._file, kind)
+        )
+
+
+def _position(value: object) -> Position:
+    assert isinstance(value, dict)
+    return Position(int(value["line"]), int(value["column"]))
+
+
+def _end(value: object) -> Position | None:
+    return None if value is None else _position(value)
+
+
+def new_guard(lean: Lean, options: ElabOptions, timeout: float | None, cancelled: Event | None) -> Guard:
+    """Return a guard for one call, its clock started."""
+    seconds = options.timeout if timeout is None else timeout
+    token = lean.engine.eval(lean.table.new_cancel_token())
+    return Guard(token, time.monotonic() + seconds, options.grace, cancelled)
+
+
+def elaborate(
+    lean: Lean,
+    env: Ref,
+    source: str,
+    *,
+    lean_options: Ref,
+    options: ElabOptions,
+    file: str,
+    guard: Guard,
+    start: int = 0,
+) -> Elaborated:
+    """Elaborate the commands of *source* from byte *start* on top of *env*, under *guard*.
+
+    *source* has been prepared by :func:`leanhost.services.source.prepare`. Must run inside ``engine.supervise``.
+    """
+    engine, table = lean.engine, lean.table
+    begun = time.monotonic()
+    beats = lean.number(table.heartbeats())
+    messages = Messages(lean, file, options.diagnostic_bytes)
+    context = engine.eval(table.input_context(source, file, len(source.encode("utf-8"))))
+    file_map = engine.eval(table.input_file_map(context))
+    state = engine.eval(table.new_ref(table.command_state(env, lean_options)))
+    parser_state: Arg = table.parser_state(start)
+    current = table.get_ref(state)
+    while not guard.why:
+        parsed = engine.eval(table.parse_command(context, current, parser_state))
+        syntax = table.parsed_syntax(parsed)
+        said, terminal, kind = engine.eval_all(
+            [
+                table.message_list(table.parsed_messages(parsed)),
+                table.is_terminal(syntax),
+                table.syntax_kind(syntax),
+            ]
+        )
+        messages.take(said)
+        last = terminal.ptr() >> 1 == 1
+        if not last or not lean.is_name(kind, _EOI):
+            command_context = table.command_context(
+                file, file_map, table.parser_position(parser_state), guard.token
+            )
+            try:
+                _, said = engine.eval_all(
+                    [
+                        table.elab_command(syntax, command_context, state),
+                        table.message_list(table.state_messages(current)),
+                    ]
+                )
+            except Thrown as thrown:
+                # Only interruption gets here: everything else is logged by the command itself.
+                if not guard.why:
+                    said_text = lean.text(table.exception_text(thrown.error))
+                    messages.found.append(
+                        Diagnostic(Severity.ERROR, said_text, Position(1, 0), None, file, "leanhost.elab.thrown")
+                    )
+                said = engine.eval(table.message_list(table.state_messages(current)))
+            messages.take(said)
+        if last:
+            break
+        parser_state = engine.eval(table.parsed_state(parsed))
+    limits = messages.limits
+    if guard.why:
+        limits.add(WHY_LIMITS[guard.why])
+    state_value = engine.eval(current)
+    env_after, options_after = engine.eval_all(
+        [table.state_env(state_value), table.scope_options(table.scope(state_value))]
+    )
+    spent = (lean.number(table.heartbeats()) - beats) / 1000
+    return Elaborated(
+        env_after, options_after, messages.found, limits, spent, time.monotonic() - begun
+    )
+
+
+def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, list[Constant]]:
+    """Read from the environment what elaboration added, and freeze the result."""
+    added = lean.new_constants(done.env, known)
+    sorries = declarations_with_sorry(lean, added)
+    shown = visible(lean, added)
+    result = CommandResult(
+        diagnostics=tuple(done.diagnostics),
+        declarations=tuple(Declared(show(user_name(c.name)), c.kind) for c in shown),
+        sorries=tuple(Sorry(show(user_name(c.name))) for c in sorries),
+        elapsed=done.elapsed,
+        heartbeats=done.heartbeats,
+        limits=tuple(sorted(done.limits)),
+    )
+    return result, added
+
+
+def visible(lean: Lean, constants: list[Constant]) -> list[Constant]:
+    """Leave out what Lean calls internal details (``_proof_1``, ``match_1``...)."""
+    if not constants:
+        return []
+    internal = lean.is_internal([user_name(c.name) for c in constants])
+    return [c for c, hidden in zip(constants, internal, strict=True) if not hidden]
+
+
+def declarations_with_sorry(lean: Lean, constants: list[Constant]) -> list[Constant]:
+    """Return the constants whose type or value mentions ``sorryAx``."""
+    return [c for c, used in zip(constants, lean.used_constants(constants), strict=True) if ("sorryAx",) in used]

@@ -1,0 +1,190 @@
+"""Verdicts computed from the environment: kernel replay, axiom walk, typed outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from leanhost.engine.base import Guard, Ref
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.names import NameTuple, show, user_name
+from leanhost.services.axioms import ImportedAxioms, Rests, rests_of
+from leanhost.services.elaboration import WHY_LIMITS, visible
+from leanhost.services.kernel import Objection, replay
+from leanhost.services.results import CommandResult, Diagnostic, Limit
+
+CAVEAT_BODIES = (
+    "this toolchain does not ship the proofs of its library: axioms used inside library theorems are not visible"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Theorem:
+    """A theorem or axiom a source added, with the axioms it rests on (sorted, as text)."""
+
+    name: str
+    kind: str
+    type: str
+    axioms: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the theorem as JSON-ready values."""
+        return {"name": self.name, "kind": self.kind, "type": self.type, "axioms": list(self.axioms)}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """That the kernel accepted a declaration on top of the session's imports, and what it rests on.
+
+    ``type`` is pretty-printed for people; ``axioms`` come from walking the environment; ``caveats`` say what the
+    walk could not see. The ``ConstantInfo`` is kept alive as long as the evidence.
+    """
+
+    name: str
+    kind: str
+    type: str
+    axioms: tuple[str, ...]
+    caveats: tuple[str, ...] = ()
+    _constant: Constant | None = field(default=None, repr=False, compare=False)
+
+
+FailureCode: TypeAlias = Literal["elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source"]
+
+
+@dataclass(frozen=True, slots=True)
+class ElabFailure:
+    """Why a source was not accepted. ``truncated`` says that diagnostics were dropped."""
+
+    code: FailureCode
+    message: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The kernel accepted. ``evidence`` is for the last declaration, ``all`` for every one in source order."""
+
+    evidence: Evidence
+    all: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The source does not prove what it says; ``failure`` tells why."""
+
+    failure: ElabFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """No verdict was reached: ``limit`` was hit."""
+
+    limit: Limit
+    message: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """This toolchain cannot answer; ``message`` says what is missing."""
+
+    message: str
+
+
+KernelOutcome: TypeAlias = Checked | Rejected | Unavailable | Unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a source is judged against: its imports, and what was already added and accepted on top of them."""
+
+    imported: ImportedAxioms
+    kernel_env: Ref
+    added: tuple[Constant, ...] = ()
+
+
+@dataclass(slots=True)
+class Judgement:
+    """Everything the environment says about a source's additions; no failures means that all of it holds.
+
+    ``open`` is set when the kernel hit a limit instead of a verdict.
+    """
+
+    theorems: list[Theorem]
+    evidence: list[Evidence]
+    failures: list[ElabFailure]
+    caveats: tuple[str, ...]
+    open: Limit | None = None
+
+
+def judge(
+    lean: Lean,
+    ground: Ground,
+    env: Ref,
+    options: Ref,
+    kernel_options: Ref,
+    added: list[Constant],
+    result: CommandResult,
+    allowed: Collection[str],
+    guard: Guard,
+) -> Judgement:
+    """Judge what *added* to *ground* made *env*.
+
+    The kernel checks the additions once more on top of what no candidate code has touched, then the axioms are
+    walked. *options* only serve printing; *kernel_options* must be the host's own. Must run inside
+    ``engine.supervise`` under *guard*.
+    """
+    failures: list[ElabFailure] = []
+    diagnostics = result.diagnostics
+    truncated = Limit.DIAGNOSTIC_BYTES in result.limits
+
+    def fail(code: FailureCode, message: str) -> None:
+        failures.append(ElabFailure(code, message, diagnostics, truncated))
+
+    if result.errors:
+        fail("elaboration", result.errors[0].message)
+    everything = [*ground.added, *added]
+    used = dict(zip((c.name for c in everything), lean.used_constants(everything), strict=True))
+    opened: Limit | None = None
+    match replay(lean, ground.kernel_env, added, used, kernel_options, guard.token):
+        case Objection(_, "rejected", text):
+            fail("kernel", text)
+        case Objection(_, reason, text):
+            opened = _OPEN.get(reason, Limit.HEARTBEATS) if not guard.why else WHY_LIMITS[guard.why]
+            fail("kernel", text)
+        case grown:
+            grown.close()
+    rests = rests_of(ground.imported, everything, used)
+    total = Rests()
+    for constant in added:
+        total |= rests[constant.name]
+    said_sorry = any(d.kind.endswith("hasSorry") for d in diagnostics)
+    if ("sorryAx",) in total.axioms or said_sorry:
+        fail("sorry", f"{_who(rests, added, ('sorryAx',))} uses `sorry`")
+    for axiom in sorted(total.axioms - {("sorryAx",)}, key=show):
+        if show(axiom) not in allowed:
+            who = _who(rests, added, axiom)
+            fail("axiom", f"{who} rests on the axiom {show(axiom)}, which is not allowed")
+    shown = visible(lean, added)
+    theorems: list[Theorem] = []
+    evidence: list[Evidence] = []
+    for constant in shown:
+        text = lean.text(lean.table.pp_expr(env, options, lean.table.constant_type(constant.info)))
+        name = show(user_name(constant.name))
+        axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
+        caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
+        evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant))
+        if constant.kind in ("theorem", "axiom"):
+            theorems.append(Theorem(name, constant.kind, text, axioms))
+    return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)
+
+
+_OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}
+
+
+def _who(rests: dict[NameTuple, Rests], added: list[Constant], axiom: NameTuple) -> str:
+    names = sorted(show(user_name(c.name)) for c in added if axiom in rests[c.name].axioms)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more if names else "an example"

@@ -1,0 +1,232 @@
+"""The host: one opened toolchain, its imports and the sessions over them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from leanhost.errors import ClosedError, ImportFailed, UsageError
+from leanhost.lean.core import Import, Lean
+from leanhost.services.header import Header, parse_header
+from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
+from leanhost.services.opening import Opened, open_lean
+from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.results import CheckResult, Diagnostic, Limit, Position, Severity, Status
+from leanhost.services.session import Session
+from leanhost.services.source import decode, prepare
+from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+KEPT_IMPORTS = 4
+"""How many imported environments a host keeps for :meth:`Host.check_source`."""
+
+
+def open(
+    project: str | Path | None = None, toolchain: str | Path | Toolchain | None = None, *, strict: bool = False
+) -> Host:
+    """Open a Lean and return its :class:`Host`.
+
+    *project* is a directory inside a built Lake project, whose modules can then be imported and whose
+    ``lean-toolchain`` is honoured. *toolchain* is a name, a path or a :class:`Toolchain`; see
+    ``leanhost doctor`` for the order of discovery. ``strict=True`` refuses a Lean that no version table names.
+
+    Raises :class:`~leanhost.errors.ToolchainError` or :class:`~leanhost.errors.ProjectError`.
+    """
+    lake = load_project(Path(project)) if project is not None else None
+    found = toolchain if isinstance(toolchain, Toolchain) else resolve(toolchain, Path(project) if project else None)
+    extra = (*(lake.search_path if lake else ()), *lean_path())
+    return Host(found, extra, strict=strict)
+
+
+class Host:
+    """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
+
+    A context manager. Safe to use from several threads: Lean answers them one at a time.
+    """
+
+    def __init__(self, toolchain: Toolchain, search_path: Sequence[Path] = (), *, strict: bool = False) -> None:
+        self._wanted = toolchain
+        self._strict = strict
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
+        self._closed = False
+        self._opened: Opened = open_lean(toolchain, strict=strict)
+        core = self._opened.toolchain.core
+        self.search_path: tuple[Path, ...] = (*search_path, *((core,) if core is not None else ()))
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """The opened toolchain, with its version, its commit and how it was verified."""
+        return self._opened.toolchain
+
+    @property
+    def _lean(self) -> Lean:
+        """The Lean in use; a new one when the last was lost."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError("this host is closed")
+            if self._opened.lean.engine.lost:
+                self._kept.clear()
+                self._opened = open_lean(self._wanted, strict=self._strict)
+            return self._opened.lean
+
+    def _import(self, lean: Lean, key: ImportKey) -> Imported:
+        return import_environment(lean, key, self.search_path, self.toolchain.core)
+
+    def session(
+        self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
+    ) -> Session:
+        """Import modules, in the order given, and return a session over them.
+
+        Raises :class:`~leanhost.errors.ImportFailed`.
+        """
+        lean = self._lean
+        key = ImportKey(parse_imports(imports))
+        return Session(self, lean, self._import(lean, key), options or ElabOptions())
+
+    def _kept_import(self, lean: Lean, key: ImportKey) -> Imported:
+        """Return the environment for *key*, imported once while it stays among the last few."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None or found.lean is not lean:
+                found = self._kept[key] = self._import(lean, key)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_IMPORTS:
+                self._kept.popitem(last=False)
+            return found
+
+    def check_file(
+        self,
+        path: str | Path,
+        *,
+        options: ElabOptions | None = None,
+        allow_axioms: Iterable[str] = (),
+        imports: Sequence[str | Import] | None = None,
+        timeout: float | None = None,
+        cancelled: Event | None = None,
+    ) -> CheckResult:
+        """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
+        path = Path(path)
+        text = decode(path.read_bytes(), str(path))
+        if isinstance(text, Diagnostic):
+            return self._refused(str(path), (text,))
+        return self.check_source(
+            text,
+            file=str(path),
+            options=options,
+            allow_axioms=allow_axioms,
+            imports=imports,
+            timeout=timeout,
+            cancelled=cancelled,
+        )
+
+    def check_source(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        options: ElabOptions | None = None,
+        allow_axioms: Iterable[str] = (),
+        imports: Sequence[str | Import] | None = None,
+        timeout: float | None = None,
+        cancelled: Event | None = None,
+    ) -> CheckResult:
+        """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
+
+        *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The verdict
+        is computed from the environment; see :class:`~leanhost.services.results.CheckResult`.
+        """
+        if not isinstance(source, str):
+            raise UsageError(f"a source is a str, not {type(source).__name__}")
+        options = options or ElabOptions()
+        if timeout is not None:
+            options = replace(options, timeout=timeout)
+        started = time.monotonic()
+        text = prepare(source, file)
+        if isinstance(text, Diagnostic):
+            return self._refused(file, (text,))
+        lean = self._lean
+        header = parse_header(lean, text, file)
+        if any(d.is_error for d in header.diagnostics):
+            return self._refused(file, header.diagnostics)
+        wanted = header.imports
+        if imports is not None and not header.written:
+            wanted = parse_imports(imports)
+        try:
+            imported = self._kept_import(lean, ImportKey(wanted, header.is_module))
+        except ImportFailed as error:
+            fault = Diagnostic(Severity.ERROR, str(error), Position(1, 0), None, file, error.code)
+            return self._refused(file, (*header.diagnostics, fault))
+        session = Session(self, lean, imported, options)
+        with session:
+            return self._judged(session, text, file, header, options, frozenset(allow_axioms), cancelled, started)
+
+    def _judged(
+        self,
+        session: Session,
+        text: str,
+        file: str,
+        header: Header,
+        options: ElabOptions,
+        allow: frozenset[str],
+        cancelled: Event | None,
+        started: float,
+    ) -> CheckResult:
+        result, judgement = session.judged(
+            text, allowed=DEFAULT_AXIOMS | allow, file=file, cancelled=cancelled, start=header.end
+        )
+        timed_out = Limit.TIMEOUT in result.limits or judgement.open is Limit.TIMEOUT
+        status = Status.TIMEOUT if timed_out else Status.REJECTED if judgement.failures else Status.ACCEPTED
+        reasons = [failure.message for failure in judgement.failures]
+        if Limit.CANCELLED in result.limits:
+            status, reasons = Status.REJECTED, ["the check was cancelled", *reasons]
+        return CheckResult(
+            file=file,
+            status=status,
+            diagnostics=(*header.diagnostics, *result.diagnostics),
+            theorems=tuple(judgement.theorems),
+            sorries=result.sorries,
+            reasons=tuple(reasons),
+            elapsed=time.monotonic() - started,
+            toolchain=self.label,
+            caveats=judgement.caveats,
+        )
+
+    def _refused(self, file: str, diagnostics: tuple[Diagnostic, ...]) -> CheckResult:
+        reasons = tuple(d.message for d in diagnostics if d.is_error)
+        return CheckResult(file, Status.REJECTED, diagnostics, reasons=reasons, toolchain=self.label)
+
+    @property
+    def label(self) -> str:
+        """One line that names the Lean in use."""
+        toolchain = self.toolchain
+        return f"{toolchain.name} (Lean {toolchain.version}, {toolchain.platform})"
+
+    def close(self) -> None:
+        """Close the engine; sessions of this host can no longer be used. Closing twice is fine."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                for imported in self._kept.values():
+                    imported.close()
+                self._kept.clear()
+                self._opened.lean.engine.close()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Host {self.label}{', closed' if self._closed else ''}>"

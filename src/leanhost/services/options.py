@@ -1,0 +1,59 @@
+"""The limits and options of a piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from leanhost.errors import UsageError
+from leanhost.lean.core import OptionValue
+
+DEFAULT_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
+"""The axioms a theorem may depend on unless more are allowed by name."""
+
+
+def _no_options() -> Mapping[str, OptionValue]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ElabOptions:
+    """Limits of one call, all of them always on.
+
+    Attributes:
+        max_heartbeats: Lean's deterministic time-out for each declaration, in thousands of small allocations
+            (``maxHeartbeats``); 0 turns it off, the wall clock stays.
+        max_rec_depth: Lean's recursion limit (``maxRecDepth``).
+        diagnostic_bytes: how many UTF-8 bytes of messages to keep for each call.
+        timeout: wall clock for each call, in seconds.
+        grace: how long a cancelled Lean may take to stop before its engine is given up, in seconds.
+        lean: further ``set_option`` values by name.
+    """
+
+    max_heartbeats: int = 200_000
+    max_rec_depth: int = 512
+    diagnostic_bytes: int = 1 << 20
+    timeout: float = 60.0
+    grace: float = 5.0
+    lean: Mapping[str, OptionValue] = field(default_factory=_no_options)
+
+    def __post_init__(self) -> None:
+        for name in ("max_heartbeats", "max_rec_depth", "diagnostic_bytes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise UsageError(f"{name} must be a natural number, not {value!r}")
+        for name in ("timeout", "grace"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < 1e7:
+                raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
+        object.__setattr__(self, "lean", MappingProxyType(dict(self.lean)))
+
+    def lean_options(self) -> dict[str, OptionValue]:
+        """Return everything Lean is told through its options."""
+        return {
+            "Elab.async": False,
+            "maxHeartbeats": self.max_heartbeats,
+            "maxRecDepth": self.max_rec_depth,
+            **self.lean,
+        }

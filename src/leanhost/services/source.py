@@ -1,0 +1,50 @@
+"""Sources on their way into Lean: what cannot be Lean text is told apart before Lean sees it."""
+
+from __future__ import annotations
+
+from leanhost.services.results import Diagnostic, Position, Severity
+
+MAX_SOURCE_BYTES = 64 << 20
+"""Largest source that is looked at, in bytes of UTF-8."""
+
+
+def position(text: str, offset: int) -> Position:
+    """Return the position of a code point offset."""
+    line = text.count("\n", 0, offset) + 1
+    return Position(line, offset - (text.rfind("\n", 0, offset) + 1))
+
+
+def _fault(message: str, where: Position, file: str, kind: str) -> Diagnostic:
+    return Diagnostic(Severity.ERROR, message, where, None, file, f"leanhost.source.{kind}")
+
+
+def decode(data: bytes, file: str) -> str | Diagnostic:
+    """Decode a file's bytes; invalid UTF-8 is a diagnostic that says where."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        good = data[: error.start].decode("utf-8")
+        message = (
+            f"the file is not valid UTF-8: byte {data[error.start]:#04x} at offset {error.start}; save it as UTF-8"
+        )
+        return _fault(message, position(good, len(good)), file, "utf8")
+
+
+def prepare(text: str, file: str) -> str | Diagnostic:
+    """Return the text Lean is given (``\\r\\n`` read as ``\\n``, as Lean does), or why it cannot be Lean text."""
+    if text.startswith("\ufeff"):
+        return _fault(
+            "the source starts with a byte order mark, which Lean does not read; save it as UTF-8 without BOM",
+            Position(1, 0),
+            file,
+            "bom",
+        )
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        message = f"the source contains the lone surrogate U+{ord(text[error.start]):04X}, which is no character"
+        return _fault(message, position(text, error.start), file, "surrogate")
+    if size > MAX_SOURCE_BYTES:
+        message = f"the source has {size} bytes; the limit is {MAX_SOURCE_BYTES}"
+        return _fault(message, Position(1, 0), file, "too_large")
+    return text.replace("\r\n", "\n")
