@@ -312,6 +312,12 @@ class Table:
         """``Lean.Environment.find?``: ``Option ConstantInfo``."""
         return Call("l_Lean_Environment_find_x3f___boxed", (env, name, 0))
 
+    def declaration_ranges(self, env: Arg, name: Arg) -> Arg:
+        """``declRangeExt.find?`` in this environment's own declarations: ``Option DeclarationRanges``."""
+        local, exported = 1, 0
+        arguments = (Const("l_Lean_instInhabitedDeclarationRanges"), Const("l_Lean_declRangeExt"), env, name)
+        return Call("l_Lean_MapDeclarationExtension_find_x3f___redArg___boxed", (*arguments, local, exported))
+
     def module_of(self, env: Arg, name: Arg) -> Arg:
         """``Lean.Environment.getModuleIdxFor?``: ``Option ModuleIdx``."""
         return Call("l_Lean_Environment_getModuleIdxFor_x3f___boxed", (env, name))
