@@ -131,6 +131,18 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
+class With:
+    """A copy of a constructor object with some object fields and some scalar bytes replaced.
+
+    ``fields`` are pairs of index and new value; ``scalars`` are pairs of byte offset (behind the fields) and bytes.
+    """
+
+    of: Arg
+    fields: tuple[tuple[int, Arg], ...] = ()
+    scalars: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ctor:
     """Build a constructor object; with no fields and no scalars use an ``int`` instead.
 
@@ -194,7 +206,7 @@ class Give:
 
 
 Arg: TypeAlias = (
-    "int | str | bytes | Ref | Call | Unwrap | Field | Index | Size | Tag | Ctor | ListOf | ArrayOf | Closure"
+    "int | str | bytes | Ref | Call | Unwrap | Field | Index | Size | Tag | With | Ctor | ListOf | ArrayOf | Closure"
     " | USize | UInt64 | Const | Give"
 )
 """``int`` is a boxed scalar, ``str`` and ``bytes`` a Lean ``String``; a ``Ref`` is lent."""

@@ -31,6 +31,7 @@ from leanhost.engine.base import (
     UInt64,
     Unwrap,
     USize,
+    With,
 )
 from leanhost.engine.native.ffi import Library
 from leanhost.errors import EngineError, EngineStuck, ForeignHandleError
@@ -175,6 +176,26 @@ class NativeEngine(Engine):
 
     def _tag(self, arg: Tag) -> int:
         return self._look(arg.of, lambda word: self._lib.box(self._lib.tag(word)))
+
+    def _with(self, arg: With) -> int:
+        library = self._lib
+        word = self._value(arg.of)
+        new: list[int] = []
+        try:
+            tag, words, scalars = library.constructor(word)
+            self._values([value for _, value in arg.fields], new)
+            indices = [index for index, _ in arg.fields]
+            if any(index >= len(words) for index in indices):
+                raise EngineError(f"a Lean value has no field {max(indices)}")
+            kept = [0 if i in indices else library.retain(w) for i, w in enumerate(words)]
+            for index, value in zip(indices, new, strict=True):
+                kept[index] = value
+            body = bytearray(scalars)
+            for offset, data in arg.scalars:
+                body[offset : offset + len(data)] = data
+            return library.ctor(tag, kept, bytes(body))
+        finally:
+            library.release(word)
 
     def _ctor(self, arg: Ctor) -> int:
         words: list[int] = []
@@ -372,6 +393,7 @@ _BUILDERS: dict[type, Callable[[NativeEngine, Any], int]] = {
     Index: NativeEngine._index,
     Size: NativeEngine._size,
     Tag: NativeEngine._tag,
+    With: NativeEngine._with,
     Ctor: NativeEngine._ctor,
     ListOf: NativeEngine._list,
     ArrayOf: NativeEngine._array,

@@ -196,6 +196,14 @@ class Library:
             raise EngineError(f"a Lean value has no field {index}")
         return self.field(word, index)
 
+    def constructor(self, word: int) -> tuple[int, tuple[int, ...], bytes]:
+        """Return the tag, the object fields (borrowed) and the scalar bytes of a constructor object."""
+        if word & 1 or self.tag(word) > MAX_CTOR_TAG:
+            raise EngineError("a Lean value is no constructor object")
+        _, size, count, tag = _header.unpack(ctypes.string_at(word, HEADER))
+        raw = ctypes.string_at(word + HEADER, size - HEADER)
+        return tag, struct.unpack_from(f"<{count}Q", raw), raw[WORD * count :]
+
     def size(self, word: int) -> int:
         """Return the number of elements of an ``Array`` of objects."""
         if word & 1 or self.tag(word) != TAG_ARRAY:
