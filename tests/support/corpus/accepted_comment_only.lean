@@ -1,0 +1,2 @@
+-- expect: accepted
+-- nothing is declared here

@@ -1,0 +1,3 @@
+-- expect: accepted
+theorem crlf : 1 = 1 := by
+  rfl

@@ -1,0 +1,3 @@
+-- expect: accepted
+namespace StillOpen
+theorem inside : 1 = 1 := rfl

@@ -1,0 +1,2 @@
+-- expect: rejected no tactic proves False
+theorem nonsense : False := by trivial

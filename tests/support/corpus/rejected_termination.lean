@@ -1,0 +1,2 @@
+-- expect: rejected recursion that does not end
+def circle (n : Nat) : False := circle (n + 1)
