@@ -304,6 +304,13 @@ class Engine(ABC):
         seconds, and re-raises ``KeyboardInterrupt`` after cancelling when the user interrupts.
         """
 
+    def brief(self, work: Callable[[], T], guard: Guard) -> T:
+        """Run *work* like :meth:`supervise`, for calls that Lean itself bounds by heartbeats.
+
+        An engine may run it on the caller's thread and only cancel, never give up.
+        """
+        return self.supervise(work, guard)
+
     @abstractmethod
     def private_bytes(self) -> int:
         """Return the runtime's private memory in bytes (native: private pages; wasm: the heap in use)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,8 +55,25 @@ class Lean:
         self.engine = engine
         self.table = table
         self._option_types: dict[str, int] = {}
+        self._capture: Ref | None = None
+        self._capturing: Callable[..., Arg] | None = None
         self.commit = ""
         """The commit of the Lean that runs, once :meth:`version` was asked."""
+
+    def capture_closure(self, function: Callable[..., Arg]) -> Ref:
+        """Return a closure of seven parameters that calls *function* the next time it runs.
+
+        There is one closure for the engine, because an engine keeps its callbacks for ever.
+        """
+        self._capturing = function
+        if self._capture is None:
+
+            def capture(*refs: Ref) -> Arg:
+                assert self._capturing is not None
+                return self._capturing(*refs)
+
+            self._capture = self.engine.callback(7, capture)
+        return self._capture
 
     # --- values in ---
 

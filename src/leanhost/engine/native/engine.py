@@ -34,6 +34,7 @@ from leanhost.engine.base import (
     With,
 )
 from leanhost.engine.native.ffi import Library
+from leanhost.engine.native.watchdog import Watchdog
 from leanhost.errors import EngineError, EngineStuck, ForeignHandleError
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class NativeEngine(Engine):
         super().__init__()
         self._lib = library
         self._lane = _Lane(self)
+        self._watchdog = Watchdog(self.cancel)
         self._escaped: BaseException | None = None
         self._tasks_pid = 0
 
@@ -294,6 +296,16 @@ class NativeEngine(Engine):
         if interrupted is not None:
             raise interrupted
         return job.result()  # type: ignore[no-any-return]
+
+    def brief(self, work: Callable[[], T], guard: Guard) -> T:
+        """Run *work* on this thread under a watchdog; see :meth:`Engine.brief`."""
+        self._lib.function("lean_mark_mt", 1)(guard.token.ptr())
+        self._watchdog.watch(guard)
+        try:
+            with self.lock:
+                return work()
+        finally:
+            self._watchdog.forget(guard)
 
     def private_bytes(self) -> int:
         """Return this process's private memory in bytes (``Private_*`` of ``smaps_rollup``)."""

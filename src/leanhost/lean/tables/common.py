@@ -24,6 +24,7 @@ from leanhost.engine.base import (
     Size,
     Tag,
     Unwrap,
+    With,
 )
 
 W = 0
@@ -414,13 +415,30 @@ class Table:
         return found
 
 
+class _Slots(tuple[int, ...]):
+    """Stands for the six context pointers while a table is listed."""
+
+    __slots__ = ()
+
+    @property
+    def four(self) -> tuple[int, ...]:
+        return self[2:]
+
+    @property
+    def two(self) -> tuple[int, ...]:
+        return self[4:]
+
+
+_SIX = _Slots((0,) * 6)
+
+
 def _placeholders(method: object) -> dict[str, object]:
     parameters = inspect.signature(method).parameters.values()  # type: ignore[arg-type]
     values: dict[str, object] = {}
     for parameter in parameters:
         if parameter.default is not inspect.Parameter.empty:
             continue
-        values[parameter.name] = [(0, 0)] if parameter.name == "items" else 0
+        values[parameter.name] = _SIX if parameter.name == "six" else 0
     return values
 
 
@@ -442,5 +460,8 @@ def _symbols(arg: Arg) -> Iterator[str]:
                 stack.extend(items)
             case Unwrap(of) | Field(of) | Index(of) | Size(of) | Tag(of):
                 stack.append(of)
+            case With(of, fields, _):
+                stack.append(of)
+                stack.extend(value for _, value in fields)
             case Give() | _:
                 pass

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from leanhost.engine.base import Arg, Call
-from leanhost.lean.tables.common import Table
+from leanhost.lean.tables.monads import MonadTable
 
 
-class V4_28(Table):  # noqa: N801 - the version's own spelling
+class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     """What differs in Lean 4.28."""
 
     version = "4.28"

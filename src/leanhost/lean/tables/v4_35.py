@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from leanhost.engine.base import Arg, ArrayOf, Call, Unwrap
-from leanhost.lean.tables.common import Table, W
+from leanhost.lean.tables.common import W
+from leanhost.lean.tables.monads import MonadTable
 
 
-class V4_35(Table):  # noqa: N801 - the version's own spelling
+class V4_35(MonadTable):  # noqa: N801 - the version's own spelling
     """What differs in Lean 4.35."""
 
     version = "4.35"

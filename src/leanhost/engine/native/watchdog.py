@@ -1,0 +1,64 @@
+"""One thread that cancels brief calls when their time is over, so that they need no thread of their own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from leanhost.engine.base import Guard, Ref
+
+_TICK = 0.02
+"""Seconds between two looks while calls are running; nothing runs while there are none."""
+
+
+class Watchdog:
+    """Watches the guards of calls that run on their callers' threads."""
+
+    def __init__(self, cancel: Callable[[Ref], None]) -> None:
+        self._cancel = cancel
+        self._guards: list[Guard] = []
+        self._wake = threading.Event()
+        self._start = threading.Lock()
+        self._pid = 0
+
+    def watch(self, guard: Guard) -> None:
+        """Cancel *guard*'s token when its time is over, until :meth:`forget`."""
+        if self._pid != os.getpid():
+            self._launch()
+        self._guards.append(guard)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def forget(self, guard: Guard) -> None:
+        """Stop watching *guard*."""
+        self._guards.remove(guard)
+
+    def _launch(self) -> None:
+        with self._start:
+            if self._pid != os.getpid():
+                # A forked child has none of its parent's threads, and none of its parent's calls.
+                self._guards, self._wake = [], threading.Event()
+                threading.Thread(target=self._serve, name="leanhost-watchdog", daemon=True).start()
+                self._pid = os.getpid()
+
+    def _serve(self) -> None:
+        while True:
+            self._wake.wait()
+            if not self._guards:
+                self._wake.clear()
+                if not self._guards:
+                    continue
+                self._wake.set()
+            now = time.monotonic()
+            for guard in tuple(self._guards):
+                if guard.why:
+                    continue
+                if guard.cancelled is not None and guard.cancelled.is_set():
+                    guard.why = "cancelled"
+                elif guard.deadline is not None and now >= guard.deadline:
+                    guard.why = "deadline"
+                if guard.why:
+                    self._cancel(guard.token)
+            time.sleep(_TICK)

@@ -1,0 +1,129 @@
+"""Running ``MetaM`` and ``TermElabM`` functions from outside: captured contexts, states saved and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from leanhost.engine.base import Arg, Ctor, Ref
+from leanhost.lean.core import Lean
+from leanhost.lean.tables.monads import TRANSPARENCIES, Six
+
+_UNIT_RESULT = Ctor(0, (0,))
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The three elaboration states at one moment (``Term.SavedState`` without the messages' history)."""
+
+    term: Ref
+    meta: Ref
+    core: Ref
+
+
+class Contexts:
+    """The six context and state pointers of a ``TermElabM`` action, captured over an environment.
+
+    They stay usable after the capture. Every operation between :meth:`save` and :meth:`restore` leaves no trace.
+    """
+
+    def __init__(self, lean: Lean, env: Ref, options: Ref, token: Ref, file: str = "<meta>") -> None:
+        self.lean = lean
+        engine, table = lean.engine, lean.table
+        caught: list[Ref] = []
+
+        def capture(*refs: Ref) -> Arg:
+            caught.extend(refs[:6])
+            return _UNIT_RESULT
+
+        state = engine.eval(table.new_ref(table.command_state(env, options)))
+        file_map = table.input_file_map(table.input_context("", file, 0))
+        context = table.command_context(file, file_map, 0, token)
+        engine.eval(table.lift_term(lean.capture_closure(capture), context, state)).close()
+        self._refs = tuple(caught)
+        self.six = Six(*caught)
+        self.env = env
+        self.token = token
+        self._heartbeats = lean.number(table.heartbeats())
+        self._transparent: dict[str, Six] = {"default": self.six}
+        self.fresh = self.save()
+
+    def refs(self) -> tuple[Ref, ...]:
+        """The owned pointers, for closing."""
+        return self._refs
+
+    def at(self, transparency: str) -> Six:
+        """Return the pointers with another transparency (see ``TransparencyMode``)."""
+        found = self._transparent.get(transparency)
+        if found is None:
+            mode = TRANSPARENCIES.index(transparency)
+            table = self.lean.table
+            meta = self.lean.engine.eval(table.with_transparency(self.six.meta, mode))
+            found = self._transparent[transparency] = self.six._replace(meta=meta)
+        return found
+
+    def save(self) -> Saved:
+        """Copy the three states (three pointers; nothing is duplicated)."""
+        table, six = self.lean.table, self.six
+        return Saved(
+            *self.lean.engine.eval_all(
+                [table.get_ref(six.term_state), table.get_ref(six.meta_state), table.get_ref(six.core_state)]
+            )
+        )
+
+    def restoring(self, saved: Saved) -> list[Arg]:
+        """Return the expressions that put *saved* back."""
+        table, six = self.lean.table, self.six
+        return [
+            table.set_ref(six.term_state, saved.term),
+            table.set_ref(six.meta_state, saved.meta),
+            table.set_ref(six.core_state, saved.core),
+        ]
+
+    def restore(self, saved: Saved) -> None:
+        """Put *saved* back."""
+        for ref in self.lean.engine.eval_all(self.restoring(saved)):
+            ref.close()
+
+    def reset_heartbeats(self) -> Arg:
+        """Return the expression that makes the limit count from now.
+
+        The limit is measured from the moment of the capture, so the counter goes back to what it was then.
+        """
+        return self.lean.table.set_heartbeats(self._heartbeats)
+
+    def one(self, action: Arg) -> Ref:
+        """Run one action from the fresh state and forget what it did to the state; :class:`Thrown` may come out."""
+        engine = self.lean.engine
+        try:
+            beats, result, *rest = engine.eval_all([self.reset_heartbeats(), action, *self.restoring(self.fresh)])
+        except BaseException:
+            self.restore(self.fresh)
+            raise
+        beats.close()
+        for ref in rest:
+            ref.close()
+        return result
+
+    @contextmanager
+    def scope(self, start: Saved | None = None) -> Iterator[None]:
+        """Run several actions from *start* (default: the fresh state); the state is put back afterwards."""
+        engine = self.lean.engine
+        first: list[Arg] = [self.reset_heartbeats()]
+        if start is not None:
+            first.extend(self.restoring(start))
+        for ref in engine.eval_all(first):
+            ref.close()
+        try:
+            yield
+        finally:
+            self.restore(self.fresh)
+
+    def close(self) -> None:
+        """Let the contexts go."""
+        for six in self._transparent.values():
+            if isinstance(six.meta, Ref):
+                six.meta.close()
+        for ref in (*self._refs, self.fresh.term, self.fresh.meta, self.fresh.core):
+            ref.close()

@@ -1,0 +1,189 @@
+"""The monads' functions: contexts of ``TermElabM``, ``MetaM``, ``TacticM`` and what is called with them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Field, Unwrap, With
+from leanhost.lean.tables.common import NONE, Table, W, some
+
+TRANSPARENCIES = ("all", "default", "reducible", "instances")
+"""``Lean.Meta.TransparencyMode``, by tag."""
+
+
+class Six(NamedTuple):
+    """The context and state pointers every ``TermElabM`` action takes."""
+
+    term: Arg
+    term_state: Arg
+    meta: Arg
+    meta_state: Arg
+    core: Arg
+    core_state: Arg
+
+    @property
+    def four(self) -> tuple[Arg, Arg, Arg, Arg]:
+        """Those a ``MetaM`` action takes."""
+        return (self.meta, self.meta_state, self.core, self.core_state)
+
+    @property
+    def two(self) -> tuple[Arg, Arg]:
+        """Those a ``CoreM`` action takes."""
+        return (self.core, self.core_state)
+
+
+class MonadTable(Table):
+    """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
+
+    TRANSPARENCY_BYTE: ClassVar[int] = 9
+    """Where ``Meta.Config.transparency`` lies among the configuration's bytes."""
+    INFO_ENABLED_BYTE: ClassVar[int] = 0
+    """Where ``InfoState.enabled`` lies among its scalar bytes."""
+
+    def lift_term(self, action: Arg, command_context: Arg, state_ref: Arg) -> Arg:
+        """``Lean.Elab.Command.liftTermElabM`` of a closure of seven parameters (six and the world)."""
+        arguments = (action, command_context, state_ref, W)
+        return Unwrap(Call("l_Lean_Elab_Command_liftTermElabM___redArg___boxed", arguments))
+
+    def set_heartbeats(self, count: Arg) -> Arg:
+        """``IO.setNumHeartbeats``."""
+        return Call("l_IO_setNumHeartbeats___boxed", (count, W))
+
+    def with_transparency(self, meta_context: Arg, transparency: int) -> Arg:
+        """``Meta.Context`` with another ``Config.transparency``."""
+        config = Field(Field(meta_context, 0), 0)
+        changed = With(config, scalars=((self.TRANSPARENCY_BYTE, bytes([transparency])),))
+        return With(meta_context, ((0, Call("l_Lean_Meta_Config_toConfigWithKey", (changed,))),))
+
+    # --- terms ---
+
+    def parse_category(self, env: Arg, category: Arg, source: Arg, file: Arg) -> Arg:
+        """``Lean.Parser.runParserCategory``: ``Except String Syntax``."""
+        return Unwrap(Call("l_Lean_Parser_runParserCategory", (env, category, source, file)), ok=1)
+
+    def elab_term(self, syntax: Arg, expected: Arg | None, six: Six) -> Arg:
+        """``Lean.Elab.Term.elabTermAndSynthesize``."""
+        wanted: Arg = NONE if expected is None else some(expected)
+        return Unwrap(Call("l_Lean_Elab_Term_elabTermAndSynthesize___boxed", (syntax, wanted, *six, W)))
+
+    def elab_term_ensuring_type(self, syntax: Arg, expected: Arg, six: Six) -> Arg:
+        """``Lean.Elab.Term.elabTermEnsuringType``, which inserts coercions or fails."""
+        catch_postpone, no_message = 1, NONE
+        arguments = (syntax, some(expected), catch_postpone, 0, no_message, *six, W)
+        return Unwrap(Call("l_Lean_Elab_Term_elabTermEnsuringType___boxed", arguments))
+
+    def synthesize_no_postponing(self, six: Six) -> Arg:
+        """``Lean.Elab.Term.synthesizeSyntheticMVarsNoPostponing``."""
+        return Unwrap(Call("l_Lean_Elab_Term_synthesizeSyntheticMVarsNoPostponing___boxed", (0, *six, W)))
+
+    # --- MetaM ---
+
+    def infer_type(self, expr: Arg, six: Six) -> Arg:
+        """``Lean.Meta.inferType``."""
+        return Unwrap(Call("l_Lean_Meta_inferType___boxed", (expr, *six.four, W)))
+
+    def whnf(self, expr: Arg, six: Six) -> Arg:
+        """``Lean.Meta.whnf``."""
+        return Unwrap(Call("l_Lean_Meta_whnf___boxed", (expr, *six.four, W)))
+
+    def is_def_eq(self, left: Arg, right: Arg, six: Six) -> Arg:
+        """``Lean.Meta.isExprDefEq``: a boxed ``Bool``."""
+        return Unwrap(Call("l_Lean_Meta_isExprDefEq___boxed", (left, right, *six.four, W)))
+
+    def reduce(self, expr: Arg, six: Six, *, explicit: bool, types: bool, proofs: bool) -> Arg:
+        """``Lean.Meta.reduce``; the flags say what is left alone."""
+        arguments = (expr, int(explicit), int(types), int(proofs), *six.four, W)
+        return Unwrap(Call("l_Lean_Meta_reduce___boxed", arguments))
+
+    def check_type(self, expr: Arg, six: Six) -> Arg:
+        """``Lean.Meta.check``."""
+        return Unwrap(Call("l_Lean_Meta_check___boxed", (expr, *six.four, W)))
+
+    def synth_instance(self, type_: Arg, six: Six) -> Arg:
+        """``Lean.Meta.synthInstance``; the heartbeat limit of the options."""
+        return Unwrap(Call("l_Lean_Meta_synthInstance___boxed", (type_, NONE, *six.four, W)))
+
+    def pp_meta(self, expr: Arg, six: Six) -> Arg:
+        """``Lean.Meta.ppExpr``, as text."""
+        format_ = Unwrap(Call("l_Lean_Meta_ppExpr___boxed", (expr, *six.four, W)))
+        return self.pretty(format_)
+
+    def pp_goal(self, goal: Arg, six: Six) -> Arg:
+        """``Lean.Meta.ppGoal``, as text."""
+        return self.pretty(Unwrap(Call("l_Lean_Meta_ppGoal___boxed", (goal, *six.four, W))))
+
+    def pretty(self, format_: Arg) -> Arg:
+        """``Std.Format.pretty`` at 120 columns."""
+        return Call("l_Std_Format_pretty___boxed", (format_, 120, 0, 0))
+
+    def fresh_mvar(self, type_: Arg, six: Six, *, kind: int, name: Arg) -> Arg:
+        """``Lean.Meta.mkFreshExprMVar``; *kind* is ``MetavarKind`` (0 natural, 2 synthetic opaque)."""
+        return Unwrap(Call("l_Lean_Meta_mkFreshExprMVar___boxed", (some(type_), kind, name, *six.four, W)))
+
+    def mk_lambda(self, variables: Arg, body: Arg, six: Six) -> Arg:
+        """``Lean.Meta.mkLambdaFVars``."""
+        return Unwrap(Call("l_Lean_Meta_mkLambdaFVars___boxed", (variables, body, *self._abstract_flags, *six.four, W)))
+
+    def mk_forall(self, variables: Arg, body: Arg, six: Six) -> Arg:
+        """``Lean.Meta.mkForallFVars``."""
+        return Unwrap(Call("l_Lean_Meta_mkForallFVars___boxed", (variables, body, *self._abstract_flags, *six.four, W)))
+
+    # usedOnly, usedLetOnly, etaReduce/generalizeNondepLet..., binderInfoForMVars: the declarations' defaults.
+    _abstract_flags: ClassVar[tuple[Arg, ...]] = (0, 1, 0, 1)
+
+    # --- states ---
+
+    def meta_mctx(self, meta_state: Arg) -> Arg:
+        """``Meta.State.mctx``."""
+        return Field(meta_state, 0)
+
+    def meta_context_lctx(self, meta_context: Arg) -> Arg:
+        """``Meta.Context.lctx``."""
+        return Field(meta_context, 2)
+
+    def with_local_context(self, meta_context: Arg, lctx: Arg, instances: Arg) -> Arg:
+        """``Meta.Context`` in another local context."""
+        return With(meta_context, ((2, lctx), (3, instances)))
+
+    def core_env(self, core_state: Arg) -> Arg:
+        """``Core.State.env``."""
+        return Field(core_state, 0)
+
+    def instantiate_mvars(self, mctx: Arg, expr: Arg) -> Arg:
+        """``Lean.instantiateMVarsImp``: ``MetavarContext × Expr``."""
+        return Call("lean_instantiate_expr_mvars", (mctx, expr))
+
+    def mvar_decl(self, mctx: Arg, mvar_id: Arg) -> Arg:
+        """``MetavarContext.findDecl?``: ``Option MetavarDecl`` (userName, lctx, type, depth, localInstances...)."""
+        return Call("l_Lean_MetavarContext_findDecl_x3f___boxed", (mctx, mvar_id))
+
+    def mk_local_decl(self, lctx: Arg, fvar_id: Arg, user_name: Arg, type_: Arg, binder: int) -> Arg:
+        """``LocalContext.mkLocalDecl`` (an ordinary declaration)."""
+        return Call("l_Lean_LocalContext_mkLocalDecl___boxed", (lctx, fvar_id, user_name, type_, binder, 0))
+
+    def is_class(self, type_: Arg, six: Six) -> Arg:
+        """``Lean.Meta.isClass?``: ``Option Name``."""
+        return Unwrap(Call("l_Lean_Meta_isClass_x3f___boxed", (type_, *six.four, W)))
+
+    def instantiate1(self, body: Arg, value: Arg) -> Arg:
+        """``Expr.instantiate1``."""
+        return Call("l_Lean_Expr_instantiate1___boxed", (body, value))
+
+    # --- tactics ---
+
+    def run_tactic(self, goal: Arg, syntax: Arg, six: Six) -> Arg:
+        """``Lean.Elab.Tactic.run`` of ``evalTactic``: ``List MVarId``."""
+        action = Closure("l_Lean_Elab_Tactic_evalTactic___boxed", 10, (syntax,))
+        return Unwrap(Call("l_Lean_Elab_Tactic_run___boxed", (goal, action, *six, W)))
+
+    def local_decls(self, lctx: Arg) -> Arg:
+        """``LocalContext.decls``, as ``Array (Option LocalDecl)``."""
+        return Call("l_Lean_PersistentArray_toArray___redArg___boxed", (Field(lctx, 1),))
+
+    def local_context_empty(self) -> Arg:
+        """``LocalContext.empty``."""
+        return Const("l_Lean_LocalContext_empty")
+
+    def empty_array(self) -> Arg:
+        """``#[]``."""
+        return ArrayOf(())
