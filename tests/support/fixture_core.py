@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, util
@@ -139,11 +140,31 @@ def check_source(lib: Path, source: str | bytes, *, timeout: float = TIMEOUT_S) 
         return run_lean([file.name], lean_path=[lib], cwd=file.parent, timeout=timeout)
 
 
-def generate_big(n: int, prefix: str = "big") -> str:
-    """Return the source of a module with `n` small theorems, ``big_0`` to ``big_<n-1>``, proved by terms."""
+def generate_big(n: int, prefix: str = "big", start: int = 0) -> str:
+    """Return the source of a module with `n` small theorems, proved by terms and numbered from `start`.
+
+    One ``lean`` process holds on to some 45 KB for each of them, so above a few thousand take
+    :func:`compile_big`.
+    """
     lines = ["set_option linter.all false", "set_option Elab.async false"]
-    lines += (f"theorem {prefix}_{i} (p : Prop) (h : p) : p := h" for i in range(n))
+    lines += (f"theorem {prefix}_{i} (p : Prop) (h : p) : p := h" for i in range(start, start + n))
     return "\n".join(lines) + "\n"
+
+
+def compile_big(lib: Path, n: int, module: str, out: Path, *, part: int = 5_000, jobs: int = 2) -> Path:
+    """Compile `n` theorems ``big_0`` to ``big_<n-1>`` that ``import <module>`` brings in; return its ``.olean``.
+
+    They lie in submodules of `part` theorems each, compiled by `jobs` processes at once.
+    """
+    parts = [(f"{module}.Part{i}", i * part, min(part, n - i * part)) for i in range(-(-n // part))]
+
+    def compile_part(name: str, start: int, size: int) -> Path:
+        return compile_module(lib, generate_big(size, start=start), name, out)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for finished in [pool.submit(compile_part, *one) for one in parts]:
+            finished.result()
+    return compile_module(lib, "".join(f"import {name}\n" for name, *_ in parts), module, out)
 
 
 @dataclass(frozen=True, slots=True)
