@@ -145,3 +145,42 @@ class ElaborationError(LeanError):
     def __init__(self, message: str, *, result: object, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.result = result
+
+
+# --- workers --------------------------------------------------------------------------------------
+
+
+class WorkerError(LeanHostError):
+    """The worker pool could not put the question; the item itself was not judged."""
+
+    code = "leanhost.worker"
+
+
+class WorkerStartError(WorkerError):
+    """No worker process came up: it ended, or did not answer in time, before it was given any work."""
+
+    code = "leanhost.worker.start"
+
+
+class SandboxUnavailable(WorkerError):
+    """``sandbox="required"`` was asked for and this machine cannot give it."""
+
+    code = "leanhost.worker.sandbox"
+
+
+class PoolClosed(WorkerError):
+    """The pool is closed, or belongs to another process."""
+
+    code = "leanhost.pool.closed"
+
+
+class PoolTimeout(WorkerError):
+    """No worker became free within the time a caller was willing to wait."""
+
+    code = "leanhost.pool.timeout"
+
+
+class TooManyRequests(WorkerError):
+    """The pool's queue is full."""
+
+    code = "leanhost.pool.too_many_requests"

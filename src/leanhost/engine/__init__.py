@@ -11,15 +11,18 @@ if TYPE_CHECKING:
 __all__ = ["open_engine"]
 
 
-def open_engine(toolchain: Toolchain) -> Engine:
+def open_engine(toolchain: Toolchain, *, tasks: bool = True) -> Engine:
     """Start the engine a toolchain runs on.
+
+    ``tasks=False`` is for a process that imports and then forks: the native engine leaves Lean's task manager
+    off until :meth:`Engine.start_tasks`.
 
     Raises :class:`~leanhost.errors.EngineError` (or a subclass) when it does not start.
     """
     if toolchain.engine == "native":
         from leanhost.engine.native import NativeEngine
 
-        return NativeEngine.open(toolchain.library)
+        return NativeEngine.open(toolchain.library, tasks=tasks)
     from leanhost.engine.wasm import WasmEngine
 
     if toolchain.node is None or toolchain.glue is None or toolchain.core is None:

@@ -311,6 +311,9 @@ class Engine(ABC):
         """
         return self.supervise(work, guard)
 
+    def start_tasks(self) -> None:  # noqa: B027 - an engine that cannot fork has nothing to start late
+        """Start what was left off by ``open_engine(tasks=False)``; needed before anything is elaborated."""
+
     @abstractmethod
     def private_bytes(self) -> int:
         """Return the runtime's private memory in bytes (native: private pages; wasm: the heap in use)."""

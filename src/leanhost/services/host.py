@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -52,13 +52,15 @@ class Host:
     A context manager. Safe to use from several threads: Lean answers them one at a time.
     """
 
-    def __init__(self, toolchain: Toolchain, search_path: Sequence[Path] = (), *, strict: bool = False) -> None:
+    def __init__(
+        self, toolchain: Toolchain, search_path: Sequence[Path] = (), *, strict: bool = False, tasks: bool = True
+    ) -> None:
         self._wanted = toolchain
         self._strict = strict
         self._lock = threading.RLock()
         self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
         self._closed = False
-        self._opened: Opened = open_lean(toolchain, strict=strict)
+        self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
         core = self._opened.toolchain.core
         self.search_path: tuple[Path, ...] = (*search_path, *((core,) if core is not None else ()))
 
@@ -91,6 +93,21 @@ class Host:
         lean = self._lean
         key = ImportKey(parse_imports(imports))
         return Session(self, lean, self._import(lean, key), options or ElabOptions())
+
+    def preload(self, imports: Sequence[str | Import], *, is_module: bool = False) -> None:
+        """Import what later :meth:`check_source` calls with these imports will find ready.
+
+        For a process that forks afterwards: the environment is never freed, so that children share its pages.
+        Raises :class:`~leanhost.errors.ImportFailed`.
+        """
+        lean = self._lean
+        key = ImportKey(parse_imports(imports), is_module)
+        with self._lock:
+            self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
+
+    def start_tasks(self) -> None:
+        """Start Lean's task manager in a host opened with ``tasks=False`` (in the forked child)."""
+        self._lean.engine.start_tasks()
 
     def _kept_import(self, lean: Lean, key: ImportKey) -> Imported:
         """Return the environment for *key*, imported once while it stays among the last few."""
@@ -138,11 +155,13 @@ class Host:
         imports: Sequence[str | Import] | None = None,
         timeout: float | None = None,
         cancelled: Event | None = None,
+        imported: Callable[[], None] | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
 
         *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The verdict
-        is computed from the environment; see :class:`~leanhost.services.results.CheckResult`.
+        is computed from the environment; see :class:`~leanhost.services.results.CheckResult`. *timeout* in seconds
+        counts from the moment the imports are there, when *imported* is called.
         """
         if not isinstance(source, str):
             raise UsageError(f"a source is a str, not {type(source).__name__}")
@@ -161,11 +180,13 @@ class Host:
         if imports is not None and not header.written:
             wanted = parse_imports(imports)
         try:
-            imported = self._kept_import(lean, ImportKey(wanted, header.is_module))
+            environment = self._kept_import(lean, ImportKey(wanted, header.is_module))
         except ImportFailed as error:
             fault = Diagnostic(Severity.ERROR, str(error), Position(1, 0), None, file, error.code)
             return self._refused(file, (*header.diagnostics, fault))
-        session = Session(self, lean, imported, options)
+        if imported is not None:
+            imported()
+        session = Session(self, lean, environment, options)
         with session:
             return self._judged(session, text, file, header, options, frozenset(allow_axioms), cancelled, started)
 
@@ -187,7 +208,7 @@ class Host:
         status = Status.TIMEOUT if timed_out else Status.REJECTED if judgement.failures else Status.ACCEPTED
         reasons = [failure.message for failure in judgement.failures]
         if Limit.CANCELLED in result.limits:
-            status, reasons = Status.REJECTED, ["the check was cancelled", *reasons]
+            status, reasons = Status.CANCELLED, ["the check was cancelled", *reasons]
         return CheckResult(
             file=file,
             status=status,

@@ -24,17 +24,17 @@ def table_for(commit: str) -> type[Table] | None:
     return next((table for table in TABLES if commit in table.commits), None)
 
 
-def open_lean(toolchain: Toolchain, *, strict: bool = False) -> Opened:
-    """Open *toolchain* with a table that fits it."""
+def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True) -> Opened:
+    """Open *toolchain* with a table that fits it; *tasks* as in :func:`~leanhost.engine.open_engine`."""
     table = table_for(toolchain.commit)
     if table is None:
         raise UnsupportedToolchain(f"no version table names Lean commit {toolchain.commit}")
-    return start(toolchain, table)
+    return start(toolchain, table, tasks=tasks)
 
 
-def start(toolchain: Toolchain, table: type[Table]) -> Opened:
+def start(toolchain: Toolchain, table: type[Table], *, tasks: bool = True) -> Opened:
     """Start *toolchain*'s engine with *table*; every symbol of the table must be there."""
-    engine = open_engine(toolchain)
+    engine = open_engine(toolchain, tasks=tasks)
     lean = Lean(engine, table(engine.word))
     missing = engine.missing(sorted(lean.table.symbols()))
     if missing:

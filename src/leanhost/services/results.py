@@ -131,6 +131,10 @@ class Status(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
     UNSUPPORTED = "unsupported"
+    CANCELLED = "cancelled"
+    """The caller cancelled before there was a verdict."""
+    REFUSED = "refused"
+    """The item was not looked at: it could not be read, or was over a limit of the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,10 @@ class CheckResult:
     elapsed: float = 0.0
     toolchain: str = ""
     caveats: tuple[str, ...] = field(default=())
+    stdout: str = ""
+    """What the candidate wrote to its worker's standard output, cut to the pool's limit."""
+    stderr: str = ""
+    """The same for standard error."""
 
     @property
     def accepted(self) -> bool:
