@@ -152,7 +152,7 @@ def generate_big(n: int, prefix: str = "big", start: int = 0) -> str:
 
 
 def compile_big(lib: Path, n: int, module: str, out: Path, *, part: int = 5_000, jobs: int = 2) -> Path:
-    """Compile `n` theorems ``big_0`` to ``big_<n-1>`` that ``import <module>`` brings in; return its ``.olean``.
+    """Compile `n` theorems, ``big_0`` to ``big_<n-1>``, for ``import <module>``; return its ``.olean``.
 
     They lie in submodules of `part` theorems each, compiled by `jobs` processes at once.
     """
