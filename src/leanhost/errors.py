@@ -50,6 +50,12 @@ class ForeignHandleError(LeanHostError, ValueError):
     code = "leanhost.handle.foreign"
 
 
+class Cancelled(LeanHostError):
+    """The caller cancelled a call that has no other way to say so; nothing was changed."""
+
+    code = "leanhost.cancelled"
+
+
 # --- toolchains -----------------------------------------------------------------------------------
 
 

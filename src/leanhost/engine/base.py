@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from leanhost.errors import ClosedError, EngineLost, ForeignHandleError
 
@@ -243,6 +243,13 @@ class Thrown(Exception):  # noqa: N818 - carries Lean's own error value
         self.error = error
 
 
+class Flag(Protocol):
+    """Something another thread can set: a ``threading.Event``, or a token that has a deadline of its own."""
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+
+
 @dataclass(slots=True)
 class Guard:
     """How long a piece of work may take and how to ask it to stop.
@@ -251,13 +258,32 @@ class Guard:
     set from any thread, the engine sets the Lean ``IO.CancelToken`` in ``token``, then waits ``grace`` seconds.
     Work that has not come back by then costs the engine: :class:`~leanhost.errors.EngineStuck`.
     ``why`` tells afterwards what stopped the work.
+
+    ``sink`` takes what the work has to :meth:`tell`, in order, on the thread that waits in
+    :meth:`Engine.supervise`. An engine that runs the work on another thread puts a ``mailbox`` here and empties it;
+    what the sink raises stops the work and travels to the waiting caller.
     """
 
     token: Ref
     deadline: float | None
     grace: float = 2.0
-    cancelled: threading.Event | None = None
+    cancelled: Flag | None = None
     why: Literal["", "deadline", "cancelled", "interrupt"] = ""
+    sink: Callable[[Any], object] | None = None
+    mailbox: deque[Any] | None = None
+
+    def tell(self, message: object) -> None:
+        """Send *message* to the sink, if there is one."""
+        if self.mailbox is not None:
+            self.mailbox.append(message)
+        elif self.sink is not None:
+            self.sink(message)
+
+    def deliver(self) -> None:
+        """Hand the messages that have arrived to the sink."""
+        if self.mailbox is not None and self.sink is not None:
+            while self.mailbox:
+                self.sink(self.mailbox.popleft())
 
 
 class Engine(ABC):

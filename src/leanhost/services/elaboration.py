@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from threading import Event
 
 from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
+from leanhost.services.cancellation import Cancellation
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CommandResult, Declared, Diagnostic, Limit, Position, Severity, Sorry
 
@@ -80,11 +80,11 @@ def _end(value: object) -> Position | None:
     return None if value is None else _position(value)
 
 
-def new_guard(lean: Lean, options: ElabOptions, timeout: float | None, cancelled: Event | None) -> Guard:
+def new_guard(lean: Lean, options: ElabOptions, timeout: float | None, cancellation: Cancellation) -> Guard:
     """Return a guard for one call, its clock started."""
     seconds = options.timeout if timeout is None else timeout
     token = lean.engine.eval(lean.table.new_cancel_token())
-    return Guard(token, time.monotonic() + seconds, options.grace, cancelled)
+    return Guard(token, time.monotonic() + seconds, options.grace, cancellation)
 
 
 def elaborate(

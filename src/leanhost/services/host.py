@@ -8,11 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
 from leanhost.errors import ClosedError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean
+from leanhost.services.cancellation import Cancellation
 from leanhost.services.header import Header, parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.opening import Opened, open_lean
@@ -128,7 +128,7 @@ class Host:
         allow_axioms: Iterable[str] = (),
         imports: Sequence[str | Import] | None = None,
         timeout: float | None = None,
-        cancelled: Event | None = None,
+        cancellation: Cancellation = None,
     ) -> CheckResult:
         """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
         path = Path(path)
@@ -142,7 +142,7 @@ class Host:
             allow_axioms=allow_axioms,
             imports=imports,
             timeout=timeout,
-            cancelled=cancelled,
+            cancellation=cancellation,
         )
 
     def check_source(
@@ -154,7 +154,7 @@ class Host:
         allow_axioms: Iterable[str] = (),
         imports: Sequence[str | Import] | None = None,
         timeout: float | None = None,
-        cancelled: Event | None = None,
+        cancellation: Cancellation = None,
         imported: Callable[[], None] | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
@@ -188,7 +188,7 @@ class Host:
             imported()
         session = Session(self, lean, environment, options)
         with session:
-            return self._judged(session, text, file, header, options, frozenset(allow_axioms), cancelled, started)
+            return self._judged(session, text, file, header, options, frozenset(allow_axioms), cancellation, started)
 
     def _judged(
         self,
@@ -198,11 +198,11 @@ class Host:
         header: Header,
         options: ElabOptions,
         allow: frozenset[str],
-        cancelled: Event | None,
+        cancellation: Cancellation,
         started: float,
     ) -> CheckResult:
         result, judgement = session.judged(
-            text, allowed=DEFAULT_AXIOMS | allow, file=file, cancelled=cancelled, start=header.end
+            text, allowed=DEFAULT_AXIOMS | allow, file=file, cancellation=cancellation, start=header.end
         )
         timed_out = Limit.TIMEOUT in result.limits or judgement.open is Limit.TIMEOUT
         status = Status.TIMEOUT if timed_out else Status.REJECTED if judgement.failures else Status.ACCEPTED

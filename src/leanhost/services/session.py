@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from leanhost.engine.base import Guard, Ref
 from leanhost.errors import ClosedError, ElaborationError, EngineLost, UsageError
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
+from leanhost.services.cancellation import Cancellation
 from leanhost.services.elaboration import elaborate, new_guard, summarise
 from leanhost.services.evidence import (
     Checked,
@@ -97,19 +97,19 @@ class Session:
         return self._closed
 
     def run(
-        self, source: str, *, file: str = "<input>", timeout: float | None = None, cancelled: Event | None = None
+        self, source: str, *, file: str = "<input>", timeout: float | None = None, cancellation: Cancellation = None
     ) -> CommandResult:
         """Elaborate any number of commands and report; the session itself stays as it is.
 
-        *timeout* in seconds overrides the session's; setting *cancelled* from any thread stops the elaboration.
+        *timeout* in seconds overrides the session's; *cancellation* stops the elaboration.
         Raises :class:`~leanhost.errors.EngineStuck` when Lean ignored a cancellation.
         """
         return self._run(
-            source, file, timeout, cancelled, lambda run: run.result, lambda fault: CommandResult((fault,), (), (), 0, 0)
+            source, file, timeout, cancellation, lambda run: run.result, lambda fault: CommandResult((fault,), (), (), 0, 0)
         )
 
     def extend(
-        self, source: str, *, file: str = "<input>", timeout: float | None = None, cancelled: Event | None = None
+        self, source: str, *, file: str = "<input>", timeout: float | None = None, cancellation: Cancellation = None
     ) -> Session:
         """Return a new session over the environment that *source* makes of this one.
 
@@ -130,7 +130,7 @@ class Session:
         def unreadable(fault: Diagnostic) -> Session:
             raise ElaborationError(str(fault), result=CommandResult((fault,), (), (), 0, 0))
 
-        return self._run(source, file, timeout, cancelled, extended, unreadable)
+        return self._run(source, file, timeout, cancellation, extended, unreadable)
 
     def kernel_check(
         self,
@@ -139,7 +139,7 @@ class Session:
         allow_axioms: Iterable[str] = (),
         file: str = "<input>",
         timeout: float | None = None,
-        cancelled: Event | None = None,
+        cancellation: Cancellation = None,
     ) -> KernelOutcome:
         """Elaborate *source* and judge what it declares.
 
@@ -152,7 +152,7 @@ class Session:
         def judged(run: Run) -> KernelOutcome:
             return self._outcome(run, allowed)
 
-        return self._run(source, file, timeout, cancelled, judged, self._not_lean_text)
+        return self._run(source, file, timeout, cancellation, judged, self._not_lean_text)
 
     def judged(
         self,
@@ -161,7 +161,7 @@ class Session:
         allowed: Collection[str],
         file: str = "<input>",
         timeout: float | None = None,
-        cancelled: Event | None = None,
+        cancellation: Cancellation = None,
         start: int = 0,
     ) -> tuple[CommandResult, Judgement]:
         """Elaborate *source* from byte *start* and judge all it adds: what :meth:`Host.check_source` is made of.
@@ -176,7 +176,7 @@ class Session:
             source,
             file,
             timeout,
-            cancelled,
+            cancellation,
             lambda run: (run.result, self._judge(run, allowed)),
             unreadable,
             start,
@@ -233,7 +233,7 @@ class Session:
         source: str,
         file: str,
         timeout: float | None,
-        cancelled: Event | None,
+        cancellation: Cancellation,
         then: Callable[[Run], T],
         unreadable: Callable[[Diagnostic], T],
         start: int = 0,
@@ -247,7 +247,7 @@ class Session:
         if isinstance(text, Diagnostic):
             return unreadable(text)
         lean = self._lean
-        guard = new_guard(lean, self.options, timeout, cancelled)
+        guard = new_guard(lean, self.options, timeout, cancellation)
 
         def work() -> T:
             done = elaborate(
