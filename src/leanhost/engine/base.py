@@ -260,8 +260,8 @@ class Guard:
     ``why`` tells afterwards what stopped the work.
 
     ``sink`` takes what the work has to :meth:`tell`, in order, on the thread that waits in
-    :meth:`Engine.supervise`. An engine that runs the work on another thread puts a ``mailbox`` here and empties it;
-    what the sink raises stops the work and travels to the waiting caller.
+    :meth:`Engine.supervise`; what it raises stops the work and travels to that caller. An engine that runs the
+    work on another thread puts a ``mailbox`` here and empties it.
     """
 
     token: Ref
@@ -290,6 +290,8 @@ class Engine(ABC):
     """A live Lean runtime. One call runs at a time; :attr:`lock` serialises threads."""
 
     kind: ClassVar[str]
+    lost_hint: ClassVar[str] = "open a new host or take a new session; handles into the lost Lean are gone"
+    """What to do when this engine is lost."""
     word: int
     """Bytes in an object word: 8 native, 4 on wasm32."""
 
@@ -388,7 +390,7 @@ class Engine(ABC):
     def check_alive(self) -> None:
         """Raise :class:`~leanhost.errors.EngineLost` once the engine is gone."""
         if self.lost:
-            raise EngineLost(self.lost, hint="open a new host; handles into the old one are gone")
+            raise EngineLost(self.lost, hint=self.lost_hint)
 
     def drain(self) -> None:
         """Release every reference that was closed since the last call."""

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -35,15 +36,15 @@ from leanhost.engine.base import (
 )
 from leanhost.engine.native.ffi import Library
 from leanhost.engine.native.watchdog import Watchdog
-from leanhost.errors import EngineError, EngineStuck, ForeignHandleError
+from leanhost.errors import EngineError, EngineLost, EngineStuck, ForeignHandleError
 
 T = TypeVar("T")
 
 LANE_STACK_BYTES = 256 << 20
 """Stack of the thread that elaborates; reserved, not committed, so that deep terms do not end the process."""
 
-_CANCEL_SLICE = 0.01
-"""Seconds between two looks at ``Guard.cancelled``."""
+_SLICE = 0.01
+"""Seconds between two looks at ``Guard.cancelled`` and ``Guard.mailbox``."""
 
 
 class NativeEngine(Engine):
@@ -53,6 +54,9 @@ class NativeEngine(Engine):
     """
 
     kind: ClassVar[str] = "native"
+    lost_hint: ClassVar[str] = (
+        "a native Lean cannot be started anew in its process: restart it, or use worker processes"
+    )
     word = 8
     _instance: ClassVar[NativeEngine | None] = None
     _opening: ClassVar[threading.Lock] = threading.Lock()
@@ -82,6 +86,7 @@ class NativeEngine(Engine):
                     f"this process already runs {found._lib.path}; a second Lean ({path}) cannot be loaded beside it",
                     hint="use a worker process for the second toolchain",
                 )
+            found.check_alive()
             if tasks:
                 found.start_tasks()
             return found
@@ -259,31 +264,49 @@ class NativeEngine(Engine):
         if self._lane.is_current():
             return work()
         self._lib.function("lean_mark_mt", 1)(guard.token.ptr())
+        if guard.sink is not None:
+            guard.mailbox = deque()
         job = self._lane.submit(work)
-        interrupted: KeyboardInterrupt | None = None
-        give_up: float | None = None
+        stopped: BaseException | None = None
+        while True:
+            try:
+                self._attend(job, guard)
+                break
+            except EngineLost:
+                raise
+            except BaseException as error:  # an interrupt, or what the sink raised
+                stopped = stopped or error
+                guard.sink = None
+                guard.why = guard.why or "interrupt"
+        if stopped is not None:
+            raise stopped
+        return job.result()  # type: ignore[no-any-return]
+
+    def _attend(self, job: _Job, guard: Guard) -> None:
+        """Wait until *job* is done, cancelling it when there is a reason; can be entered again."""
+        sliced = guard.cancelled is not None or guard.sink is not None
         while True:
             now = time.monotonic()
-            try:
-                if give_up is None:
-                    wait = None if guard.deadline is None else max(0.0, guard.deadline - now)
-                    if guard.cancelled is not None:
-                        wait = _CANCEL_SLICE if wait is None else min(wait, _CANCEL_SLICE)
-                else:
-                    wait = max(0.0, give_up - now)
-                if job.wait(wait):
-                    break
-            except KeyboardInterrupt as error:
-                interrupted = error
-                guard.why = "interrupt"
+            end = guard.deadline if job.give_up is None else job.give_up
+            wait = None if end is None else max(0.0, end - now)
+            if job.give_up is None and guard.why:
+                wait = 0.0
+            elif sliced:
+                wait = _SLICE if wait is None else min(wait, _SLICE)
+            done = job.wait(wait)
+            guard.deliver()
+            if done:
+                return
             now = time.monotonic()
-            if give_up is not None:
-                if now >= give_up:
-                    self.lost = "Lean ignored a cancellation and still runs in this process"
-                    raise EngineStuck(
-                        f"{self.lost} (waited {guard.grace:g} s after the {guard.why})",
-                        hint="run code that may loop without allocating or checking in a worker process",
-                    )
+            if job.give_up is not None:
+                if now < job.give_up:
+                    continue
+                if job.started:
+                    self._give_up(guard)
+                if self.lost:
+                    raise EngineLost(self.lost, hint=self.lost_hint)
+                # Still behind another caller's work, which has its own limits.
+                job.give_up = now + guard.grace
                 continue
             if not guard.why:
                 if guard.cancelled is not None and guard.cancelled.is_set():
@@ -292,10 +315,16 @@ class NativeEngine(Engine):
                     guard.why = "deadline"
             if guard.why:
                 self.cancel(guard.token)
-                give_up = now + guard.grace
-        if interrupted is not None:
-            raise interrupted
-        return job.result()  # type: ignore[no-any-return]
+                job.give_up = now + guard.grace
+
+    def _give_up(self, guard: Guard) -> None:
+        self.lost = "Lean ignored a cancellation and still runs in this process"
+        # The lane keeps the old lock for as long as Lean runs; others shall be told, not left waiting.
+        self.lock = threading.RLock()
+        raise EngineStuck(
+            f"{self.lost} (waited {guard.grace:g} s after the {guard.why})",
+            hint="run code that may loop without allocating or checking in a worker process",
+        )
 
     def brief(self, work: Callable[[], T], guard: Guard) -> T:
         """Run *work* on this thread under a watchdog; see :meth:`Engine.brief`."""
@@ -324,7 +353,7 @@ class NativeEngine(Engine):
 class _Job:
     """Work handed to the lane: waits like a future, without the pool around it."""
 
-    __slots__ = ("_done", "_error", "_value", "_work")
+    __slots__ = ("_done", "_error", "_value", "_work", "give_up", "started")
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
@@ -332,8 +361,12 @@ class _Job:
         self._done.acquire()
         self._value: Any = None
         self._error: BaseException | None = None
+        self.started = False
+        self.give_up: float | None = None
+        """When the grace after a cancellation is over, once there was one."""
 
     def run(self) -> None:
+        self.started = True
         try:
             self._value = self._work()
         except BaseException as error:
@@ -342,7 +375,10 @@ class _Job:
             self._done.release()
 
     def wait(self, timeout: float | None) -> bool:
-        return self._done.acquire(timeout=-1 if timeout is None else timeout)
+        done = self._done.acquire(timeout=-1 if timeout is None else timeout)
+        if done:
+            self._done.release()
+        return done
 
     def result(self) -> Any:
         if self._error is not None:
