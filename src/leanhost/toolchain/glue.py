@@ -1,12 +1,12 @@
 """Turn the WebAssembly Lean's JavaScript glue into a small module that loads quickly.
 
-The published ``lean.js`` is one 89 MB line, nearly all of it ``_f=Module["_f"]=wasmExports["f"]`` for each of the
-200,000 exports; reading it costs seconds, and so do the loops it runs over all exports. :func:`prepare_glue` writes
-a file of under a megabyte that does the same work for the few dozen names the glue itself uses, and looks up all
-others when asked for.
+The published ``lean.js`` is one 89 MB line, nearly all of it ``_f=Module["_f"]=wasmExports["f"]`` for each of
+the 200,000 exports; reading it costs seconds, and so do the loops it runs over all exports. :func:`prepare_glue`
+writes a file of under a megabyte that does the same work for the few dozen names the glue itself uses, and looks
+up all others when asked for.
 
-The result is a CommonJS module exporting ``start(Module)``, which runs the glue and fills ``Module.leanhost`` with
-accessors to the internals that ``engine/wasm/host.js`` needs.
+The result is a CommonJS module exporting ``start(Module)``, which runs the glue and fills ``Module.leanhost``
+with accessors to the internals that ``engine/wasm/host.js`` needs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _EDITS: tuple[tuple[str, str], ...] = (
     ),
     # All exports are visible to symbol lookup by inheritance instead of by 200,000 assignments.
     ('mergeLibSymbols(wasmExports,"main");', "Object.setPrototypeOf(wasmImports,wasmExports);"),
-    # Only what the module imports through its global offset table needs a table slot now; dlsym makes the rest.
+    # Only what the module imports through its global offset table needs a slot now; dlsym makes the rest.
     (
         "var updateGOT=(exports,replace)=>{for(var symName in exports){if(isInternalSym(symName)){continue}",
         "var updateGOT=(exports,replace)=>{for(var symName in GOT){"
@@ -56,7 +56,8 @@ _EDITS: tuple[tuple[str, str], ...] = (
     # One growth for many slots.
     (
         'return wasmTable["grow"](1)};',
-        'var first=wasmTable["grow"](1024);for(var i=1023;i>0;i--)freeTableIndexes.push(first+i);return first};',
+        'var first=wasmTable["grow"](1024);'
+        "for(var i=1023;i>0;i--)freeTableIndexes.push(first+i);return first};",
     ),
     # A packed mirror of the table: `invoke_*` reads it for every protected C++ call.
     (
@@ -115,7 +116,6 @@ def _prepare(text: mmap.mmap) -> str:
     wanted = set(_NAME.findall(before)) | set(_NAME.findall(after))
     kept = [name for name in declared if name in wanted]
     statements = _statements(text[start + len(_ASSIGN_START) : end], frozenset(kept))
-    # Anything in the function that is no plain assignment (the table's) is named in `statements` as it stands.
     glue = "".join(
         (
             before.decode(),
@@ -152,10 +152,10 @@ def _unexpected(what: str) -> ToolchainCorrupt:
 
 
 def _wrap(glue: str) -> str:
-    # Inside a function `var Module=typeof Module...` keeps the parameter; at module level it would be undefined.
+    # Inside a function `var Module=typeof Module...` keeps the parameter; elsewhere it would be undefined.
     return f"module.exports=function start(Module){{{glue}\n}};\n"
 
 
 def _main() -> str:
-    members = [f"{name}" for name in _EXPOSED] + [f"get {name}(){{return {name}}}" for name in _LIVE]
+    members = list(_EXPOSED) + [f"get {name}(){{return {name}}}" for name in _LIVE]
     return f'var wasmExports;Module["leanhost"]={{{",".join(members)}}};createWasm();run()'

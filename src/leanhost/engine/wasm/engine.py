@@ -1,0 +1,379 @@
+"""The engine interface over a Node child."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, NoReturn, TypeVar
+
+from leanhost.engine.base import Arg, Data, Engine, Guard, Ref, Thrown
+from leanhost.engine.wasm import wire
+from leanhost.engine.wasm.child import Child, ChildGone
+from leanhost.engine.wasm.interrupt import Shield
+from leanhost.engine.wasm.watch import Watch
+from leanhost.errors import (
+    EngineError,
+    EngineLost,
+    EngineStuck,
+    ForeignHandleError,
+    ObjectTooLarge,
+    OutOfMemory,
+    UsageError,
+)
+
+T = TypeVar("T")
+
+MAX_HEAP = 2 * 1024**3
+"""Bytes of memory the WebAssembly Lean can have at most."""
+
+_INITIAL_MEMORY = 512 * 1024**2  # reserved, not touched: saves growing step by step
+_C_STACK = 64 * 1024**2
+_MAX_FRAME = 64 * 1024**2
+_IDLE_SLICE = 0.05  # between looks at a flag that a signal handler or another thread sets
+_INTERRUPT_GRACE = 2.0
+_CLOSED = "the engine was closed"
+
+
+class WasmEngine(Engine):
+    """A WebAssembly Lean in a child process; see :mod:`leanhost.engine.base` for the contract.
+
+    Make one with :meth:`open`. A lost engine cannot be revived: open another.
+    """
+
+    kind: ClassVar[str] = "wasm"
+
+    def __init__(self, child: Child, max_frame: int) -> None:
+        super().__init__()
+        self.word = 4
+        self._child = child
+        self._pid = os.getpid()
+        self._max_frame = max_frame
+        self._symbols = wire.Symbols()
+        self._functions: list[Callable[..., Arg]] = []
+        self._watches: list[Watch] = []
+        self._last_id = 0
+        # Runs at garbage collection and at exit: no child is left behind, and no zombie.
+        self._finalizer = weakref.finalize(self, _end, child, self._pid)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        node: Path,
+        glue: Path,
+        wasm: Path,
+        mounts: Sequence[Path] = (),
+        heap_limit: int = MAX_HEAP,
+        max_frame: int = _MAX_FRAME,
+        startup_timeout: float = 120.0,
+    ) -> WasmEngine:
+        """Start a runtime and initialise Lean (seconds); nothing is imported.
+
+        *glue* is what :func:`leanhost.toolchain.glue.prepare_glue` wrote. Lean sees the host directories
+        *mounts*, readable and writable, under their own absolute paths, and no other files. *heap_limit*
+        bounds Lean's memory and *max_frame* one message, both in bytes; *startup_timeout* is in seconds.
+
+        Raises :class:`~leanhost.errors.EngineError` (or its :class:`~leanhost.errors.EngineLost`) when Lean
+        does not come up.
+        """
+        if not _INITIAL_MEMORY <= heap_limit <= MAX_HEAP:
+            raise UsageError(
+                f"heap_limit must be between {_INITIAL_MEMORY} and {MAX_HEAP} bytes: {heap_limit}"
+            )
+        if max_frame < 4096:
+            raise UsageError(f"max_frame must be at least 4096 bytes: {max_frame}")
+        config = {
+            "glue": str(glue.absolute()),
+            "wasm": str(wasm.absolute()),
+            "mounts": [_mountable(path) for path in mounts],
+            "maxFrame": max_frame,
+            "heapMax": heap_limit,
+            "initialMemory": _INITIAL_MEMORY,
+            "stackBytes": _C_STACK,
+        }
+        engine = cls(Child(node, config), max_frame)
+        try:
+            engine._await_start(time.monotonic() + startup_timeout)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    @property
+    def pid(self) -> int:
+        """The process id of the runtime."""
+        return self._child.pid
+
+    @property
+    def output_tail(self) -> str:
+        """The last 64 KiB of what the runtime printed to its standard output and error."""
+        return self._child.output()
+
+    # --- one exchange
+
+    def _await_start(self, deadline: float) -> None:
+        def tick() -> float:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._lose("Lean did not start in time")
+            return left
+
+        try:
+            frame = self._child.receive(self._max_frame, tick)
+        except ChildGone:
+            self._lose()
+        if frame[4] == wire.CRASHED:
+            self._crashed(frame[5:])
+
+    def _request(self, operation: int, body: bytes) -> bytes:
+        """Put one request and return its answer's payload; whatever it cannot be is raised."""
+        if os.getpid() != self._pid:
+            raise ForeignHandleError("this engine belongs to the process that forked this one")
+        shield = Shield()
+        try:
+            with shield:
+                status, payload, escaped = self._exchange(operation, body, shield)
+        except BaseException:
+            shield.deliver()
+            raise
+        if shield.pending or escaped is not None:
+            try:
+                shield.deliver()
+                if escaped is not None:
+                    raise escaped
+            except BaseException:
+                if (status == wire.OK and operation in _ANSWERED_BY_WORDS) or status == wire.THROWN:
+                    self.released.extend(wire.words(payload))
+                raise
+        if status == wire.OK:
+            return payload
+        if status == wire.THROWN:
+            raise Thrown(Ref(self, wire.words(payload)[0]))
+        if status == wire.TOO_LARGE:
+            raise ObjectTooLarge("a Lean object is larger than the limit it was to be read with")
+        raise EngineError(payload.decode("utf-8", "replace"))
+
+    def _exchange(
+        self, operation: int, body: bytes, shield: Shield
+    ) -> tuple[int, bytes, BaseException | None]:
+        self._last_id += 1
+        request = self._last_id & 0xFFFFFFFF
+        tick = self._ticker(shield)
+        escaped: BaseException | None = None
+        try:
+            self._send(request, operation, body, tick)
+            while True:
+                frame = self._child.receive(self._max_frame + 16, tick)
+                status = frame[4]
+                if status == wire.CALLBACK:
+                    answer, raised = self._serve(frame[5:], shield)
+                    escaped = escaped or raised
+                    self._send(request, wire.RETURN, answer, tick)
+                    continue
+                if status == wire.CRASHED:
+                    self._crashed(frame[5:])
+                if int.from_bytes(frame[:4], "little") != request:
+                    self._lose("the runtime answered another request")
+                return status, frame[5:], escaped
+        except ChildGone:
+            self._lose()
+        except EngineLost:
+            raise
+        except BaseException:
+            # Whatever it was, it left a request half done.
+            self._give_up("an exchange with the runtime was broken off")
+            raise
+
+    def _send(self, request: int, operation: int, body: bytes, tick: Callable[[], float]) -> None:
+        header = (len(body) + 5).to_bytes(4, "little") + request.to_bytes(4, "little") + bytes((operation,))
+        self._child.send(header + body, tick)
+
+    def _ticker(self, shield: Shield) -> Callable[[], float]:
+        interrupted: float | None = None
+
+        def tick() -> float:
+            nonlocal interrupted
+            now = time.monotonic()
+            wait = _IDLE_SLICE
+            for watch in self._watches:
+                wait = min(wait, watch.tick(now, shield.pending, self._child.cancel))
+                if watch.stuck(now):
+                    reason = (
+                        f"Lean did not stop within {watch.guard.grace:g} s of being asked ({watch.guard.why})"
+                    )
+                    self._give_up(reason)
+                    raise EngineStuck(reason, hint=self.lost_hint)
+            if shield.pending and not self._watches:
+                # Nobody can be asked to stop: leave the user waiting for a moment only.
+                interrupted = interrupted or now
+                if now - interrupted > _INTERRUPT_GRACE:
+                    self._lose("interrupted in a call that cannot be cancelled")
+            return wait
+
+        return tick
+
+    def _give_up(self, reason: str) -> None:
+        if not self.lost:
+            self.lost = reason
+        self._child.end(kill=True)
+
+    def _lose(self, reason: str = "", error: type[EngineLost] = EngineLost) -> NoReturn:
+        self._child.end(kill=True)
+        tail = self._child.output()
+        if not reason:
+            reason = f"the Lean process ended ({self._child.describe_end()})"
+            if "heap out of memory" in tail or "out of memory" in tail[-2000:].lower():
+                error = OutOfMemory
+        self.lost = reason
+        if lines := [line for line in tail.splitlines() if not line.startswith("[DEBUG")]:
+            reason += "; last output:\n" + "\n".join(lines)[-2000:]
+        raise error(reason, hint=self.lost_hint)
+
+    def _crashed(self, payload: bytes) -> NoReturn:
+        kind, _, text = payload.decode("utf-8", "replace").partition("\n")
+        tail = self._child.output()[-2000:].lower()
+        memory = kind == "memory" or (kind in ("exit", "trap") and "out of memory" in tail)
+        self._lose(f"{text} [{kind}]", OutOfMemory if memory else EngineLost)
+
+    # --- callbacks
+
+    def _serve(self, payload: bytes, shield: Shield) -> tuple[bytes, BaseException | None]:
+        """Run a Python function for Lean and return the encoded answer, or what it raised."""
+        number, *words = wire.words(payload)
+        arguments = [Ref(self, word) for word in words]
+        try:
+            shield.lowered = True
+            value = self._functions[number](*arguments)
+            shield.lowered = False
+            del arguments
+            if not self.lost:
+                return b"\1" + self._encode(value, b""), None
+            raise EngineLost(self.lost)
+        except EngineLost:
+            raise
+        except BaseException as error:
+            shield.lowered = False
+            if self.lost:
+                raise
+            return b"\0", error
+
+    # --- the interface
+
+    def _encode(self, arg: Arg, before: bytes) -> bytes:
+        encoder = wire.Encoder(self, self._symbols)
+        encoder.body += before
+        encoder.add(arg)
+        return self._commit(encoder)
+
+    def _commit(self, encoder: wire.Encoder) -> bytes:
+        room = self._max_frame - encoder.size()
+        if room < 0:
+            raise UsageError(
+                f"an argument of {encoder.size()} bytes exceeds the frame limit of {self._max_frame} bytes"
+            )
+        released: list[int] = []
+        while self.released and len(released) < room // 4:
+            released.append(self.released.popleft())
+        return encoder.commit(released)
+
+    def _eval(self, args: Sequence[Arg]) -> list[int]:
+        encoder = wire.Encoder(self, self._symbols)
+        encoder.body += wire.U32.pack(len(args))
+        for arg in args:
+            encoder.add(arg)
+        return list(wire.words(self._request(wire.EVAL, self._commit(encoder))))
+
+    def _data(self, arg: Arg, limit: int) -> Data:
+        body = wire.U32.pack(min(max(limit, 0), 0xFFFFFFFF)) + self._encode(arg, b"")
+        return wire.decode(self._request(wire.EVAL_DATA, body))
+
+    def _dump(self, word: int, limit: int) -> Data:
+        lent = Ref(self, word)
+        try:
+            return self._data(lent, limit)
+        finally:
+            lent.take()
+
+    def eval_data(self, arg: Arg, limit: int = 100_000) -> Data:
+        """Evaluate *arg*, copy its value out and release it, in one round trip."""
+        with self.lock:
+            self.check_alive()
+            return self._data(arg, limit)
+
+    def missing(self, symbols: Iterable[str]) -> list[str]:
+        """Return those of *symbols* that the runtime does not export."""
+        names = list(symbols)
+        encoded = [name.encode("utf-8") for name in names]
+        body = b"".join(
+            (wire.U32.pack(len(names)), *(wire.U16.pack(len(name)) + name for name in encoded)),
+        )
+        with self.lock:
+            self.check_alive()
+            absent = self._request(wire.MISSING, body)
+        return [name for name, gone in zip(names, absent, strict=True) if gone]
+
+    def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
+        """Return a Lean closure of *arity* parameters (1 to 16) that calls *function*."""
+        if not 1 <= arity <= 16:
+            raise UsageError(f"a callback has 1 to 16 parameters, not {arity}")
+        with self.lock:
+            self.check_alive()
+            number = len(self._functions)
+            self._functions.append(function)
+            body = wire.U32.pack(number) + bytes((arity,))
+            return Ref(self, wire.words(self._request(wire.MAKE_CALLBACK, body))[0])
+
+    def supervise(self, work: Callable[[], T], guard: Guard) -> T:
+        """Run *work* under *guard*; see :meth:`leanhost.engine.base.Engine.supervise`."""
+        with self.lock:
+            self.check_alive()
+            watch = Watch(guard, self.own(guard.token))
+            self._watches.append(watch)
+            try:
+                return work()
+            except KeyboardInterrupt:
+                guard.why = guard.why or "interrupt"
+                raise
+            finally:
+                self._watches.remove(watch)
+
+    def mount(self, directory: Path) -> None:
+        """Let Lean see one more host directory (and write to it) under its own absolute path."""
+        path = _mountable(directory)
+        with self.lock:
+            self.check_alive()
+            self._request(wire.MOUNT, path.encode())
+
+    def private_bytes(self) -> int:
+        """Return the bytes of memory Lean's allocator has taken so far (it does not give memory back)."""
+        with self.lock:
+            self.check_alive()
+            return wire.words(self._request(wire.USAGE, b""))[0]
+
+    def close(self) -> None:
+        """End the child process; handles into it are gone."""
+        if not self.lost:
+            self.lost = _CLOSED
+        self._finalizer()
+
+
+_ANSWERED_BY_WORDS = (wire.EVAL, wire.MAKE_CALLBACK)
+
+
+def _end(child: Child, owner: int) -> None:
+    if os.getpid() == owner:
+        child.end(kill=True)
+    else:
+        child.forget()
+
+
+def _mountable(path: Path) -> str:
+    absolute = path.absolute()
+    if absolute == Path(absolute.anchor):
+        raise UsageError("the root directory cannot be shown to Lean as a whole")
+    if not absolute.is_dir():
+        raise UsageError(f"not a directory: {absolute}")
+    return str(absolute)

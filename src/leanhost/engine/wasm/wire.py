@@ -1,0 +1,240 @@
+"""How expressions and copied values travel: the bytes inside a frame.
+
+A frame is a little-endian ``u32`` length of what follows, a ``u32`` request id, a byte (operation or
+status), and a payload. ``host.js`` and ``heap.js`` are the other end.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from leanhost.engine.base import (
+    Arg,
+    ArrayOf,
+    Call,
+    Closure,
+    Const,
+    Ctor,
+    Data,
+    Engine,
+    Field,
+    Give,
+    Index,
+    ListOf,
+    Node,
+    Opaque,
+    Ref,
+    Size,
+    Tag,
+    UInt64,
+    Unwrap,
+    USize,
+    With,
+)
+from leanhost.errors import ClosedError, UsageError
+
+U16 = struct.Struct("<H")
+U32 = struct.Struct("<I")
+_OP_U32 = struct.Struct("<BI")
+_OP_U32_U8 = struct.Struct("<BIB")
+_CLOSURE = struct.Struct("<BIBB")
+_CTOR = struct.Struct("<BBBI")
+
+EVAL, EVAL_DATA, MISSING, MAKE_CALLBACK, RETURN, USAGE, MOUNT = range(1, 8)
+OK, THROWN, CALLBACK, TOO_LARGE, REFUSED, CRASHED = range(6)
+
+_MAX_BOXED = (1 << 31) - 1
+_MAX_ARGS = 255
+
+
+class Symbols:
+    """Numbers for symbol names, so that a name crosses the pipe once."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+
+class Encoder:
+    """Encodes the expressions of one request; nothing is given away until :meth:`commit`."""
+
+    def __init__(self, engine: Engine, symbols: Symbols) -> None:
+        self.engine = engine
+        self.symbols = symbols
+        self.body = bytearray()
+        self.fresh: dict[str, int] = {}
+        self.gives: list[Ref] = []
+
+    def commit(self, released: Sequence[int]) -> bytes:
+        """Give away what is to be given, and return the whole encoded request body."""
+        words = [ref.take() for ref in self.gives]
+        self.symbols.numbers.update(self.fresh)
+        parts = [struct.pack(f"<I{len(released)}IH", len(released), *released, len(self.fresh))]
+        for name in self.fresh:
+            encoded = name.encode("latin1")
+            parts += (U16.pack(len(encoded)), encoded)
+        parts += (struct.pack(f"<I{len(words)}I", len(words), *words), bytes(self.body))
+        return b"".join(parts)
+
+    def size(self) -> int:
+        """Return about how many bytes :meth:`commit` will produce (releases not counted)."""
+        return len(self.body) + 4 * len(self.gives) + sum(map(len, self.fresh)) + 16
+
+    def _symbol(self, name: str) -> int:
+        number = self.symbols.numbers.get(name)
+        if number is None:
+            number = self.fresh.get(name)
+        if number is None:
+            if not name.isascii() or len(name) > 0xFFFF:
+                raise UsageError(f"not a symbol name: {name[:80]!r}")
+            number = len(self.symbols.numbers) + len(self.fresh)
+            self.fresh[name] = number
+        return number
+
+    def _own(self, ref: Ref) -> int:
+        word = self.engine.own(ref)
+        if self.gives and any(ref is given for given in self.gives):
+            raise ClosedError("this Lean handle is given away earlier in the same expression")
+        return word
+
+    def _text(self, op: int, text: bytes) -> None:
+        self.body += _OP_U32.pack(op, len(text))
+        self.body += text
+
+    def _scalars(self, value: int, size: int) -> None:
+        self.body += _CTOR.pack(7, 0, 0, size)
+        try:
+            self.body += value.to_bytes(size, "little")
+        except OverflowError as error:
+            raise UsageError(f"{value} does not fit {8 * size} unsigned bits") from error
+
+    def _natural(self, value: int) -> None:
+        if 0 <= value <= _MAX_BOXED:
+            self.body += _OP_U32.pack(0, value << 1 | 1)
+        elif value < 0:
+            raise UsageError(f"a boxed scalar cannot be negative: {value}")
+        else:
+            self._text(12, str(value).encode())
+
+    def _items(self, items: Sequence[Arg], limit: int = _MAX_ARGS) -> None:
+        if len(items) > limit:
+            raise UsageError(f"{len(items)} arguments or fields are more than Lean has ({limit})")
+        for item in items:
+            self.add(item)
+
+    def _update(
+        self, of: Arg, fields: tuple[tuple[int, Arg], ...], scalars: tuple[tuple[int, bytes], ...]
+    ) -> None:
+        self.body += bytes((16, len(fields), *(index for index, _ in fields), len(scalars)))
+        for offset, data in scalars:
+            self.body += struct.pack("<II", offset, len(data)) + data
+        self.add(of)
+        for _, value in fields:
+            self.add(value)
+
+    def add(self, arg: Arg) -> None:
+        """Append one expression."""
+        match arg:
+            case Ref():
+                self.body += _OP_U32.pack(1, self._own(arg))
+            case int():
+                self._natural(arg)
+            case Call(symbol, args):
+                self.body += _OP_U32_U8.pack(4, self._symbol(symbol), min(len(args), _MAX_ARGS))
+                self._items(args)
+            case str():
+                try:
+                    self._text(3, arg.encode())
+                except UnicodeEncodeError as error:
+                    raise UsageError("text with unpaired surrogates is no Lean string") from error
+            case Unwrap(of, ok):
+                self.body += bytes((5, ok))
+                self.add(of)
+            case Const(symbol):
+                self.body += _OP_U32.pack(11, self._symbol(symbol))
+            case Give(ref):
+                self.body += _OP_U32.pack(2, self._own(ref))
+                self.gives.append(ref)
+            case Ctor(tag, fields, scalars):
+                self.body += _CTOR.pack(7, tag, min(len(fields), _MAX_ARGS), len(scalars))
+                self.body += scalars
+                self._items(fields)
+            case Field(of, index):
+                self.body += _OP_U32.pack(6, index)
+                self.add(of)
+            case ListOf(items):
+                self.body += _OP_U32.pack(8, len(items))
+                self._items(items, 1 << 30)
+            case ArrayOf(items):
+                self.body += _OP_U32.pack(9, len(items))
+                self._items(items, 1 << 30)
+            case Closure(symbol, arity, fixed):
+                self.body += _CLOSURE.pack(10, self._symbol(symbol), arity, len(fixed))
+                self._items(fixed)
+            case USize(value):
+                self._scalars(value, 4)
+            case UInt64(value):
+                self._scalars(value, 8)
+            case bytes():
+                self._text(3, arg)
+            case Index(of, index):
+                self.body += _OP_U32.pack(13, index)
+                self.add(of)
+            case Size(of):
+                self.body.append(14)
+                self.add(of)
+            case Tag(of):
+                self.body.append(15)
+                self.add(of)
+            case With(of, fields, scalars):
+                self._update(of, fields, scalars)
+            case _:
+                raise UsageError(f"not an engine argument: {arg!r}")
+
+
+def words(payload: bytes) -> tuple[int, ...]:
+    """Read a payload that is a sequence of object words."""
+    return struct.unpack(f"<{len(payload) // 4}I", payload)
+
+
+def decode(payload: bytes) -> Data:
+    """Read a copied value. Parents follow their children, so this needs no recursion."""
+    at = 0
+    end = len(payload)
+    stack: list[Data] = []
+    numbered: list[Data] = []
+    value: Data
+    while at < end:
+        kind = payload[at]
+        at += 1
+        if kind == 5:
+            tag, count, size = payload[at], payload[at + 1], U32.unpack_from(payload, at + 2)[0]
+            at += 6
+            fields = tuple(stack[len(stack) - count :])
+            del stack[len(stack) - count :]
+            value = Node(tag, fields, payload[at : at + size])
+            at += size
+        elif kind == 6:
+            value = Opaque(payload[at])
+            at += 1
+        else:
+            number: int = U32.unpack_from(payload, at)[0]
+            at += 4
+            if kind == 0:
+                stack.append(number)
+                continue
+            if kind == 1:
+                stack.append(numbered[number])
+                continue
+            if kind == 4:
+                items = stack[len(stack) - number :]
+                del stack[len(stack) - number :]
+                value = items
+            else:
+                raw = payload[at : at + number]
+                at += number
+                value = raw.decode("utf-8", "replace") if kind == 2 else raw
+        stack.append(value)
+        numbered.append(value)
+    (root,) = stack
+    return root
