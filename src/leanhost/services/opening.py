@@ -59,19 +59,19 @@ def _minor(version: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def open_lean(toolchain: Toolchain, *, strict: bool = False) -> Opened:
+def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True) -> Opened:
     """Open *toolchain* with a table that fits it.
 
     The first time, a child process runs the self-test with the table that names the toolchain's commit, or
     with one table after the other when none does; later the remembered result is used. ``verified`` of the
     returned toolchain is ``"table"`` or ``"self-test"`` accordingly. ``strict=True`` refuses the second kind
-    untried.
+    untried. *tasks* as in :func:`~leanhost.engine.open_engine`.
 
     Raises :class:`~leanhost.errors.UnsupportedToolchain` with what failed for each table, and
     :class:`~leanhost.errors.EngineError` when Lean does not start at all.
     """
     record = verified.load(toolchain)
-    if record is not None and (opened := _open_recorded(toolchain, record, strict)) is not None:
+    if record is not None and (opened := _open_recorded(toolchain, record, strict, tasks)) is not None:
         return opened
     with verified.alone(toolchain):
         # Another process may have done it meanwhile; a record that misled us once is gone.
@@ -79,7 +79,7 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False) -> Opened:
         if record is None:
             record = _establish(toolchain, strict)
             verified.save(toolchain, record)
-    opened = _open_recorded(toolchain, record, strict)
+    opened = _open_recorded(toolchain, record, strict, tasks)
     if opened is None:
         raise ToolchainCorrupt(
             f"{toolchain.library} does not run as the Lean it was a moment ago ({record.commit})",
@@ -88,13 +88,13 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False) -> Opened:
     return opened
 
 
-def _open_recorded(toolchain: Toolchain, record: Record, strict: bool) -> Opened | None:
+def _open_recorded(toolchain: Toolchain, record: Record, strict: bool, tasks: bool) -> Opened | None:
     """Open as *record* says; ``None``, and the record dropped, when it is about another Lean."""
     table = next((table for table in TABLES if table.version == record.table), None)
     if table is not None:
         if strict and record.verified != "table":
             raise _refused(toolchain, record.version, record.commit)
-        opened = start(toolchain, table, record.verified)
+        opened = start(toolchain, table, record.verified, tasks=tasks)
         if opened.toolchain.commit == record.commit:
             return opened
         opened.lean.engine.close()
@@ -102,9 +102,11 @@ def _open_recorded(toolchain: Toolchain, record: Record, strict: bool) -> Opened
     return None
 
 
-def start(toolchain: Toolchain, table: type[Table], how: verified.How = "table") -> Opened:
+def start(
+    toolchain: Toolchain, table: type[Table], how: verified.How = "table", *, tasks: bool = True
+) -> Opened:
     """Start *toolchain*'s engine with a table that is known to fit it."""
-    engine = open_engine(toolchain)
+    engine = open_engine(toolchain, tasks=tasks)
     lean = Lean(engine, table(engine.word))
     version, commit = lean.version()
     # A development build says "4.28.0, commit ..."; what its files say is more exact.
