@@ -1,0 +1,182 @@
+"""The arguments of every command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from leanhost import __version__
+
+_EPILOG = """\
+exit status of check:
+  0  every file was accepted
+  1  some file was not (rejected, timeout, out of memory, crashed)
+  2  a file could not be read, the usage was wrong, or there is trouble with the toolchain
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; what it returns has ``command``, the name of the module with ``run(arguments)``."""
+    parser = argparse.ArgumentParser(
+        prog="leanhost",
+        description="Check Lean 4 files and look after Lean toolchains.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"leanhost {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _check(commands)
+    _doctor(commands)
+    _toolchain(commands)
+    return parser
+
+
+def _selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--toolchain",
+        metavar="T",
+        help="embedded, native-runtime, an elan name, or a path (default: see `leanhost doctor`)",
+    )
+    parser.add_argument(
+        "--project",
+        metavar="DIR",
+        type=Path,
+        help="a built Lake project: its lean-toolchain and its compiled modules are used",
+    )
+
+
+def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check Lean files and give a verdict on each",
+        description="Elaborate Lean files, let the kernel check them once more, and give a verdict on each. "
+        "The work is done in child processes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a Lean file, or - for standard input")
+    parser.add_argument(
+        "--imports",
+        metavar="A,B",
+        type=_modules,
+        help="what a source without any import of its own imports (default: Init)",
+    )
+    _selection(parser)
+    parser.add_argument(
+        "--search-path",
+        metavar="DIR",
+        action="append",
+        default=[],
+        type=_directory,
+        help="a directory of compiled modules; may be repeated, the first one wins",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=_seconds,
+        default=60.0,
+        help="wall clock for one file, seconds (default 60)",
+    )
+    parser.add_argument(
+        "--max-heartbeats",
+        metavar="N",
+        type=_natural,
+        default=200_000,
+        help="Lean's maxHeartbeats for each declaration, in thousands; 0 is no limit (default 200000)",
+    )
+    parser.add_argument(
+        "--max-rec-depth", metavar="N", type=_natural, default=512, help="Lean's maxRecDepth (default 512)"
+    )
+    parser.add_argument(
+        "--allow-axiom",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=_positive, default=1, help="files to check at a time (default 1)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object on one line for each file")
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="say nothing about accepted files; show only errors of others",
+    )
+    parser.set_defaults(command="check")
+
+
+def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="say which toolchains there are, which would be used, and whether it works",
+        description="Say what every rule of toolchain discovery found, which toolchain would be used, and "
+        "whether it works. Nothing is fetched.",
+        allow_abbrev=False,
+    )
+    _selection(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(command="doctor")
+
+
+def _toolchain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "toolchain", help="list, install, remove or locate toolchains", allow_abbrev=False
+    )
+    parser.set_defaults(command="toolchain")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list the toolchains that can be named", allow_abbrev=False)
+    listing.add_argument("--json", action="store_true", help="print a JSON array")
+    install = actions.add_parser(
+        "install", help="fetch the embedded toolchain into the cache", allow_abbrev=False
+    )
+    install.add_argument("--force", action="store_true", help="fetch it anew, also when it is installed")
+    actions.add_parser("remove", help="remove the embedded toolchain from the cache", allow_abbrev=False)
+    path = actions.add_parser("path", help="print where a toolchain is", allow_abbrev=False)
+    path.add_argument(
+        "name", nargs="?", metavar="T", help="as for --toolchain (default: the one that would be used)"
+    )
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("names no module")
+    return found
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a directory")
+    return path.absolute()
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e7:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return value
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a natural number")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    value = _natural(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
