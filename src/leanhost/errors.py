@@ -190,3 +190,13 @@ class TooManyRequests(WorkerError):
     """The pool's queue is full."""
 
     code = "leanhost.pool.too_many_requests"
+
+
+class MetaError(LeanError):
+    """A ``MetaM`` step failed inside a Python program; ``limit`` names the limit that was hit, or is ``""``."""
+
+    code = "leanhost.lean.meta"
+
+    def __init__(self, message: str, *, limit: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.limit = limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -55,6 +56,7 @@ class Lean:
         self.engine = engine
         self.table = table
         self._option_types: dict[str, int] = {}
+        self._counter = itertools.count()
         self._capture: Ref | None = None
         self._capturing: Callable[..., Arg] | None = None
         self.commit = ""
@@ -164,6 +166,20 @@ class Lean:
             return self.engine.eval(arg)
         except Thrown as thrown:
             raise LeanError(self.text(self.table.io_error_text(thrown.error))) from None
+
+    def present(self, options: Ref) -> list[Ref]:
+        """Return what is there in an ``Array (Option α)``."""
+        count = self.number(Size(options))
+        found: list[Ref] = []
+        for option in self.engine.eval_all([Index(options, i) for i in range(count)]):
+            with option:
+                if not option.ptr() & 1:
+                    found.append(self.engine.eval(Field(option, 0)))
+        return found
+
+    def fresh_name(self) -> NameTuple:
+        """Return a name that nothing in this Lean has yet, for a free variable."""
+        return ("_leanhost", next(self._counter))
 
     # --- environments ---
 

@@ -48,6 +48,9 @@ class Contexts:
         self._heartbeats = lean.number(table.heartbeats())
         self._transparent: dict[str, Six] = {"default": self.six}
         self.fresh = self.save()
+        # Built once: the cheap services are called in tight loops.
+        self._reset = table.set_heartbeats(self._heartbeats)
+        self._restore_meta = table.set_ref(self.six.meta_state, self.fresh.meta)
 
     def refs(self) -> tuple[Ref, ...]:
         """The owned pointers, for closing."""
@@ -86,31 +89,38 @@ class Contexts:
         for ref in self.lean.engine.eval_all(self.restoring(saved)):
             ref.close()
 
-    def reset_heartbeats(self) -> Arg:
-        """Return the expression that makes the limit count from now.
+    def meta(self, action: Arg) -> Ref:
+        """Run one ``MetaM`` query from the fresh state and forget what it did to the metavariables and caches.
 
-        The limit is measured from the moment of the capture, so the counter goes back to what it was then.
+        The heartbeat limit is measured from the moment of the capture, so the counter first goes back to what it
+        was then. :class:`Thrown` may come out.
         """
-        return self.lean.table.set_heartbeats(self._heartbeats)
-
-    def one(self, action: Arg) -> Ref:
-        """Run one action from the fresh state and forget what it did to the state; :class:`Thrown` may come out."""
         engine = self.lean.engine
         try:
-            beats, result, *rest = engine.eval_all([self.reset_heartbeats(), action, *self.restoring(self.fresh)])
+            words = engine.eval_all((self._reset, action, self._restore_meta))
         except BaseException:
             self.restore(self.fresh)
             raise
-        beats.close()
-        for ref in rest:
-            ref.close()
-        return result
+        return words[1]
+
+    def one(self, action: Arg) -> Ref:
+        """Run one action of any of the monads from the fresh state and forget what it did to all three states."""
+        try:
+            words = self.lean.engine.eval_all((self._reset, action, *self.restoring(self.fresh)))
+        except BaseException:
+            self.restore(self.fresh)
+            raise
+        return words[1]
+
+    def begin(self) -> None:
+        """Let the heartbeat limit count from now."""
+        self.lean.engine.eval(self._reset).close()
 
     @contextmanager
     def scope(self, start: Saved | None = None) -> Iterator[None]:
         """Run several actions from *start* (default: the fresh state); the state is put back afterwards."""
         engine = self.lean.engine
-        first: list[Arg] = [self.reset_heartbeats()]
+        first: list[Arg] = [self._reset]
         if start is not None:
             first.extend(self.restoring(start))
         for ref in engine.eval_all(first):

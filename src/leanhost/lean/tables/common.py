@@ -145,7 +145,7 @@ class Table:
 
     def input_context(self, source: Arg, file: Arg, end: int) -> Arg:
         """``Lean.Parser.mkInputContext`` (line ends normalised; *end* is the byte length)."""
-        return Call("l_Lean_Parser_mkInputContext___boxed", (source, file, 1, end))
+        return Call("l_Lean_Parser_mkInputContext___redArg___boxed", (source, file, 1, end))
 
     def input_string(self, context: Arg) -> Arg:
         """``InputContext.inputString``."""
@@ -259,6 +259,18 @@ class Table:
     def exception_text(self, exception: Arg) -> Arg:
         """``Lean.Exception.toMessageData``, as text."""
         return self.message_data_text(Call("l_Lean_Exception_toMessageData", (exception,)))
+
+    def is_max_heartbeat(self, exception: Arg) -> Arg:
+        """``Lean.Exception.isMaxHeartbeat``: a boxed ``Bool``."""
+        return Call("l_Lean_Exception_isMaxHeartbeat___boxed", (exception,))
+
+    def is_max_rec_depth(self, exception: Arg) -> Arg:
+        """``Lean.Exception.isMaxRecDepth``: a boxed ``Bool``."""
+        return Call("l_Lean_Exception_isMaxRecDepth___boxed", (exception,))
+
+    def is_interrupt(self, exception: Arg) -> Arg:
+        """``Lean.Exception.isInterrupt``: a boxed ``Bool``."""
+        return Call("l_Lean_Exception_isInterrupt___boxed", (exception,))
 
     def io_error_text(self, error: Arg) -> Arg:
         """``IO.Error.toString``."""

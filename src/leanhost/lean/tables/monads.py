@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Field, Unwrap, With
+from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Ctor, Field, Unwrap, With
 from leanhost.lean.tables.common import NONE, Table, W, some
+from leanhost.lean.tables.exprs import ExprTable
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
 """``Lean.Meta.TransparencyMode``, by tag."""
@@ -32,7 +33,7 @@ class Six(NamedTuple):
         return (self.core, self.core_state)
 
 
-class MonadTable(Table):
+class MonadTable(ExprTable, Table):
     """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9
@@ -140,6 +141,26 @@ class MonadTable(Table):
     def meta_context_lctx(self, meta_context: Arg) -> Arg:
         """``Meta.Context.lctx``."""
         return Field(meta_context, 2)
+
+    def meta_context_instances(self, meta_context: Arg) -> Arg:
+        """``Meta.Context.localInstances``."""
+        return Field(meta_context, 3)
+
+    def push_instance(self, instances: Arg, class_name: Arg, fvar: Arg) -> Arg:
+        """Add a ``LocalInstance``."""
+        return Call("lean_array_push", (instances, Ctor(0, (class_name, fvar))))
+
+    def check_system(self, what: Arg, six: Six) -> Arg:
+        """``Lean.Core.checkSystem``: throws when a limit was hit or the token is set."""
+        return Unwrap(Call("l_Lean_Core_checkSystem___boxed", (what, *six.two, W)))
+
+    def is_implementation_detail(self, decl: Arg) -> Arg:
+        """``LocalDecl.isImplementationDetail``: a boxed ``Bool``."""
+        return Call("l_Lean_LocalDecl_isImplementationDetail___boxed", (decl,))
+
+    def decl_binder_info(self, decl: Arg) -> Arg:
+        """``LocalDecl.binderInfo``: the boxed tag of a ``BinderInfo``."""
+        return Call("l_Lean_LocalDecl_binderInfo___boxed", (decl,))
 
     def with_local_context(self, meta_context: Arg, lctx: Arg, instances: Arg) -> Arg:
         """``Meta.Context`` in another local context."""

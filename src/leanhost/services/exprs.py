@@ -1,0 +1,453 @@
+"""Lean's terms as Python handles: immutable, compared by Lean's own equality, taken apart with ``match``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from leanhost.engine.base import Arg, Field, ListOf, Node, Ref, Tag
+from leanhost.errors import ClosedError, ForeignHandleError, UsageError
+from leanhost.lean import names
+from leanhost.lean.core import Lean
+from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.exprs import BINDER_KINDS, EXPR_KINDS, LEVEL_KINDS
+
+_REPR_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Name:
+    """A ``Lean.Name``: a tuple of components, read and shown as Lean does.
+
+    ``Name("Nat.add_comm")`` reads text; ``Name(("Nat", "add_comm"))`` takes components.
+    """
+
+    parts: NameTuple
+
+    def __init__(self, name: str | NameTuple | Name = ()) -> None:
+        if isinstance(name, Name):
+            parts = name.parts
+        elif isinstance(name, str):
+            parts = names.parse(name)
+        else:
+            parts = tuple(name)
+            for part in parts:
+                if isinstance(part, bool) or not isinstance(part, str | int) or (isinstance(part, int) and part < 0):
+                    raise UsageError(f"a name is made of strings and natural numbers, not {part!r}")
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether this is the anonymous name."""
+        return not self.parts
+
+    def __truediv__(self, part: str | int) -> Name:
+        """Append a component: ``Name("Nat") / "add"``."""
+        return Name((*self.parts, part))
+
+    def __str__(self) -> str:
+        return names.show(self.parts)
+
+    def __repr__(self) -> str:
+        return f"Name({str(self)!r})"
+
+
+NameLike: TypeAlias = "Name | str | NameTuple"
+"""Whatever a name may be given as."""
+
+
+class Home:
+    """Where handles live: a Lean, and how its terms are printed."""
+
+    __slots__ = ("lean", "pp")
+
+    def __init__(self, lean: Lean, pp: Callable[[Ref], str]) -> None:
+        self.lean = lean
+        self.pp = pp
+
+
+class _Handle:
+    """What expressions and levels share: one owned reference and a home."""
+
+    __slots__ = ("__weakref__", "_hash", "_home", "_ref")
+
+    def __init__(self, home: Home, ref: Ref) -> None:
+        self._home = home
+        self._ref = ref
+        self._hash: int | None = None
+
+    def ref(self, home: Home) -> Ref:
+        """Return the reference for use in *home*; :class:`ForeignHandleError` when it belongs elsewhere."""
+        if home.lean.engine is not self._home.lean.engine:
+            raise ForeignHandleError(
+                f"{type(self).__name__} belongs to another host (or to an engine that was lost)",
+                hint="build the term again with this session",
+            )
+        if not self._ref.word:
+            raise ClosedError(f"this {type(self).__name__} is closed")
+        return self._ref
+
+    def close(self) -> None:
+        """Release the handle early; the collector does it otherwise."""
+        self._ref.close()
+
+    def _bool(self, arg: Arg) -> bool:
+        return bool(self._home.lean.number(arg))
+
+    def _sub(self, arg: Arg) -> Ref:
+        return self._home.lean.engine.eval(arg)
+
+    def _lean_hash(self, arg: Arg) -> int:
+        if self._hash is None:
+            data = self._home.lean.engine.eval_data(arg)
+            assert isinstance(data, Node)
+            self._hash = int.from_bytes(data.scalars[:8], "little")
+        return self._hash
+
+
+class Level(_Handle):
+    """A ``Lean.Level``."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """One of ``zero``, ``succ``, ``max``, ``imax``, ``param``, ``mvar``."""
+        return LEVEL_KINDS[self._home.lean.number(Tag(self.ref(self._home)))]
+
+    @property
+    def args(self) -> tuple[Level | Name, ...]:
+        """The constructor's arguments."""
+        kind, ref = self.kind, self.ref(self._home)
+        if kind in ("param", "mvar"):
+            return (Name(names.decode(self._home.lean.engine.eval_data(Field(ref, 0)))),)
+        count = {"zero": 0, "succ": 1}.get(kind, 2)
+        return tuple(Level(self._home, self._sub(Field(ref, i))) for i in range(count))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Level) or other._home.lean.engine is not self._home.lean.engine:
+            return NotImplemented
+        return self._bool(self._home.lean.table.level_eq(self.ref(self._home), other.ref(self._home)))
+
+    def __hash__(self) -> int:
+        return self._lean_hash(self._home.lean.table.level_hash(self.ref(self._home)))
+
+    def __str__(self) -> str:
+        match self.kind, self.args:
+            case "zero", _:
+                return "0"
+            case "succ", (Level() as inner,):
+                text = str(inner)
+                return str(int(text) + 1) if text.isdigit() else f"{text}+1"
+            case ("param" | "mvar"), (name,):
+                return str(name)
+            case kind, (left, right):
+                return f"({kind} {left} {right})"
+        raise AssertionError("unreachable")
+
+    def __repr__(self) -> str:
+        return f"<Level {self}>" if self._ref.word else "<Level closed>"
+
+
+class Expr(_Handle):
+    """A ``Lean.Expr``. ``match expr.view`` takes it apart; ``==`` is Lean's (alpha equivalence)."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """One of ``bvar fvar mvar sort const app lam forall let lit mdata proj``."""
+        return EXPR_KINDS[self._home.lean.number(Tag(self.ref(self._home)))]
+
+    @property
+    def view(self) -> ExprView:
+        """The constructor and its arguments, one level deep."""
+        home, ref = self._home, self.ref(self._home)
+        kind = self.kind
+
+        def sub(index: int) -> Expr:
+            return Expr(home, self._sub(Field(ref, index)))
+
+        def name(index: int = 0) -> Name:
+            return Name(names.decode(home.lean.engine.eval_data(Field(ref, index))))
+
+        match kind:
+            case "bvar":
+                return BVar(home.lean.number(Field(ref, 0)))
+            case "fvar":
+                return FVar(name())
+            case "mvar":
+                return MVar(name())
+            case "sort":
+                return Sort(Level(home, self._sub(Field(ref, 0))))
+            case "const":
+                levels = self._levels(Field(ref, 1))
+                return Const(name(), levels)
+            case "app":
+                return App(sub(0), sub(1))
+            case "lam" | "forall":
+                binder = BINDER_KINDS[home.lean.number(home.lean.table.binder_info(ref))]
+                return (Lam if kind == "lam" else Forall)(name(), sub(1), sub(2), binder)
+            case "let":
+                return Let(name(), sub(1), sub(2), sub(3))
+            case "lit":
+                return Lit(self._literal(Field(ref, 0)))
+            case "mdata":
+                return MData(sub(1))
+            case _:
+                return Proj(name(), home.lean.number(Field(ref, 1)), sub(2))
+
+    def _levels(self, arg: Arg) -> tuple[Level, ...]:
+        engine = self._home.lean.engine
+        result: list[Level] = []
+        rest = engine.eval(arg)
+        while not rest.ptr() & 1:
+            head, rest = engine.eval_all([Field(rest, 0), Field(rest, 1)])
+            result.append(Level(self._home, head))
+        return tuple(result)
+
+    def _literal(self, arg: Arg) -> int | str:
+        lean = self._home.lean
+        literal = lean.engine.eval(arg)
+        if lean.number(Tag(literal)) == 1:
+            return lean.text(Field(literal, 0))
+        return int(lean.text(lean.table.nat_text(Field(literal, 0))))
+
+    @property
+    def has_mvar(self) -> bool:
+        """Whether a metavariable occurs (``Expr.hasMVar``)."""
+        return self._bool(self._home.lean.table.has_mvar(self.ref(self._home)))
+
+    @property
+    def has_fvar(self) -> bool:
+        """Whether a free variable occurs (``Expr.hasFVar``)."""
+        return self._bool(self._home.lean.table.has_fvar(self.ref(self._home)))
+
+    def same(self, other: Expr) -> bool:
+        """Whether both terms are identical, binder names and annotations included (``Expr.equal``)."""
+        return self._bool(self._home.lean.table.expr_equal(self.ref(self._home), other.ref(self._home)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Expr) or other._home.lean.engine is not self._home.lean.engine:
+            return NotImplemented
+        return self._bool(self._home.lean.table.expr_eqv(self.ref(self._home), other.ref(self._home)))
+
+    def __hash__(self) -> int:
+        return self._lean_hash(self._home.lean.table.expr_hash(self.ref(self._home)))
+
+    def __str__(self) -> str:
+        return self._home.pp(self.ref(self._home))
+
+    def __repr__(self) -> str:
+        if not self._ref.word:
+            return "<Expr closed>"
+        if self._home.lean.engine.lost:
+            return "<Expr of a lost engine>"
+        text = " ".join(str(self).split())
+        return f"<Expr {text[:_REPR_CHARS]}{'…' if len(text) > _REPR_CHARS else ''}>"
+
+
+@dataclass(frozen=True, slots=True)
+class BVar:
+    """A bound variable: how many binders out."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FVar:
+    """A free variable, by its unique name."""
+
+    id: Name
+
+
+@dataclass(frozen=True, slots=True)
+class MVar:
+    """A metavariable, by its unique name."""
+
+    id: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A universe."""
+
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A constant at universe levels."""
+
+    name: Name
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An application."""
+
+    fn: Expr
+    arg: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Lam:
+    """A function; ``body`` has a loose bound variable for the binder."""
+
+    name: Name
+    type: Expr
+    body: Expr
+    binder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forall:
+    """A dependent function type; ``body`` has a loose bound variable for the binder."""
+
+    name: Name
+    type: Expr
+    body: Expr
+    binder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """A ``let``; ``body`` has a loose bound variable for the binder."""
+
+    name: Name
+    type: Expr
+    value: Expr
+    body: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """A literal: a natural number or a string."""
+
+    value: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class MData:
+    """A term with metadata around it, which is left out here."""
+
+    expr: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Proj:
+    """A structure projection."""
+
+    structure: Name
+    index: int
+    expr: Expr
+
+
+ExprView: TypeAlias = BVar | FVar | MVar | Sort | Const | App | Lam | Forall | Let | Lit | MData | Proj
+"""What :attr:`Expr.view` returns."""
+
+
+class ExprBuilder:
+    """Builds terms; Lean's own constructors compute their hashes and flags. Nothing is type-checked here."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def _expr(self, arg: Arg) -> Expr:
+        return Expr(self._home, self._home.lean.engine.eval(arg))
+
+    def _level(self, arg: Arg) -> Level:
+        return Level(self._home, self._home.lean.engine.eval(arg))
+
+    def _name(self, name: NameLike) -> Arg:
+        return self._home.lean.name(Name(name).parts)
+
+    def _binder(self, binder: str) -> int:
+        try:
+            return BINDER_KINDS.index(binder)
+        except ValueError:
+            raise UsageError(f"a binder is one of {', '.join(BINDER_KINDS)}, not {binder!r}") from None
+
+    def _nat(self, value: int) -> Arg:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise UsageError(f"a natural number is wanted, not {value!r}")
+        small = value < 1 << (self._home.lean.engine.word * 8 - 1)
+        return value if small else self._home.lean.table.nat_of_text(str(value))
+
+    def level(self, value: int | str | NameLike) -> Level:
+        """A numeral level (``int``) or a universe parameter (its name)."""
+        table = self._home.lean.table
+        if isinstance(value, int) and not isinstance(value, bool):
+            if not 0 <= value <= 1000:
+                raise UsageError(f"a universe level between 0 and 1000 is wanted, not {value}")
+            result: Arg = table.level_zero()
+            for _ in range(value):
+                result = table.level_succ(result)
+            return self._level(result)
+        return self._level(table.level_param(self._name(value)))
+
+    def succ(self, level: Level) -> Level:
+        """``Level.succ``."""
+        return self._level(self._home.lean.table.level_succ(level.ref(self._home)))
+
+    def max(self, left: Level, right: Level) -> Level:
+        """``Level.max``."""
+        return self._level(self._home.lean.table.level_max(left.ref(self._home), right.ref(self._home)))
+
+    def imax(self, left: Level, right: Level) -> Level:
+        """``Level.imax``."""
+        return self._level(self._home.lean.table.level_imax(left.ref(self._home), right.ref(self._home)))
+
+    def bvar(self, index: int) -> Expr:
+        """A bound variable."""
+        return self._expr(self._home.lean.table.bvar(self._nat(index)))
+
+    def fvar(self, name: NameLike) -> Expr:
+        """A free variable."""
+        return self._expr(self._home.lean.table.fvar(self._name(name)))
+
+    def sort(self, level: Level | int) -> Expr:
+        """A universe: ``sort(0)`` is ``Prop``, ``sort(1)`` is ``Type``."""
+        at = self.level(level) if isinstance(level, int) else level
+        return self._expr(self._home.lean.table.sort(at.ref(self._home)))
+
+    def const(self, name: NameLike, levels: Sequence[Level] = ()) -> Expr:
+        """A constant."""
+        refs: list[Arg] = [level.ref(self._home) for level in levels]
+        return self._expr(self._home.lean.table.const(self._name(name), ListOf(refs)))
+
+    def app(self, function: Expr, *arguments: Expr) -> Expr:
+        """An application to any number of arguments."""
+        result: Arg = function.ref(self._home)
+        for argument in arguments:
+            result = self._home.lean.table.app(result, argument.ref(self._home))
+        return self._expr(result)
+
+    def lam(self, name: NameLike, type_: Expr, body: Expr, binder: str = "default") -> Expr:
+        """A function; the binder is ``bvar(0)`` in *body*."""
+        refs = (type_.ref(self._home), body.ref(self._home))
+        return self._expr(self._home.lean.table.lam(self._name(name), *refs, self._binder(binder)))
+
+    def forall(self, name: NameLike, type_: Expr, body: Expr, binder: str = "default") -> Expr:
+        """A dependent function type; the binder is ``bvar(0)`` in *body*."""
+        refs = (type_.ref(self._home), body.ref(self._home))
+        return self._expr(self._home.lean.table.forall(self._name(name), *refs, self._binder(binder)))
+
+    def let(self, name: NameLike, type_: Expr, value: Expr, body: Expr) -> Expr:
+        """A ``let``; the binder is ``bvar(0)`` in *body*."""
+        refs = (type_.ref(self._home), value.ref(self._home), body.ref(self._home))
+        return self._expr(self._home.lean.table.let_(self._name(name), *refs))
+
+    def lit(self, value: int | str) -> Expr:
+        """A natural number or string literal."""
+        table = self._home.lean.table
+        if isinstance(value, str):
+            return self._expr(table.str_lit(value))
+        return self._expr(table.nat_lit(self._nat(value)))
+
+    def proj(self, structure: NameLike, index: int, expr: Expr) -> Expr:
+        """A structure projection."""
+        arguments = (self._name(structure), self._nat(index), expr.ref(self._home))
+        return self._expr(self._home.lean.table.proj(*arguments))
