@@ -24,6 +24,7 @@ from leanhost.engine.base import (
     Size,
     Tag,
     Unwrap,
+    USize,
     With,
 )
 
@@ -60,6 +61,10 @@ class Table:
     def __init__(self, word: int) -> None:
         self.word = word
         self.no_position = Ctor(0, (0,), bytes(word))
+
+    def _uint32(self, value: int) -> Arg:
+        """A boxed ``UInt32``: a scalar where it fits a word's scalar, an object on 32-bit platforms."""
+        return value if self.word == 8 else USize(value)
 
     # --- names, options ---
 
@@ -122,12 +127,12 @@ class Table:
     ) -> Arg:
         """``Lean.importModules``; *level* is ``OLeanLevel`` (0 exported, 1 server, 2 private)."""
         no_artifacts = 1
-        arguments = (imports, options, trust, ArrayOf(()), int(leak), int(load_exts), level, no_artifacts, W)
+        arguments = (imports, options, self._uint32(trust), ArrayOf(()), int(leak), int(load_exts), level, no_artifacts, W)
         return Unwrap(Call("l_Lean_importModules___boxed", arguments))
 
     def empty_environment(self) -> Arg:
         """``Lean.mkEmptyEnvironment``."""
-        return Unwrap(Call("l_Lean_mkEmptyEnvironment___boxed", (0, W)))
+        return Unwrap(Call("l_Lean_mkEmptyEnvironment___boxed", (self._uint32(0), W)))
 
     def set_main_module(self, env: Arg, name: Arg) -> Arg:
         """``Lean.Environment.setMainModule``."""

@@ -123,14 +123,15 @@ class MonadTable(ExprTable, Table):
 
     def mk_lambda(self, variables: Arg, body: Arg, six: Six) -> Arg:
         """``Lean.Meta.mkLambdaFVars``."""
-        return Unwrap(Call("l_Lean_Meta_mkLambdaFVars___boxed", (variables, body, *self._abstract_flags, *six.four, W)))
+        return Unwrap(Call("l_Lean_Meta_mkLambdaFVars___boxed", (variables, body, *self._LAMBDA_FLAGS, *six.four, W)))
 
     def mk_forall(self, variables: Arg, body: Arg, six: Six) -> Arg:
         """``Lean.Meta.mkForallFVars``."""
-        return Unwrap(Call("l_Lean_Meta_mkForallFVars___boxed", (variables, body, *self._abstract_flags, *six.four, W)))
+        return Unwrap(Call("l_Lean_Meta_mkForallFVars___boxed", (variables, body, *self._FORALL_FLAGS, *six.four, W)))
 
-    # usedOnly, usedLetOnly, etaReduce/generalizeNondepLet..., binderInfoForMVars: the declarations' defaults.
-    _abstract_flags: ClassVar[tuple[Arg, ...]] = (0, 1, 0, 1)
+    # The declarations' own defaults: usedOnly, usedLetOnly, (etaReduce,) generalizeNondepLet, binderInfoForMVars.
+    _LAMBDA_FLAGS: ClassVar[tuple[Arg, ...]] = (0, 1, 0, 1, 1)
+    _FORALL_FLAGS: ClassVar[tuple[Arg, ...]] = (0, 1, 1, 1)
 
     # --- states ---
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leanhost.engine.base import Arg, Call
+from leanhost.engine.base import Arg, Call, Unwrap
+from leanhost.lean.tables.common import W
 from leanhost.lean.tables.monads import MonadTable
 
 
@@ -15,3 +16,7 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     def options_insert(self, options: Arg, name: Arg, value: Arg) -> Arg:
         """``Lean.KVMap.insert``: options are still a plain map."""
         return Call("l_Lean_KVMap_insert", (options, name, value))
+
+    def write_module(self, env: Arg, path: Arg, is_module: bool) -> Arg:
+        """``Lean.writeModule``, which has no further flag yet."""
+        return Unwrap(Call("l_Lean_writeModule___boxed", (env, path, W)))
