@@ -203,6 +203,8 @@ class Lean:
         ]
         with self.engine.lock:
             self.engine.eval(table.set_search_path(ListOf(list(search_path)))).close()
+            # Lean takes the permission back at the end of every import.
+            self.engine.eval(table.enable_initializers()).close()
             env = table.import_modules(
                 ArrayOf(items), options, trust=trust, leak=leak, load_exts=True, level=level
             )
@@ -284,6 +286,10 @@ class Lean:
     def name_list(self, arg: Arg) -> list[NameTuple]:
         """Evaluate a ``List Name``."""
         return [names.decode(item) for item in self.array(self.table.list_to_array(arg))]
+
+    def name_array(self, arg: Arg) -> list[NameTuple]:
+        """Evaluate an ``Array Name``."""
+        return [names.decode(item) for item in self.array(arg)]
 
     def flags(self, args: Sequence[Arg]) -> list[bool]:
         """Evaluate many boxed ``Bool`` values."""

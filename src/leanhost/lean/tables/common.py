@@ -118,6 +118,10 @@ class Table:
         """``Lean.searchPathRef.set``: the search path is exactly *paths* (``List FilePath``)."""
         return self.set_ref(Const("l_Lean_searchPathRef"), paths)
 
+    def enable_initializers(self) -> Arg:
+        """``Lean.enableInitializersExecution``: an import may run ``initialize`` (``loadExts`` needs it)."""
+        return Call("l_Lean_enableInitializersExecution___boxed", (W,))
+
     def import_decl(self, module: Arg, *, all_: bool, exported: bool, meta: bool) -> Arg:
         """``Lean.Import``."""
         return Ctor(0, (module,), bytes([all_, exported, meta]))
