@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from leanhost.engine.base import Ref
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
+
+_STEP = 1024
+"""How many constants are read between two pauses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +29,43 @@ class ImportedAxioms:
     """The axioms under the constants of one imported environment; each constant is walked once.
 
     The walk goes over ``Environment.find?`` and the constants that types and values mention, as
-    ``Lean.collectAxioms`` does, but reads no environment extension: what an elaborator can write is not trusted.
+    ``Lean.collectAxioms`` does, but reads no environment extension: what an elaborator can write is not
+    trusted.
     """
 
     lean: Lean
     env: Ref
     _known: dict[NameTuple, Rests] = field(default_factory=dict)
 
-    def under(self, wanted: Collection[NameTuple]) -> Rests:
-        """Return what the constants in *wanted* rest on together."""
+    def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> Rests:
+        """Return what the constants in *wanted* rest on together.
+
+        The first walk through a large library takes seconds: *pause* is called now and then and may raise.
+        """
         roots = [name for name in set(wanted) if name not in self._known]
         if roots:
-            edges, own = self._fetch(roots)
+            edges, own = self._fetch(roots, pause)
             self._known.update(_close(edges, own, self._known))
         result = Rests()
         for name in wanted:
             result |= self._known[name]
         return result
 
-    def _fetch(self, roots: list[NameTuple]) -> tuple[dict[NameTuple, frozenset[NameTuple]], dict[NameTuple, Rests]]:
+    def _fetch(
+        self, roots: list[NameTuple], pause: Callable[[], None]
+    ) -> tuple[dict[NameTuple, frozenset[NameTuple]], dict[NameTuple, Rests]]:
         """Read the constants reachable from *roots* that are not known yet."""
         lean = self.lean
         edges: dict[NameTuple, frozenset[NameTuple]] = {}
         own: dict[NameTuple, Rests] = {}
         front = roots
         while front:
+            # A slice at a time, so that neither a pause nor the handles held at once grow with the library.
+            step, front = front[:_STEP], front[_STEP:]
+            step = [name for name in dict.fromkeys(step) if name not in edges]
+            pause()
             constants = []
-            for name, info in zip(front, lean.find(self.env, front), strict=True):
+            for name, info in zip(step, lean.find(self.env, step), strict=True):
                 if info is None:
                     edges[name], own[name] = frozenset(), Rests()
                 else:
@@ -66,7 +79,7 @@ class ImportedAxioms:
                     rests = Rests(frozenset({constant.name})) if real else Rests(unseen=True)
                 edges[constant.name], own[constant.name] = used, rests
                 following |= used
-            front = [name for name in following if name not in edges and name not in self._known]
+            front.extend(name for name in following if name not in edges and name not in self._known)
         return edges, own
 
 
@@ -120,14 +133,20 @@ def _close(
 
 
 def rests_of(
-    imported: ImportedAxioms, added: list[Constant], used: Mapping[NameTuple, frozenset[NameTuple]]
+    imported: ImportedAxioms,
+    added: list[Constant],
+    used: Mapping[NameTuple, frozenset[NameTuple]],
+    pause: Callable[[], None],
 ) -> dict[NameTuple, Rests]:
-    """Return for each added constant what it rests on, imports included; *used* says what each mentions."""
+    """Return for each added constant what it rests on, imports included; *used* says what each mentions.
+
+    *pause* is called now and then; what it raises ends the walk.
+    """
     names = {constant.name for constant in added}
     own: dict[NameTuple, Rests] = {}
     inner: dict[NameTuple, frozenset[NameTuple]] = {}
     for constant in added:
-        rests = imported.under(used[constant.name] - names)
+        rests = imported.under(used[constant.name] - names, pause)
         if constant.kind == "axiom":
             rests |= Rests(frozenset({constant.name}))
         own[constant.name] = rests

@@ -12,8 +12,9 @@ from leanhost.errors import Cancelled, UsageError
 class CancellationToken:
     """Stops every call it was given to, once :meth:`cancel` is called or its deadline passes.
 
-    Shared freely: between threads, sessions and calls, before and after use. It stays cancelled; take a new one
-    for new work. Lean stops cooperatively, at its next check (``IO.CancelToken``), and the session stays good.
+    Shared freely: between threads, sessions and calls, before and after use. It stays cancelled; take a new
+    one for new work. Lean stops cooperatively, at its next check (``IO.CancelToken``), and the session stays
+    good.
 
     *timeout* is in seconds from now, *deadline* on :func:`time.monotonic`; the earlier of the two counts.
     """
@@ -39,7 +40,7 @@ class CancellationToken:
         return self._event.is_set() or (self.deadline is not None and time.monotonic() >= self.deadline)
 
     def is_set(self) -> bool:
-        """Return :attr:`is_cancelled`, under the name :class:`threading.Event` has for it (what engines ask)."""
+        """Return :attr:`is_cancelled`, under the name :class:`threading.Event` has for it."""
         return self.is_cancelled
 
     def raise_if_cancelled(self, what: str = "the work") -> None:

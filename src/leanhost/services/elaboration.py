@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
+from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Node, Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.options import ElabOptions
+from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import CommandResult, Declared, Diagnostic, Limit, Position, Severity, Sorry
 
 _KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
 WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
+_CHUNK = 256
+"""How many declarations are asked about in one step."""
 _EOI: NameTuple = ("Lean", "Parser", "Command", "eoi")
 
 
@@ -80,11 +85,17 @@ def _end(value: object) -> Position | None:
     return None if value is None else _position(value)
 
 
-def new_guard(lean: Lean, options: ElabOptions, timeout: float | None, cancellation: Cancellation) -> Guard:
+def new_guard(
+    lean: Lean,
+    options: ElabOptions,
+    timeout: float | None,
+    cancellation: Cancellation,
+    progress: ProgressSink | None = None,
+) -> Guard:
     """Return a guard for one call, its clock started."""
     seconds = options.timeout if timeout is None else timeout
     token = lean.engine.eval(lean.table.new_cancel_token())
-    return Guard(token, time.monotonic() + seconds, options.grace, cancellation)
+    return Guard(token, time.monotonic() + seconds, options.grace, cancellation, sink=progress)
 
 
 def elaborate(
@@ -100,7 +111,8 @@ def elaborate(
 ) -> Elaborated:
     """Elaborate the commands of *source* from byte *start* on top of *env*, under *guard*.
 
-    *source* has been prepared by :func:`leanhost.services.source.prepare`. Must run inside ``engine.supervise``.
+    *source* has been prepared by :func:`leanhost.services.source.prepare`. Must run inside
+    ``engine.supervise``.
     """
     engine, table = lean.engine, lean.table
     begun = time.monotonic()
@@ -111,6 +123,7 @@ def elaborate(
     state = engine.eval(table.new_ref(table.command_state(env, lean_options)))
     parser_state: Arg = table.parser_state(start)
     current = table.get_ref(state)
+    listening = phase(guard, "elaborate", len(source.encode("utf-8")))
     while not guard.why:
         parsed = engine.eval(table.parse_command(context, current, parser_state))
         syntax = table.parsed_syntax(parsed)
@@ -146,6 +159,10 @@ def elaborate(
         if last:
             break
         parser_state = engine.eval(table.parsed_state(parsed))
+        if listening is not None:
+            listening.at(lean.number(table.parser_position(parser_state)))
+    if listening is not None and not guard.why:
+        listening.at(len(source.encode("utf-8")))
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])
@@ -159,20 +176,63 @@ def elaborate(
     )
 
 
-def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, list[Constant]]:
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What a source added to its environment: every constant in source order, and those a user sees."""
+
+    constants: list[Constant]
+    shown: list[tuple[Constant, Position | None]]
+
+
+def summarise(
+    lean: Lean, done: Elaborated, known: frozenset[NameTuple]
+) -> tuple[CommandResult, Additions]:
     """Read from the environment what elaboration added, and freeze the result."""
     added = lean.new_constants(done.env, known)
+    places = positions(lean, done.env, visible(lean, added))
+    added.sort(key=lambda constant: _place(constant.name, places))
+    shown = [(c, places[c.name]) for c in added if c.name in places]
     sorries = declarations_with_sorry(lean, added)
-    shown = visible(lean, added)
     result = CommandResult(
         diagnostics=tuple(done.diagnostics),
-        declarations=tuple(Declared(show(user_name(c.name)), c.kind) for c in shown),
+        declarations=tuple(Declared(show(user_name(c.name)), c.kind, where) for c, where in shown),
         sorries=tuple(Sorry(show(user_name(c.name))) for c in sorries),
         elapsed=done.elapsed,
         heartbeats=done.heartbeats,
         limits=tuple(sorted(done.limits)),
     )
-    return result, added
+    return result, Additions(added, shown)
+
+
+def positions(lean: Lean, env: Ref, constants: list[Constant]) -> dict[NameTuple, Position | None]:
+    """Return where each constant is named in its source (``declRangeExt``), if that is known."""
+    result: dict[NameTuple, Position | None] = {}
+    for start in range(0, len(constants), _CHUNK):
+        chunk = constants[start : start + _CHUNK]
+        ranges = [lean.table.declaration_ranges(env, lean.name(c.name)) for c in chunk]
+        for constant, found in zip(chunk, lean.array(ArrayOf(ranges)), strict=True):
+            result[constant.name] = _selected(found)
+    return result
+
+
+def _selected(found: Data) -> Position | None:
+    """Read ``selectionRange.pos`` of an ``Option DeclarationRanges``, which any code may have written."""
+    match found:
+        case Node(1, (Node(_, (_, Node(_, (Node(_, (int(line), int(column))), *_)))),)):
+            return Position(line, column)
+    return None
+
+
+_NOWHERE = (sys.maxsize, 0)
+
+
+def _place(name: NameTuple, places: Mapping[NameTuple, Position | None]) -> tuple[int, int, int, str]:
+    """Sort by position; what has none (``T.rec``, ``f._proof_1``) follows the nearest name above it."""
+    for end in range(len(name), 0, -1):
+        where = places.get(name[:end])
+        if where is not None:
+            return (where.line, where.column, len(name) - end, show(name))
+    return (*_NOWHERE, 0, show(name))
 
 
 def visible(lean: Lean, constants: list[Constant]) -> list[Constant]:

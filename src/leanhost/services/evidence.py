@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,9 +10,10 @@ from leanhost.engine.base import Guard, Ref
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.services.axioms import ImportedAxioms, Rests, rests_of
-from leanhost.services.elaboration import WHY_LIMITS, visible
+from leanhost.services.elaboration import WHY_LIMITS, Additions
 from leanhost.services.kernel import Objection, replay
-from leanhost.services.results import CommandResult, Diagnostic, Limit
+from leanhost.services.progress import phase
+from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
 
 CAVEAT_BODIES = (
     "this toolchain does not ship the proofs of its library: axioms used inside library theorems are not visible"
@@ -21,24 +22,35 @@ CAVEAT_BODIES = (
 
 @dataclass(frozen=True, slots=True)
 class Theorem:
-    """A theorem or axiom a source added, with the axioms it rests on (sorted, as text)."""
+    """A theorem or axiom a source added, with the axioms it rests on (sorted, as text).
+
+    ``position`` is where its name stands in the source, if that is known.
+    """
 
     name: str
     kind: str
     type: str
     axioms: tuple[str, ...]
+    position: Position | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the theorem as JSON-ready values."""
-        return {"name": self.name, "kind": self.kind, "type": self.type, "axioms": list(self.axioms)}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "type": self.type,
+            "axioms": list(self.axioms),
+            "line": self.position.line if self.position else None,
+            "column": self.position.column if self.position else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """That the kernel accepted a declaration on top of the session's imports, and what it rests on.
 
-    ``type`` is pretty-printed for people; ``axioms`` come from walking the environment; ``caveats`` say what the
-    walk could not see. The ``ConstantInfo`` is kept alive as long as the evidence.
+    ``type`` is pretty-printed for people; ``axioms`` come from walking the environment; ``caveats`` say what
+    the walk could not see. The ``ConstantInfo`` is kept alive as long as the evidence.
     """
 
     name: str
@@ -109,7 +121,7 @@ class Ground:
 class Judgement:
     """Everything the environment says about a source's additions; no failures means that all of it holds.
 
-    ``open`` is set when the kernel hit a limit instead of a verdict.
+    ``open`` is set when a limit was hit instead of a verdict.
     """
 
     theorems: list[Theorem]
@@ -119,66 +131,110 @@ class Judgement:
     open: Limit | None = None
 
 
+class _Stopped(Exception):  # noqa: N818 - no error
+    """The guard of a judgement has stopped it."""
+
+
 def judge(
     lean: Lean,
     ground: Ground,
     env: Ref,
     options: Ref,
     kernel_options: Ref,
-    added: list[Constant],
+    added: Additions,
     result: CommandResult,
     allowed: Collection[str],
     guard: Guard,
 ) -> Judgement:
     """Judge what *added* to *ground* made *env*.
 
-    The kernel checks the additions once more on top of what no candidate code has touched, then the axioms are
-    walked. *options* only serve printing; *kernel_options* must be the host's own. Must run inside
-    ``engine.supervise`` under *guard*.
+    The kernel checks the additions once more on top of what no candidate code has touched, then the axioms
+    are walked. *options* only serve printing; *kernel_options* must be the host's own. Must run inside
+    ``engine.supervise`` under *guard*; when that stops it, the judgement is open and says nothing else.
     """
+
+    def pause() -> None:
+        if guard.why:
+            raise _Stopped
+
+    listening = phase(guard, "kernel", len(added.constants))
+    try:
+        if listening is not None:
+            listening.at(0)
+        judgement = _judge(lean, ground, env, options, kernel_options, added, result, allowed, guard, pause)
+        if listening is not None:
+            listening.at(len(added.constants))
+        return judgement
+    except _Stopped:
+        assert guard.why
+        return Judgement([], [], [], (), WHY_LIMITS[guard.why])
+
+
+def _judge(
+    lean: Lean,
+    ground: Ground,
+    env: Ref,
+    options: Ref,
+    kernel_options: Ref,
+    added: Additions,
+    result: CommandResult,
+    allowed: Collection[str],
+    guard: Guard,
+    pause: Callable[[], None],
+) -> Judgement:
     failures: list[ElabFailure] = []
     diagnostics = result.diagnostics
     truncated = Limit.DIAGNOSTIC_BYTES in result.limits
+    constants = added.constants
 
     def fail(code: FailureCode, message: str) -> None:
         failures.append(ElabFailure(code, message, diagnostics, truncated))
 
     if result.errors:
         fail("elaboration", result.errors[0].message)
-    everything = [*ground.added, *added]
+    everything = [*ground.added, *constants]
     used = dict(zip((c.name for c in everything), lean.used_constants(everything), strict=True))
+    pause()
     opened: Limit | None = None
-    match replay(lean, ground.kernel_env, added, used, kernel_options, guard.token):
+    match replay(lean, ground.kernel_env, constants, used, kernel_options, guard.token):
         case Objection(_, "rejected", text):
             fail("kernel", text)
         case Objection(_, reason, text):
-            opened = _OPEN.get(reason, Limit.HEARTBEATS) if not guard.why else WHY_LIMITS[guard.why]
+            pause()
+            opened = open_question(reason)
             fail("kernel", text)
         case grown:
-            grown.close()
-    rests = rests_of(ground.imported, everything, used)
+            if grown is not ground.kernel_env:
+                grown.close()
+    pause()
+    rests = rests_of(ground.imported, everything, used, pause)
     total = Rests()
-    for constant in added:
+    for constant in constants:
         total |= rests[constant.name]
     said_sorry = any(d.kind.endswith("hasSorry") for d in diagnostics)
     if ("sorryAx",) in total.axioms or said_sorry:
-        fail("sorry", f"{_who(rests, added, ('sorryAx',))} uses `sorry`")
+        fail("sorry", f"{_who(rests, constants, ('sorryAx',))} uses `sorry`")
     for axiom in sorted(total.axioms - {("sorryAx",)}, key=show):
         if show(axiom) not in allowed:
-            who = _who(rests, added, axiom)
+            who = _who(rests, constants, axiom)
             fail("axiom", f"{who} rests on the axiom {show(axiom)}, which is not allowed")
-    shown = visible(lean, added)
     theorems: list[Theorem] = []
     evidence: list[Evidence] = []
-    for constant in shown:
+    for constant, where in added.shown:
+        pause()
         text = lean.text(lean.table.pp_expr(env, options, lean.table.constant_type(constant.info)))
         name = show(user_name(constant.name))
         axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
         caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
         evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant))
         if constant.kind in ("theorem", "axiom"):
-            theorems.append(Theorem(name, constant.kind, text, axioms))
+            theorems.append(Theorem(name, constant.kind, text, axioms, where))
     return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)
+
+
+def open_question(reason: str) -> Limit:
+    """Return the limit that kept the kernel from a verdict (see :class:`Objection`)."""
+    return _OPEN.get(reason, Limit.HEARTBEATS)
 
 
 _OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}

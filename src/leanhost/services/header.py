@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leanhost.engine.base import Node
+from leanhost.engine.base import Arg, ArrayOf, Field, Index, Node, Size
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration import Messages
@@ -39,12 +39,13 @@ def parse_header(lean: Lean, text: str, file: str) -> Header:
     messages = Messages(lean, file, 1 << 16)
     messages.take(said)
     imports = tuple(_import(item) for item in lean.array(table.header_imports(syntax)))
-    implicit = imports == (Import(("Init",)),)
     is_module = bool(lean.number(table.header_is_module(syntax)))
     position = engine.dump(state)
     assert isinstance(position, Node)
     assert isinstance(position.fields[0], int)
-    written = is_module or not implicit or "import" in text[: position.fields[0]].split()
+    # `module`, `prelude` and the list of imports: what of them is there.
+    parts: list[Arg] = [Size(Field(Index(Field(syntax, 2), i), 2)) for i in range(3)]
+    written = bool(messages.found) or any(lean.array(ArrayOf(parts)))
     return Header(
         imports, is_module, position.fields[0], bool(position.scalars[0]), tuple(messages.found), written
     )

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leanhost.errors import ClosedError, ImportFailed, UsageError
+from leanhost.engine.base import Ref
+from leanhost.errors import Cancelled, ClosedError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean
-from leanhost.services.cancellation import Cancellation
-from leanhost.services.header import Header, parse_header
+from leanhost.services.cancellation import Cancellation, check
+from leanhost.services.header import parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
+from leanhost.services.lifetime import Lifetime
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.progress import ProgressSink
 from leanhost.services.results import CheckResult, Diagnostic, Limit, Position, Severity, Status
-from leanhost.services.session import Session
+from leanhost.services.session import WORDS, Session
 from leanhost.services.source import decode, prepare
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 
@@ -28,20 +32,31 @@ if TYPE_CHECKING:
 KEPT_IMPORTS = 4
 """How many imported environments a host keeps for :meth:`Host.check_source`."""
 
+KEPT_OPTIONS = 16
+"""How many different option sets a host keeps in Lean's form."""
+
 
 def open(
-    project: str | Path | None = None, toolchain: str | Path | Toolchain | None = None, *, strict: bool = False
+    project: str | Path | None = None,
+    toolchain: str | Path | Toolchain | None = None,
+    *,
+    strict: bool = False,
 ) -> Host:
     """Open a Lean and return its :class:`Host`.
 
     *project* is a directory inside a built Lake project, whose modules can then be imported and whose
     ``lean-toolchain`` is honoured. *toolchain* is a name, a path or a :class:`Toolchain`; see
-    ``leanhost doctor`` for the order of discovery. ``strict=True`` refuses a Lean that no version table names.
+    ``leanhost doctor`` for the order of discovery. ``strict=True`` refuses a Lean that no version table
+    names.
 
     Raises :class:`~leanhost.errors.ToolchainError` or :class:`~leanhost.errors.ProjectError`.
     """
     lake = load_project(Path(project)) if project is not None else None
-    found = toolchain if isinstance(toolchain, Toolchain) else resolve(toolchain, Path(project) if project else None)
+    found = (
+        toolchain
+        if isinstance(toolchain, Toolchain)
+        else resolve(toolchain, Path(project) if project else None)
+    )
     extra = (*(lake.search_path if lake else ()), *lean_path())
     return Host(found, extra, strict=strict)
 
@@ -53,12 +68,19 @@ class Host:
     """
 
     def __init__(
-        self, toolchain: Toolchain, search_path: Sequence[Path] = (), *, strict: bool = False, tasks: bool = True
+        self,
+        toolchain: Toolchain,
+        search_path: Sequence[Path] = (),
+        *,
+        strict: bool = False,
+        tasks: bool = True,
     ) -> None:
         self._wanted = toolchain
         self._strict = strict
         self._lock = threading.RLock()
         self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
+        self._sessions: weakref.WeakSet[Lifetime] = weakref.WeakSet()
+        self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
         self._closed = False
         self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
         core = self._opened.toolchain.core
@@ -77,22 +99,79 @@ class Host:
                 raise ClosedError("this host is closed")
             if self._opened.lean.engine.lost:
                 self._kept.clear()
+                self._options.clear()
                 self._opened = open_lean(self._wanted, strict=self._strict)
             return self._opened.lean
 
-    def _import(self, lean: Lean, key: ImportKey) -> Imported:
-        return import_environment(lean, key, self.search_path, self.toolchain.core)
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
+        """Return what identifies an import; *is_module* reads the exported parts only, as a ``module`` does."""
+        return ImportKey(parse_imports(imports), is_module)
+
+    def import_fresh(self, lean: Lean, key: ImportKey, progress: ProgressSink | None = None) -> Imported:
+        """Import *key* into *lean*; the caller is the environment's only user."""
+        return import_environment(lean, key, self.search_path, self.toolchain.core, progress=progress)
+
+    @property
+    def lean(self) -> Lean:
+        """The Lean in use, opened anew when the last was lost; for the floors above, not for users."""
+        return self._lean
 
     def session(
-        self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
+        self,
+        imports: Sequence[str | Import] = ("Init",),
+        options: ElabOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> Session:
         """Import modules, in the order given, and return a session over them.
 
-        Raises :class:`~leanhost.errors.ImportFailed`.
+        A cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
+        phase ``import``, in modules. Raises :class:`~leanhost.errors.ImportFailed` and
+        :class:`~leanhost.errors.Cancelled`.
         """
+        check(cancellation, "the import")
         lean = self._lean
-        key = ImportKey(parse_imports(imports))
-        return Session(self, lean, self._import(lean, key), options or ElabOptions())
+        options = options or ElabOptions()
+        self.lean_options(lean, options)  # refused before the import, not after it
+        imported = self.import_fresh(lean, self.import_key(imports), progress)
+        try:
+            return Session(self, lean, imported, options)
+        except BaseException:
+            imported.close()
+            raise
+
+    def adopt(self, session: Lifetime) -> None:
+        """Remember a session, so that it ends with this host."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError("this host is closed")
+            self._sessions.add(session)
+
+    def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
+        """Return ``Lean.Options`` with the values of *options*, built once for each of the last few.
+
+        Raises :class:`~leanhost.errors.UsageError` for an unknown option or a value of another type.
+        """
+        values = options.lean_options()
+        key = (id(lean), repr(sorted(values.items())))
+        with self._lock:
+            found = self._options.get(key)
+            if found is None:
+                found = self._options[key] = (lean, lean.options(values))
+                # Not closed: a session may still use what is dropped here.
+                while len(self._options) > KEPT_OPTIONS:
+                    self._options.popitem(last=False)
+            return found[1]
+
+    def private_bytes(self) -> int:
+        """Return Lean's memory in bytes: this process's private pages (native) or Lean's heap (wasm)."""
+        return self._lean.engine.private_bytes()
 
     def preload(self, imports: Sequence[str | Import], *, is_module: bool = False) -> None:
         """Import what later :meth:`check_source` calls with these imports will find ready.
@@ -103,22 +182,27 @@ class Host:
         lean = self._lean
         key = ImportKey(parse_imports(imports), is_module)
         with self._lock:
+            if key in self._kept:
+                self._kept.pop(key).close()
             self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
 
     def start_tasks(self) -> None:
         """Start Lean's task manager in a host opened with ``tasks=False`` (in the forked child)."""
         self._lean.engine.start_tasks()
 
-    def _kept_import(self, lean: Lean, key: ImportKey) -> Imported:
-        """Return the environment for *key*, imported once while it stays among the last few."""
+    def _kept_import(
+        self, lean: Lean, key: ImportKey, cancellation: Cancellation, progress: ProgressSink | None
+    ) -> Imported:
+        """Return a use of the environment for *key*, imported once while it stays among the last few."""
         with self._lock:
             found = self._kept.get(key)
             if found is None or found.lean is not lean:
-                found = self._kept[key] = self._import(lean, key)
+                check(cancellation, "the import")
+                found = self._kept[key] = self.import_fresh(lean, key, progress)
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT_IMPORTS:
-                self._kept.popitem(last=False)
-            return found
+                self._kept.popitem(last=False)[1].close()
+            return found.share()
 
     def check_file(
         self,
@@ -129,6 +213,7 @@ class Host:
         imports: Sequence[str | Import] | None = None,
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> CheckResult:
         """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
         path = Path(path)
@@ -143,6 +228,7 @@ class Host:
             imports=imports,
             timeout=timeout,
             cancellation=cancellation,
+            progress=progress,
         )
 
     def check_source(
@@ -155,23 +241,29 @@ class Host:
         imports: Sequence[str | Import] | None = None,
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
         imported: Callable[[], None] | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
 
-        *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The verdict
-        is computed from the environment; see :class:`~leanhost.services.results.CheckResult`. *timeout* in seconds
-        counts from the moment the imports are there, when *imported* is called.
+        *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The
+        verdict is computed from the environment; see :class:`~leanhost.services.results.CheckResult`.
+        *timeout* in seconds counts from the moment the imports are there, when *imported* is called.
+        *progress* hears of the phases ``import`` (modules; not when the environment is there already),
+        ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
+        has the status ``cancelled``.
         """
+        started = time.monotonic()
         if not isinstance(source, str):
             raise UsageError(f"a source is a str, not {type(source).__name__}")
         options = options or ElabOptions()
         if timeout is not None:
             options = replace(options, timeout=timeout)
-        started = time.monotonic()
         text = prepare(source, file)
         if isinstance(text, Diagnostic):
             return self._refused(file, (text,))
+        if cancellation is not None and cancellation.is_cancelled:
+            return self._cancelled(file, (), started)
         lean = self._lean
         header = parse_header(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
@@ -180,35 +272,30 @@ class Host:
         if imports is not None and not header.written:
             wanted = parse_imports(imports)
         try:
-            environment = self._kept_import(lean, ImportKey(wanted, header.is_module))
+            environment = self._kept_import(lean, ImportKey(wanted, header.is_module), cancellation, progress)
+        except Cancelled:
+            return self._cancelled(file, header.diagnostics, started)
         except ImportFailed as error:
             fault = Diagnostic(Severity.ERROR, str(error), Position(1, 0), None, file, error.code)
             return self._refused(file, (*header.diagnostics, fault))
         if imported is not None:
             imported()
-        session = Session(self, lean, environment, options)
-        with session:
-            return self._judged(session, text, file, header, options, frozenset(allow_axioms), cancellation, started)
-
-    def _judged(
-        self,
-        session: Session,
-        text: str,
-        file: str,
-        header: Header,
-        options: ElabOptions,
-        allow: frozenset[str],
-        cancellation: Cancellation,
-        started: float,
-    ) -> CheckResult:
-        result, judgement = session.judged(
-            text, allowed=DEFAULT_AXIOMS | allow, file=file, cancellation=cancellation, start=header.end
-        )
-        timed_out = Limit.TIMEOUT in result.limits or judgement.open is Limit.TIMEOUT
-        status = Status.TIMEOUT if timed_out else Status.REJECTED if judgement.failures else Status.ACCEPTED
+        with Session(self, lean, environment, options) as session:
+            result, judgement = session.judged(
+                text,
+                allowed=DEFAULT_AXIOMS | frozenset(allow_axioms),
+                file=file,
+                cancellation=cancellation,
+                progress=progress,
+                start=header.end,
+            )
         reasons = [failure.message for failure in judgement.failures]
-        if Limit.CANCELLED in result.limits:
-            status, reasons = Status.CANCELLED, ["the check was cancelled", *reasons]
+        match judgement.open:
+            case Limit.TIMEOUT | Limit.CANCELLED as limit:
+                status = Status.TIMEOUT if limit is Limit.TIMEOUT else Status.CANCELLED
+                reasons.insert(0, WORDS[limit])
+            case _:
+                status = Status.REJECTED if judgement.failures else Status.ACCEPTED
         return CheckResult(
             file=file,
             status=status,
@@ -219,6 +306,16 @@ class Host:
             elapsed=time.monotonic() - started,
             toolchain=self.label,
             caveats=judgement.caveats,
+        )
+
+    def _cancelled(self, file: str, diagnostics: tuple[Diagnostic, ...], started: float) -> CheckResult:
+        return CheckResult(
+            file,
+            Status.CANCELLED,
+            diagnostics,
+            reasons=(WORDS[Limit.CANCELLED],),
+            elapsed=time.monotonic() - started,
+            toolchain=self.label,
         )
 
     def _refused(self, file: str, diagnostics: tuple[Diagnostic, ...]) -> CheckResult:
@@ -232,14 +329,27 @@ class Host:
         return f"{toolchain.name} (Lean {toolchain.version}, {toolchain.platform})"
 
     def close(self) -> None:
-        """Close the engine; sessions of this host can no longer be used. Closing twice is fine."""
+        """Close this host's sessions and its engine; closing twice is fine.
+
+        On wasm a running call ends with :class:`~leanhost.errors.ClosedError`; on native, whose Lean stays
+        loaded until the process ends, it is finished first.
+        """
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                for imported in self._kept.values():
-                    imported.close()
-                self._kept.clear()
-                self._opened.lean.engine.close()
+            if self._closed:
+                return
+            self._closed = True
+            sessions = list(self._sessions)
+            kept = list(self._kept.values())
+            options = [ref for _, ref in self._options.values()]
+            self._kept.clear()
+            self._options.clear()
+        for session in sessions:
+            session.close()
+        for imported in kept:
+            imported.close()
+        for ref in options:
+            ref.close()
+        self._opened.lean.engine.close()
 
     def __enter__(self) -> Host:
         return self

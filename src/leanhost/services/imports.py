@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leanhost.engine.base import Ref
-from leanhost.errors import ImportFailed, LeanError, UsageError
+from leanhost.errors import ClosedError, ImportFailed, LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.lean.olean import check_closure
 from leanhost.services.axioms import ImportedAxioms
+from leanhost.services.progress import Phase, ProgressSink
+from leanhost.services.tracing import span
 
 MAIN_MODULE = ("Main",)
 """The module name sources are elaborated under."""
@@ -46,40 +48,77 @@ def parse_imports(imports: Sequence[str | Import]) -> tuple[Import, ...]:
 
 
 class Imported:
-    """An imported environment: immutable, shared by every session over it."""
+    """An imported environment: immutable, shared by the sessions over it, closed by the last of them."""
 
-    __slots__ = ("axioms", "env", "key", "lean", "lock")
+    __slots__ = ("_lock", "_users", "axioms", "env", "key", "lean")
 
     def __init__(self, lean: Lean, key: ImportKey, env: Ref) -> None:
         self.lean = lean
         self.key = key
         self.env = env
         self.axioms = ImportedAxioms(lean, env)
-        self.lock = threading.Lock()
+        self._users = 1
+        self._lock = threading.Lock()
+
+    def share(self) -> Imported:
+        """Count one more user, who has to :meth:`close`."""
+        with self._lock:
+            if not self._users:
+                raise ClosedError("this imported environment was let go")
+            self._users += 1
+            return self
 
     def close(self) -> None:
-        """Let the environment go; Lean frees it once nothing else refers to it."""
-        self.env.close()
+        """Count one user less; after the last, Lean frees what nothing else refers to."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self.env.close()
 
 
 def import_environment(
-    lean: Lean, key: ImportKey, search_path: Sequence[Path], core: Path | None, *, leak: bool = False
+    lean: Lean,
+    key: ImportKey,
+    search_path: Sequence[Path],
+    core: Path | None,
+    *,
+    leak: bool = False,
+    progress: ProgressSink | None = None,
 ) -> Imported:
-    """Import *key* along *search_path*.
+    """Import *key* along *search_path*; the caller is its only user.
 
-    ``.olean`` files outside *core* are looked over first, because Lean maps them without checking their length.
+    ``.olean`` files outside *core* are looked over first, because Lean maps them without checking their
+    length. *progress* hears of the phase ``import``, in modules. *leak* is Lean's ``leakEnv``: the
+    environment is never freed, and its objects are never written to, which is what processes that fork want.
+
     Raises :class:`~leanhost.errors.ImportFailed` with the module, the file and the next step.
     """
-    check_closure([i.module for i in key.imports], search_path, core, lean.engine.word, lean.commit)
-    options = lean.engine.eval(lean.table.options_empty())
+    with span("leanhost.import", engine=lean.engine.kind, imports=str(key)) as said:
+        listening = Phase(progress, "import", None) if progress is not None else None
+        if listening is not None:
+            listening.at(0)
+        modules = [i.module for i in key.imports]
+        found = check_closure(modules, search_path, core, lean.engine.word, lean.commit)
+        said.set("modules", found)
+        if listening is not None:
+            listening.total = found
+            listening.at(0)
+        env = _environment(lean, key, search_path, leak)
+        if listening is not None:
+            listening.at(found)
+    return Imported(lean, key, env)
+
+
+def _environment(lean: Lean, key: ImportKey, search_path: Sequence[Path], leak: bool) -> Ref:
     level = LEVEL_EXPORTED if key.is_module else LEVEL_PRIVATE
     try:
         if key.imports:
-            env = lean.import_modules(key.imports, [str(p) for p in search_path], options, level=level, leak=leak)
+            with lean.engine.eval(lean.table.options_empty()) as options:
+                paths = [str(p) for p in search_path]
+                env = lean.import_modules(key.imports, paths, options, level=level, leak=leak)
         else:
             env = lean.empty_environment()
     except LeanError as error:
         raise ImportFailed(f"cannot import {key}: {error.message}") from None
-    main = lean.engine.eval(lean.table.set_main_module(env, lean.name(MAIN_MODULE)))
-    env.close()
-    return Imported(lean, key, main)
+    with env:
+        return lean.engine.eval(lean.table.set_main_module(env, lean.name(MAIN_MODULE)))

@@ -13,6 +13,13 @@ DEFAULT_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 """The axioms a theorem may depend on unless more are allowed by name."""
 
 
+_RESERVED = {
+    "Elab.async": "elaboration runs in the calling thread, so that its messages and limits are all seen",
+    "maxHeartbeats": "set max_heartbeats",
+    "maxRecDepth": "set max_rec_depth",
+}
+
+
 def _no_options() -> Mapping[str, OptionValue]:
     return MappingProxyType({})
 
@@ -47,6 +54,9 @@ class ElabOptions:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < 1e7:
                 raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
+        for name, instead in _RESERVED.items():
+            if name in self.lean:
+                raise UsageError(f"option {name} cannot be among the Lean options: {instead}")
         object.__setattr__(self, "lean", MappingProxyType(dict(self.lean)))
 
     def lean_options(self) -> dict[str, OptionValue]:
@@ -57,3 +67,7 @@ class ElabOptions:
             "maxRecDepth": self.max_rec_depth,
             **self.lean,
         }
+
+    def kernel_options(self) -> dict[str, OptionValue]:
+        """Return what the kernel is told when it judges: the limits, and nothing that could weaken it."""
+        return {"maxHeartbeats": self.max_heartbeats, "maxRecDepth": self.max_rec_depth}

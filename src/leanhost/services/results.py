@@ -83,10 +83,14 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A declaration a source added: its name as text and its kind (``theorem``, ``definition``...)."""
+    """A declaration a source added: its name as text, its kind (``theorem``, ``definition``...), its place.
+
+    ``position`` is where the name stands in the source, ``None`` for what Lean made itself (``T.rec``).
+    """
 
     name: str
     kind: str
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,8 @@ class CommandResult:
     """What running a source came to.
 
     ``elapsed`` is in seconds; ``heartbeats`` counts as Lean's options do, in thousands of small allocations.
-    ``declarations`` are those a user wrote or sees (auxiliary ones are left out), ``limits`` what was hit.
+    ``declarations`` are those a user wrote or sees, in source order (auxiliary ones are left out), ``limits`` what
+    was hit.
     """
 
     diagnostics: tuple[Diagnostic, ...]

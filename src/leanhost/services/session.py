@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from leanhost.engine.base import Guard, Ref
-from leanhost.errors import ClosedError, ElaborationError, EngineLost, UsageError
+from leanhost.errors import Cancelled, ElaborationError, UsageError
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation
-from leanhost.services.elaboration import elaborate, new_guard, summarise
+from leanhost.services.elaboration import WHY_LIMITS, Additions, elaborate, new_guard, summarise
 from leanhost.services.evidence import (
     Checked,
     ElabFailure,
@@ -21,17 +21,19 @@ from leanhost.services.evidence import (
     Rejected,
     Unavailable,
     judge,
+    open_question,
 )
+from leanhost.services.header import parse_header
 from leanhost.services.imports import Imported
 from leanhost.services.kernel import Objection
 from leanhost.services.kernel import replay as kernel_replay
+from leanhost.services.lifetime import Lifetime, NotStarted
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.progress import ProgressSink
 from leanhost.services.results import CommandResult, Diagnostic, Limit
 from leanhost.services.source import prepare
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from leanhost.services.host import Host
 
 STOPPED = (Limit.TIMEOUT, Limit.CANCELLED)
@@ -41,7 +43,6 @@ WORDS = {
     Limit.HEARTBEATS: "Lean's heartbeat limit ended the elaboration",
     Limit.REC_DEPTH: "Lean's recursion limit ended the elaboration",
 }
-
 
 T = TypeVar("T")
 
@@ -53,15 +54,21 @@ class Run:
     result: CommandResult
     env: Ref
     options: Ref
-    added: list[Constant]
+    added: Additions
     guard: Guard
 
 
-class Session:
+class Session(Lifetime):
     """Elaboration and judgement over one environment, which no call changes.
 
-    Made by :meth:`leanhost.Host.session`; a context manager. One call runs at a time; calls from several threads
-    wait for each other.
+    Made by :meth:`leanhost.Host.session`; a context manager. Safe to use from several threads: one call runs
+    at a time, the others wait for their turn, where a cancellation reaches them too. A session that is closed
+    during a call ends when the call does.
+
+    Every call takes *cancellation*, a :class:`~leanhost.services.cancellation.CancellationToken` that stops
+    it from any thread, and *progress*, a callable that takes
+    :class:`~leanhost.services.progress.ProgressEvent` values on the calling thread. Any call can raise
+    :class:`~leanhost.errors.ClosedError`, or :class:`~leanhost.errors.EngineLost` when Lean died under it.
     """
 
     def __init__(
@@ -74,63 +81,93 @@ class Session:
         env: Ref | None = None,
         added: tuple[Constant, ...] = (),
     ) -> None:
-        self._host = host
-        self._lean = lean
+        """Make a session over *imported*, or over *env*, which extends it by *added* and then belongs to it.
+
+        One use of *imported* becomes the session's.
+        """
         self._imported = imported
         self._env = env if env is not None else imported.env
         self._owns_env = env is not None
         self._added = added
         self._known: frozenset[NameTuple] = frozenset(c.name for c in added)
         self.options = options
-        self._lean_options = lean.options(options.lean_options())
+        self._lean_options = host.lean_options(lean, options)
         self._verified: Ref | None = None
-        self._closed = False
+        super().__init__(host, lean)
 
     @property
     def imports(self) -> tuple[str, ...]:
         """The modules the session's environment was imported from, in order."""
         return tuple(i.text for i in self._imported.key.imports)
 
-    @property
-    def closed(self) -> bool:
-        """Whether :meth:`close` was called."""
-        return self._closed
+    # --- what it answers ---
 
     def run(
-        self, source: str, *, file: str = "<input>", timeout: float | None = None, cancellation: Cancellation = None
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> CommandResult:
         """Elaborate any number of commands and report; the session itself stays as it is.
 
-        *timeout* in seconds overrides the session's; *cancellation* stops the elaboration.
-        Raises :class:`~leanhost.errors.EngineStuck` when Lean ignored a cancellation.
+        *timeout* in seconds overrides the session's. *progress* hears of the phase ``elaborate``, in bytes of
+        *source*, after each command. Raises :class:`~leanhost.errors.EngineStuck` when Lean ignored a
+        cancellation.
         """
-        return self._run(
-            source, file, timeout, cancellation, lambda run: run.result, lambda fault: CommandResult((fault,), (), (), 0, 0)
-        )
+        try:
+            return self._run(
+                "run",
+                source,
+                file,
+                timeout,
+                cancellation,
+                progress,
+                lambda run: run.result,
+                _unreadable_result,
+            )
+        except NotStarted:
+            return _cancelled_result()
 
     def extend(
-        self, source: str, *, file: str = "<input>", timeout: float | None = None, cancellation: Cancellation = None
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> Session:
         """Return a new session over the environment that *source* makes of this one.
 
-        Only declarations carry over; ``open``, ``namespace`` and ``variable`` end with the source. Raises
-        :class:`~leanhost.errors.ElaborationError` (with the :class:`CommandResult` as ``result``) when the
-        source has errors or hit a limit; this session stays good.
+        Only declarations carry over; ``open``, ``namespace`` and ``variable`` end with the source. The new
+        session has a life of its own: either can be closed first. Raises :class:`~leanhost.errors.Cancelled`,
+        and :class:`~leanhost.errors.ElaborationError` (with the :class:`CommandResult` as ``result``) when
+        the source has errors or hit a limit; this session stays good.
         """
 
         def extended(run: Run) -> Session:
             result = run.result
+            if Limit.CANCELLED in result.limits:
+                raise Cancelled("the extension of the session was cancelled")
             if not result.ok:
                 first = result.errors[0] if result.errors else None
-                why = str(first) if first else ", ".join(WORDS[limit] for limit in result.limits if limit in WORDS)
+                why = (
+                    str(first)
+                    if first
+                    else ", ".join(WORDS[limit] for limit in result.limits if limit in WORDS)
+                )
                 raise ElaborationError(f"the session cannot be extended: {why}", result=result)
-            added = self._added + tuple(run.added)
-            return Session(self._host, self._lean, self._imported, self.options, env=run.env, added=added)
+            added = self._added + tuple(run.added.constants)
+            imported = self._imported.share()
+            return Session(self._host, self._lean, imported, self.options, env=run.env, added=added)
 
         def unreadable(fault: Diagnostic) -> Session:
-            raise ElaborationError(str(fault), result=CommandResult((fault,), (), (), 0, 0))
+            raise ElaborationError(str(fault), result=_unreadable_result(fault))
 
-        return self._run(source, file, timeout, cancellation, extended, unreadable)
+        return self._run("extend", source, file, timeout, cancellation, progress, extended, unreadable)
 
     def kernel_check(
         self,
@@ -140,19 +177,28 @@ class Session:
         file: str = "<input>",
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> KernelOutcome:
         """Elaborate *source* and judge what it declares.
 
-        ``Checked`` only if nothing failed, nothing is ``sorry``, the kernel accepts every declaration again on
-        top of the imports, and no axiom outside ``propext``, ``Classical.choice``, ``Quot.sound`` and
-        *allow_axioms* is used. ``Unavailable`` when a limit left the question open.
+        ``Checked`` only if nothing failed, nothing is ``sorry``, the kernel accepts every declaration again
+        on top of the imports, and no axiom outside ``propext``, ``Classical.choice``, ``Quot.sound`` and
+        *allow_axioms* is used. ``Unavailable`` when a limit or a cancellation left the question open.
+        *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
+        if isinstance(allow_axioms, str):
+            raise UsageError(f"allow_axioms is a set of names, not one string; write [{allow_axioms!r}]")
         allowed = DEFAULT_AXIOMS | frozenset(allow_axioms)
 
         def judged(run: Run) -> KernelOutcome:
             return self._outcome(run, allowed)
 
-        return self._run(source, file, timeout, cancellation, judged, self._not_lean_text)
+        try:
+            return self._run(
+                "kernel_check", source, file, timeout, cancellation, progress, judged, _not_lean_text
+            )
+        except NotStarted:
+            return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
 
     def judged(
         self,
@@ -162,9 +208,11 @@ class Session:
         file: str = "<input>",
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
         start: int = 0,
     ) -> tuple[CommandResult, Judgement]:
-        """Elaborate *source* from byte *start* and judge all it adds: what :meth:`Host.check_source` is made of.
+        """Elaborate *source* from byte *start* and judge all it adds: what :meth:`Host.check_source` is made
+        of.
 
         *source* must be Lean text as :func:`leanhost.services.source.prepare` returns it.
         """
@@ -172,19 +220,20 @@ class Session:
         def unreadable(fault: Diagnostic) -> tuple[CommandResult, Judgement]:
             raise UsageError(str(fault))
 
-        return self._run(
-            source,
-            file,
-            timeout,
-            cancellation,
-            lambda run: (run.result, self._judge(run, allowed)),
-            unreadable,
-            start,
-        )
+        def judged(run: Run) -> tuple[CommandResult, Judgement]:
+            for limit in STOPPED:
+                if limit in run.result.limits:
+                    return run.result, Judgement([], [], [], (), limit)
+            return run.result, self._judge(run, allowed)
 
-    @staticmethod
-    def _not_lean_text(fault: Diagnostic) -> KernelOutcome:
-        return Rejected(ElabFailure("source", fault.message, (fault,)))
+        try:
+            return self._run(
+                "judged", source, file, timeout, cancellation, progress, judged, unreadable, start
+            )
+        except NotStarted:
+            return _cancelled_result(), Judgement([], [], [], (), Limit.CANCELLED)
+
+    # --- judging ---
 
     def _outcome(self, run: Run, allowed: Collection[str]) -> KernelOutcome:
         result = run.result
@@ -193,27 +242,34 @@ class Session:
                 return Unavailable(limit, WORDS[limit], result.diagnostics)
         judgement = self._judge(run, allowed)
         if judgement.open is not None:
-            return Unavailable(judgement.open, judgement.failures[0].message, result.diagnostics)
+            message = judgement.failures[0].message if judgement.failures else WORDS[judgement.open]
+            return Unavailable(judgement.open, message, result.diagnostics)
         if judgement.failures:
             return Rejected(judgement.failures[0])
         if not judgement.evidence:
-            return Rejected(ElabFailure("nothing_declared", "the source declares nothing", result.diagnostics))
+            return Rejected(
+                ElabFailure("nothing_declared", "the source declares nothing", result.diagnostics)
+            )
         return Checked(judgement.evidence[-1], tuple(judgement.evidence))
 
     def _judge(self, run: Run, allowed: Collection[str]) -> Judgement:
-        return judge(
-            self._lean,
-            self._ground(run.guard),
-            run.env,
-            run.options,
-            self._lean_options,
-            run.added,
-            run.result,
-            allowed,
-            run.guard,
-        )
+        lean, guard, result = self._lean, run.guard, run.result
+        # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
+        # it to look away (debug.skipKernelTC).
+        with lean.options(self.options.kernel_options()) as kernel_options:
+            ground = self._ground(guard, kernel_options)
+            if isinstance(ground, Objection):
+                text = f"the kernel does not accept what the session was extended by: {ground.text}"
+                failure = ElabFailure("kernel", text, result.diagnostics)
+                if guard.why or ground.reason != "rejected":
+                    limit = WHY_LIMITS[guard.why] if guard.why else open_question(ground.reason)
+                    return Judgement([], [], [failure], (), limit)
+                return Judgement([], [], [failure], ())
+            return judge(
+                lean, ground, run.env, run.options, kernel_options, run.added, result, allowed, guard
+            )
 
-    def _ground(self, guard: Guard) -> Ground:
+    def _ground(self, guard: Guard, kernel_options: Ref) -> Ground | Objection:
         """Return what new declarations are judged against; an extended session is replayed once."""
         if self._verified is None:
             lean = self._lean
@@ -221,74 +277,99 @@ class Session:
             if self._added:
                 added = list(self._added)
                 used = dict(zip((c.name for c in added), lean.used_constants(added), strict=True))
-                grown = kernel_replay(lean, kernel_env, added, used, self._lean_options, guard.token)
+                grown = kernel_replay(lean, kernel_env, added, used, kernel_options, guard.token)
                 if isinstance(grown, Objection):
-                    raise ElaborationError(f"the kernel does not accept this session: {grown.text}", result=None)
+                    return grown
                 kernel_env = grown
             self._verified = kernel_env
         return Ground(self._imported.axioms, self._verified, self._added)
 
+    # --- running ---
+
     def _run(
         self,
+        operation: str,
         source: str,
         file: str,
         timeout: float | None,
         cancellation: Cancellation,
+        progress: ProgressSink | None,
         then: Callable[[Run], T],
         unreadable: Callable[[Diagnostic], T],
         start: int = 0,
     ) -> T:
-        self._check_open()
         if not isinstance(source, str):
             raise UsageError(f"a source is a str, not {type(source).__name__}")
         if timeout is not None:
             replace(self.options, timeout=timeout)  # the same rules as for the session's own
         text = prepare(source, file)
-        if isinstance(text, Diagnostic):
-            return unreadable(text)
-        lean = self._lean
-        guard = new_guard(lean, self.options, timeout, cancellation)
+        with self.calling(operation, cancellation) as said:
+            if isinstance(text, Diagnostic):
+                return unreadable(text)
+            said.set("source_chars", len(text))
+            lean = self._lean
+            if not start:
+                start = self._first_command(text, file)
+            guard = new_guard(lean, self.options, timeout, cancellation, progress)
 
-        def work() -> T:
-            done = elaborate(
-                lean,
-                self._env,
-                text,
-                lean_options=self._lean_options,
-                options=self.options,
-                file=file,
-                guard=guard,
-                start=start,
-            )
-            result, added = summarise(lean, done, self._known)
-            return then(Run(result, done.env, done.options, added, guard))
+            def work() -> T:
+                done = elaborate(
+                    lean,
+                    self._env,
+                    text,
+                    lean_options=self._lean_options,
+                    options=self.options,
+                    file=file,
+                    guard=guard,
+                    start=start,
+                )
+                result, added = summarise(lean, done, self._known)
+                said.set("declarations", len(result.declarations))
+                said.set("errors", len(result.errors))
+                return then(Run(result, done.env, done.options, added, guard))
 
-        return lean.engine.supervise(work, guard)
+            try:
+                return lean.engine.supervise(work, guard)
+            finally:
+                if guard.why:
+                    said.set("stopped", guard.why)
+                guard.token.close()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError("this session is closed")
-        if self._lean.engine.lost:
-            raise EngineLost(self._lean.engine.lost, hint="take a new session from the host; it opens a new engine")
+    def _first_command(self, text: str, file: str) -> int:
+        """Return the byte where the commands begin.
 
-    def close(self) -> None:
-        """Let the session's environment go; closing twice is fine."""
-        if not self._closed:
-            self._closed = True
-            self._lean_options.close()
-            if self._verified is not None:
-                self._verified.close()
-            if self._owns_env:
-                self._env.close()
+        Lean's command parser wants something behind the space it skips; its header parser also takes a source of
+        nothing but space and comments.
+        """
+        if text and not text[0].isspace() and not text.startswith(("--", "/-")):
+            return 0
+        header = parse_header(self._lean, text, file)
+        return 0 if header.written or header.diagnostics else header.end
 
-    def __enter__(self) -> Session:
-        return self
+    def _free(self) -> None:
+        if self._verified is not None:
+            self._verified.close()
+        if self._owns_env:
+            self._env.close()
+        self._added = ()  # shared with evidence and with sessions that extend this one
+        self._let_go()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _let_go(self) -> None:
+        """Give the imported environment back."""
+        self._imported.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._added)} constants added"
-        return f"<Session over {self._imported.key}: {state}>"
+        return f"<{type(self).__name__} over {self._imported.key}: {state}>"
+
+
+def _cancelled_result() -> CommandResult:
+    return CommandResult((), (), (), 0.0, 0.0, (Limit.CANCELLED,))
+
+
+def _unreadable_result(fault: Diagnostic) -> CommandResult:
+    return CommandResult((fault,), (), (), 0.0, 0.0)
+
+
+def _not_lean_text(fault: Diagnostic) -> KernelOutcome:
+    return Rejected(ElabFailure("source", fault.message, (fault,)))
