@@ -7,7 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from leanhost.engine.base import Arg, ArrayOf, Ctor, Data, Engine, Field, Index, ListOf, Node, Ref, Size, Tag, Thrown
+from leanhost.engine.base import (
+    Arg,
+    ArrayOf,
+    Ctor,
+    Data,
+    Engine,
+    Field,
+    Index,
+    ListOf,
+    Node,
+    Ref,
+    Size,
+    Tag,
+    Thrown,
+)
 from leanhost.errors import LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple
@@ -98,7 +112,9 @@ class Lean:
             kind = self._option_type(name)
             wanted = _OPTION_TYPES.get(kind)
             if wanted is None or type(value) is not wanted or (wanted is int and value < 0):  # type: ignore[operator]
-                what = "a natural number" if wanted is int else wanted.__name__ if wanted else "no Python value"
+                what = (
+                    "a natural number" if wanted is int else wanted.__name__ if wanted else "no Python value"
+                )
                 raise UsageError(f"option {name} takes {what}, not {value!r}")
             encoded: Arg
             if isinstance(value, bool):
@@ -128,7 +144,10 @@ class Lean:
             for start in range(0, count, _CHUNK):
                 wanted = range(start, min(count, start + _CHUNK))
                 rows: list[Arg] = [
-                    Ctor(0, (Field(Index(decls, i), 0), self.table.option_default_tag(Field(Index(decls, i), 1))))
+                    Ctor(
+                        0,
+                        (Field(Index(decls, i), 0), self.table.option_default_tag(Field(Index(decls, i), 1))),
+                    )
                     for i in wanted
                 ]
                 for row in self.array(ArrayOf(rows)):
@@ -199,7 +218,8 @@ class Lean:
         """
         table = self.table
         items: list[Arg] = [
-            table.import_decl(self.name(i.module), all_=i.all_, exported=i.exported, meta=i.meta) for i in imports
+            table.import_decl(self.name(i.module), all_=i.all_, exported=i.exported, meta=i.meta)
+            for i in imports
         ]
         with self.engine.lock:
             self.engine.eval(table.set_search_path(ListOf(list(search_path)))).close()
@@ -233,7 +253,9 @@ class Lean:
                     if name not in known:
                         rows.append((i, name, CONSTANT_KINDS[tag]))
                 infos = engine.eval_all([Field(Index(pairs, i), 1) for i, _, _ in rows])
-                result.extend(Constant(name, kind, info) for (_, name, kind), info in zip(rows, infos, strict=True))
+                result.extend(
+                    Constant(name, kind, info) for (_, name, kind), info in zip(rows, infos, strict=True)
+                )
             return result
 
     def find(self, env: Ref, wanted: Sequence[NameTuple]) -> list[Ref | None]:

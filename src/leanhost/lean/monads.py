@@ -43,6 +43,8 @@ class Contexts:
         engine.eval(table.lift_term(lean.capture_closure(capture), context, state)).close()
         self._refs = tuple(caught)
         self.six = Six(*caught)
+        strict = engine.eval(table.without_error_recovery(self.six.term))
+        self.strict = self.six._replace(term=strict)
         self.env = env
         self.token = token
         self._heartbeats = lean.number(table.heartbeats())
@@ -135,5 +137,6 @@ class Contexts:
         for six in self._transparent.values():
             if isinstance(six.meta, Ref):
                 six.meta.close()
-        for ref in (*self._refs, self.fresh.term, self.fresh.meta, self.fresh.core):
+        assert isinstance(self.strict.term, Ref)
+        for ref in (*self._refs, self.strict.term, self.fresh.term, self.fresh.meta, self.fresh.core):
             ref.close()

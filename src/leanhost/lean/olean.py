@@ -47,7 +47,9 @@ def read_header(file: Path, word: int) -> OleanHeader:
         data = file.read_bytes() if file.stat().st_size < 1 << 16 else _Windows(file)
         return _parse(data, file, word)
     except (struct.error, IndexError, UnicodeDecodeError):
-        raise ImportFailed(f"{file} is damaged: its contents end before its own pointers do", hint=_REBUILD) from None
+        raise ImportFailed(
+            f"{file} is damaged: its contents end before its own pointers do", hint=_REBUILD
+        ) from None
     except OSError as error:
         raise ImportFailed(f"cannot read {file}: {error.strerror}") from None
 
@@ -85,7 +87,9 @@ def _parse(data: bytes | _Windows, file: Path, word: int) -> OleanHeader:
 
     base = read(_HEADER)
     root = read(_HEADER + word) - base
-    size, fields, tag = struct.unpack("<HBB", data[root + 4 : root + 8]) if 0 < root < len(data) - 8 else (0, 0, 1)
+    size, fields, tag = (
+        struct.unpack("<HBB", data[root + 4 : root + 8]) if 0 < root < len(data) - 8 else (0, 0, 1)
+    )
     if tag or not fields or root + size > len(data):
         raise ImportFailed(f"{file} is truncated: its root object lies outside the file", hint=_REBUILD)
     imports = read(root + 8) - base

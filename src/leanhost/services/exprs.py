@@ -33,7 +33,11 @@ class Name:
         else:
             parts = tuple(name)
             for part in parts:
-                if isinstance(part, bool) or not isinstance(part, str | int) or (isinstance(part, int) and part < 0):
+                if (
+                    isinstance(part, bool)
+                    or not isinstance(part, str | int)
+                    or (isinstance(part, int) and part < 0)
+                ):
                     raise UsageError(f"a name is made of strings and natural numbers, not {part!r}")
         object.__setattr__(self, "parts", parts)
 
@@ -140,7 +144,7 @@ class Level(_Handle):
             case "succ", (Level() as inner,):
                 text = str(inner)
                 return str(int(text) + 1) if text.isdigit() else f"{text}+1"
-            case ("param" | "mvar"), (name,):
+            case (("param" | "mvar"), (name,)):
                 return str(name)
             case kind, (left, right):
                 return f"({kind} {left} {right})"
@@ -376,10 +380,10 @@ class ExprBuilder:
         small = value < 1 << (self._home.lean.engine.word * 8 - 1)
         return value if small else self._home.lean.table.nat_of_text(str(value))
 
-    def level(self, value: int | str | NameLike) -> Level:
+    def level(self, value: int | NameLike) -> Level:
         """A numeral level (``int``) or a universe parameter (its name)."""
         table = self._home.lean.table
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int):
             if not 0 <= value <= 1000:
                 raise UsageError(f"a universe level between 0 and 1000 is wanted, not {value}")
             result: Arg = table.level_zero()

@@ -7,7 +7,7 @@ against a library before anything is called. Docstrings name the Lean declaratio
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 from leanhost.engine.base import (
@@ -55,7 +55,12 @@ class Table:
     """Commits this table is verified on, each with its platform."""
     AXIOM_KIND: ClassVar[int] = 2
     """The tag of ``Lean.ConstantKind.axiom``."""
-    KERNEL_REASONS: ClassVar[dict[int, str]] = {13: "heartbeats", 14: "memory", 15: "recursion", 16: "interrupted"}
+    KERNEL_REASONS: ClassVar[dict[int, str]] = {
+        13: "heartbeats",
+        14: "memory",
+        15: "recursion",
+        16: "interrupted",
+    }
     """Tags of ``Lean.Kernel.Exception`` that are no verdict."""
 
     def __init__(self, word: int) -> None:
@@ -131,7 +136,17 @@ class Table:
     ) -> Arg:
         """``Lean.importModules``; *level* is ``OLeanLevel`` (0 exported, 1 server, 2 private)."""
         no_artifacts = 1
-        arguments = (imports, options, self._uint32(trust), ArrayOf(()), int(leak), int(load_exts), level, no_artifacts, W)
+        arguments = (
+            imports,
+            options,
+            self._uint32(trust),
+            ArrayOf(()),
+            int(leak),
+            int(load_exts),
+            level,
+            no_artifacts,
+            W,
+        )
         return Unwrap(Call("l_Lean_importModules___boxed", arguments))
 
     def empty_environment(self) -> Arg:
@@ -245,7 +260,9 @@ class Table:
 
     def elab_command(self, syntax: Arg, context: Arg, state_ref: Arg) -> Arg:
         """``Lean.Elab.Command.elabCommandTopLevel``."""
-        return Unwrap(Call("l_Lean_Elab_Command_elabCommandTopLevel___boxed", (syntax, context, state_ref, W)))
+        return Unwrap(
+            Call("l_Lean_Elab_Command_elabCommandTopLevel___boxed", (syntax, context, state_ref, W))
+        )
 
     # --- messages ---
 
@@ -417,7 +434,9 @@ class Table:
         """``Lean.PrettyPrinter.ppExprLegacy`` in the empty local context, as text of the default width."""
         local_context = Const("l_Lean_LocalContext_empty")
         metavariables = self.no_metavariables()
-        legacy = Call("l_Lean_PrettyPrinter_ppExprLegacy___boxed", (env, metavariables, local_context, options, expr, W))
+        legacy = Call(
+            "l_Lean_PrettyPrinter_ppExprLegacy___boxed", (env, metavariables, local_context, options, expr, W)
+        )
         return Call("l_Std_Format_pretty___boxed", (Unwrap(legacy), 120, 0, 0))
 
     def no_metavariables(self) -> Arg:

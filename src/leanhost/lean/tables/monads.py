@@ -38,6 +38,10 @@ class MonadTable(ExprTable, Table):
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9
     """Where ``Meta.Config.transparency`` lies among the configuration's bytes."""
+    ERR_TO_SORRY_BYTE: ClassVar[int] = 1
+    """Where ``Term.Context.errToSorry`` lies among its scalar bytes."""
+    CORE_MESSAGES: ClassVar[int] = 6
+    """The index of ``Core.State.messages``."""
     INFO_ENABLED_BYTE: ClassVar[int] = 0
     """Where ``InfoState.enabled`` lies among its scalar bytes."""
 
@@ -76,6 +80,31 @@ class MonadTable(ExprTable, Table):
     def synthesize_no_postponing(self, six: Six) -> Arg:
         """``Lean.Elab.Term.synthesizeSyntheticMVarsNoPostponing``."""
         return Unwrap(Call("l_Lean_Elab_Term_synthesizeSyntheticMVarsNoPostponing___boxed", (0, *six, W)))
+
+    def elab_type(self, syntax: Arg, six: Six) -> Arg:
+        """``Lean.Elab.Term.elabType``."""
+        return Unwrap(Call("l_Lean_Elab_Term_elabType___boxed", (syntax, *six, W)))
+
+    def level_mvars_to_params(self, expr: Arg, six: Six) -> Arg:
+        """``Lean.Elab.Term.levelMVarToParam``: universe metavariables become parameters ``u_1``, ``u_2``..."""
+        arguments = (expr, self._no_exceptions(), *six, W)
+        return Unwrap(Call("l_Lean_Elab_Term_levelMVarToParam___boxed", arguments))
+
+    def _no_exceptions(self) -> Arg:
+        return NONE
+
+    def collect_level_params(self, expr: Arg) -> Arg:
+        """``Lean.collectLevelParams``: ``Array Name``, in order of occurrence."""
+        start = Const("l_Lean_CollectLevelParams_instInhabitedState")
+        return Field(Call("l_Lean_collectLevelParams", (start, expr)), 2)
+
+    def without_error_recovery(self, term_context: Arg) -> Arg:
+        """``Term.Context`` with ``errToSorry`` off: a failed elaboration throws."""
+        return With(term_context, scalars=((self.ERR_TO_SORRY_BYTE, b"\0"),))
+
+    def has_sorry(self, expr: Arg) -> Arg:
+        """``Expr.hasSorry``: a boxed ``Bool``."""
+        return Call("l_Lean_Expr_hasSorry___boxed", (expr,))
 
     # --- MetaM ---
 
@@ -123,11 +152,15 @@ class MonadTable(ExprTable, Table):
 
     def mk_lambda(self, variables: Arg, body: Arg, six: Six) -> Arg:
         """``Lean.Meta.mkLambdaFVars``."""
-        return Unwrap(Call("l_Lean_Meta_mkLambdaFVars___boxed", (variables, body, *self._LAMBDA_FLAGS, *six.four, W)))
+        return Unwrap(
+            Call("l_Lean_Meta_mkLambdaFVars___boxed", (variables, body, *self._LAMBDA_FLAGS, *six.four, W))
+        )
 
     def mk_forall(self, variables: Arg, body: Arg, six: Six) -> Arg:
         """``Lean.Meta.mkForallFVars``."""
-        return Unwrap(Call("l_Lean_Meta_mkForallFVars___boxed", (variables, body, *self._FORALL_FLAGS, *six.four, W)))
+        return Unwrap(
+            Call("l_Lean_Meta_mkForallFVars___boxed", (variables, body, *self._FORALL_FLAGS, *six.four, W))
+        )
 
     # The declarations' own defaults: usedOnly, usedLetOnly, (etaReduce,) generalizeNondepLet, binderInfoForMVars.
     _LAMBDA_FLAGS: ClassVar[tuple[Arg, ...]] = (0, 1, 0, 1, 1)
@@ -170,6 +203,26 @@ class MonadTable(ExprTable, Table):
     def core_env(self, core_state: Arg) -> Arg:
         """``Core.State.env``."""
         return Field(core_state, 0)
+
+    def core_messages(self, core_state: Arg) -> Arg:
+        """``Core.State.messages``."""
+        return Field(core_state, self.CORE_MESSAGES)
+
+    def has_errors(self, messages: Arg) -> Arg:
+        """``MessageLog.hasErrors``: a boxed ``Bool``."""
+        return Call("l_Lean_MessageLog_hasErrors___boxed", (messages,))
+
+    def assignment(self, mctx: Arg, mvar_id: Arg) -> Arg:
+        """``MetavarContext.getExprAssignmentCore?``: ``Option Expr``."""
+        return Call("l_Lean_MetavarContext_getExprAssignmentCore_x3f___boxed", (mctx, mvar_id))
+
+    def delayed_assignment(self, mctx: Arg, mvar_id: Arg) -> Arg:
+        """``MetavarContext.getDelayedMVarAssignmentCore?``: an ``Option``."""
+        return Call("l_Lean_MetavarContext_getDelayedMVarAssignmentCore_x3f___boxed", (mctx, mvar_id))
+
+    def mvars_of(self, expr: Arg, six: Six) -> Arg:
+        """``Lean.Meta.getMVars``: ``Array MVarId``."""
+        return Unwrap(Call("l_Lean_Meta_getMVars___boxed", (expr, *six.four, W)))
 
     def instantiate_mvars(self, mctx: Arg, expr: Arg) -> Arg:
         """``Lean.instantiateMVarsImp``: ``MetavarContext × Expr``."""

@@ -1,0 +1,388 @@
+"""Proof states: immutable values with goals, stepped by tactics, finished into evidence by the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from leanhost.engine.base import Arg, Ctor, Field, Guard, ListOf, Ref, Thrown
+from leanhost.errors import Cancelled, ClosedError, UsageError
+from leanhost.lean import names
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.monads import Contexts, Saved
+from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.monads import Six
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.elaboration import WHY_LIMITS, Messages
+from leanhost.services.exprs import Expr, Name, NameLike
+from leanhost.services.meta import Failed, MetaOptions, MetaService
+from leanhost.services.meta_program import LocalDecl, local_decls
+from leanhost.services.results import Diagnostic, Limit
+
+if TYPE_CHECKING:
+    from leanhost.services.evidence import KernelOutcome
+
+T = TypeVar("T")
+
+_FILE = "<tactic>"
+
+
+@dataclass(frozen=True, slots=True)
+class TacticFailure:
+    """A tactic did not apply; the state it was applied to is as good as before.
+
+    ``limit`` is set when a limit stopped it. ``diagnostics`` are what the tactic logged.
+    """
+
+    message: str
+    limit: Limit | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal: its hypotheses (oldest first), its target, its case tag, and all of it as Lean prints it.
+
+    ``coupled`` lists the positions of other goals that share metavariables with this one.
+    """
+
+    target: str
+    hypotheses: tuple[Hypothesis, ...]
+    case: str | None
+    pretty: str
+    coupled: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return self.pretty
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A hypothesis, as text: its name, its type, its value for a ``let``, and its binder."""
+
+    name: str
+    type: str
+    value: str | None
+    binder: str
+
+
+TacticResult: TypeAlias = "ProofState | TacticFailure"
+
+
+class Prover:
+    """What the states of one proof share: the contexts they run in and the statement."""
+
+    def __init__(
+        self,
+        meta: MetaService,
+        lean: Lean,
+        options: MetaOptions,
+        finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
+        known: frozenset[NameTuple],
+    ) -> None:
+        self.meta = meta
+        self.lean = lean
+        self.options = options
+        self.judge = finish
+        self.known = known
+        self.closed = False
+
+    def guarded(
+        self, work: Callable[[Contexts, Guard], T], cancellation: CancellationToken | None = None
+    ) -> T:
+        """Run *work* under the proof's limits."""
+        if self.closed:
+            raise ClosedError("the session of this proof is closed")
+        return self.meta.supervised(work, self.options, cancellation, brief=True)
+
+    def parse(self, env: Ref, text: str) -> Ref | str:
+        """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
+        lean, table = self.lean, self.lean.table
+        category = lean.name(("tactic",))
+        try:
+            return lean.engine.eval(table.parse_category(env, category, text, _FILE))
+        except Thrown as thrown:
+            objection = str(lean.engine.dump(thrown.error))
+        try:
+            return lean.engine.eval(table.parse_category(env, category, f"({text}\n)", _FILE))
+        except Thrown:
+            return objection
+
+
+class ProofState:
+    """A state of a proof: goals left to prove. Immutable; applying a tactic returns another one.
+
+    Branching and backtracking are free: keep any state and apply to it again.
+    """
+
+    __slots__ = ("_goals", "_ids", "_prover", "_root", "_saved", "_seen")
+
+    def __init__(self, prover: Prover, saved: Saved, root: Ref, ids: tuple[Ref, ...]) -> None:
+        self._prover = prover
+        self._saved = saved
+        self._root = root
+        self._ids = ids
+        self._goals: tuple[Goal, ...] | None = None
+        self._seen: tuple[NameTuple, ...] | None = None
+
+    # --- looking ---
+
+    @property
+    def remaining(self) -> int:
+        """How many goals are left."""
+        return len(self._ids)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether no goal is left. Only :meth:`finish` says whether that is a proof."""
+        return not self._ids
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The goals, as text; read from Lean when first asked for."""
+        if self._goals is None:
+            self._goals = self._prover.guarded(self._read)
+        return self._goals
+
+    def _read(self, contexts: Contexts, guard: Guard) -> tuple[Goal, ...]:
+        lean, table = self._prover.lean, self._prover.lean.table
+        with contexts.scope(self._saved):
+            mctx = lean.engine.eval(table.meta_mctx(table.get_ref(contexts.six.meta_state)))
+            shared = self._mvars(contexts, mctx)
+            return tuple(self._goal(contexts, mctx, i, shared) for i in range(len(self._ids)))
+
+    def _mvars(self, contexts: Contexts, mctx: Ref) -> list[set[NameTuple]]:
+        lean, table = self._prover.lean, self._prover.lean.table
+        own = [names.decode(lean.engine.dump(goal)) for goal in self._ids]
+        found: list[set[NameTuple]] = []
+        for goal, name in zip(self._ids, own, strict=True):
+            declaration = Field(table.mvar_decl(mctx, goal), 0)
+            array = lean.array(table.mvars_of(Field(declaration, 2), contexts.six))
+            found.append({name, *(names.decode(item) for item in array)})
+        return found
+
+    def _goal(self, contexts: Contexts, mctx: Ref, index: int, shared: list[set[NameTuple]]) -> Goal:
+        lean, table = self._prover.lean, self._prover.lean.table
+        home = self._prover.meta.home
+        goal = self._ids[index]
+        declaration = lean.engine.eval(Field(table.mvar_decl(mctx, goal), 0))
+        user_name, lctx, type_, instances = lean.engine.eval_all(
+            [Field(declaration, i) for i in (0, 1, 2, 4)]
+        )
+        meta = lean.engine.eval(table.with_local_context(contexts.six.meta, lctx, instances))
+        six = contexts.six._replace(meta=meta)
+
+        def text(expr: Expr) -> str:
+            return lean.text(table.pp_meta(expr.ref(home), six))
+
+        hypotheses = tuple(
+            Hypothesis(str(d.name), text(d.type), None if d.value is None else text(d.value), d.binder)
+            for d in local_decls(home, lctx)
+        )
+        case = names.decode(lean.engine.dump(user_name))
+        coupled = tuple(i for i, other in enumerate(shared) if i != index and other & shared[index])
+        return Goal(
+            target=text(Expr(home, type_)),
+            hypotheses=hypotheses,
+            case=names.show(case) if case else None,
+            pretty=lean.text(table.pp_goal(goal, six)),
+            coupled=coupled,
+        )
+
+    def local_context(self, goal: int = 0) -> list[LocalDecl]:
+        """The hypotheses of a goal as handles."""
+
+        def read(contexts: Contexts, guard: Guard) -> list[LocalDecl]:
+            lean, table = self._prover.lean, self._prover.lean.table
+            with contexts.scope(self._saved):
+                mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
+                lctx = lean.engine.eval(Field(Field(table.mvar_decl(mctx, self._id(goal)), 0), 1))
+                return local_decls(self._prover.meta.home, lctx)
+
+        return self._prover.guarded(read)
+
+    def _id(self, goal: int) -> Ref:
+        if not 0 <= goal < len(self._ids):
+            raise UsageError(f"there is no goal {goal}; {len(self._ids)} remain, counted from 0")
+        return self._ids[goal]
+
+    # --- stepping ---
+
+    def apply(
+        self, tactic: str, goal: int = 0, *, cancellation: CancellationToken | None = None
+    ) -> ProofState | TacticFailure:
+        """Run a tactic on one goal; its new goals come first.
+
+        A tactic that leaves an error behind, also a recovered one, is a :class:`TacticFailure`.
+        """
+        target = self._id(goal)
+        return self._prover.guarded(
+            lambda contexts, guard: self._apply(contexts, guard, tactic, target, goal), cancellation
+        )
+
+    def _apply(
+        self, contexts: Contexts, guard: Guard, tactic: str, target: Ref, goal: int
+    ) -> ProofState | TacticFailure:
+        prover, lean, table = self._prover, self._prover.lean, self._prover.lean.table
+        engine = lean.engine
+        with contexts.scope(self._saved):
+            env = engine.eval(table.core_env(self._saved.core))
+            syntax = prover.parse(env, tactic)
+            if isinstance(syntax, str):
+                return TacticFailure(syntax)
+            try:
+                produced = engine.eval(table.run_tactic(target, syntax, contexts.strict))
+            except Thrown as thrown:
+                match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
+                    case Failed(message, _):
+                        return TacticFailure(message)
+                    case stopped:
+                        return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
+            if guard.why:
+                return TacticFailure("the tactic was stopped", WHY_LIMITS[guard.why])
+            saved = contexts.save()
+            objections = self._logged(saved)
+            if objections:
+                return TacticFailure(objections[0].message, None, tuple(objections))
+            new = _list(lean, produced)
+            others = [ref for i, ref in enumerate(self._ids) if i != goal]
+            return ProofState(prover, saved, self._root, self._open(saved, [*new, *others]))
+
+    def _logged(self, saved: Saved) -> list[Diagnostic]:
+        lean, table = self._prover.lean, self._prover.lean.table
+        log = lean.engine.eval(table.core_messages(saved.core))
+        if not lean.number(table.has_errors(log)):
+            return []
+        messages = Messages(lean, _FILE, self._prover.options.diagnostic_bytes)
+        messages.take(lean.engine.eval(table.message_list(log)))
+        return [d for d in messages.found if d.is_error]
+
+    def _open(self, saved: Saved, ids: list[Ref]) -> tuple[Ref, ...]:
+        """Drop the goals that were solved on the way, and repeated ones."""
+        lean, table = self._prover.lean, self._prover.lean.table
+        if not ids:
+            return ()
+        mctx = lean.engine.eval(table.meta_mctx(saved.meta))
+        questions: list[Arg] = [q(mctx, i) for i in ids for q in (table.assignment, table.delayed_assignment)]
+        answers = [not answer.ptr() & 1 for answer in lean.engine.eval_all(questions)]
+        found: dict[NameTuple, Ref] = {}
+        for i, ref in enumerate(ids):
+            if not answers[2 * i] and not answers[2 * i + 1]:
+                found.setdefault(names.decode(lean.engine.dump(ref)), ref)
+        return tuple(found.values())
+
+    def apply_all(self, tactics: Sequence[str], goal: int = 0) -> list[ProofState | TacticFailure]:
+        """Try many tactics on the same goal, each on its own; results in the order given."""
+        target = self._id(goal)
+        return self._prover.guarded(
+            lambda contexts, guard: [self._apply(contexts, guard, t, target, goal) for t in tactics]
+        )
+
+    def focus(self, goal: int) -> ProofState:
+        """Return the same state with another goal in front."""
+        front = self._id(goal)
+        rest = [ref for i, ref in enumerate(self._ids) if i != goal]
+        return ProofState(self._prover, self._saved, self._root, (front, *rest))
+
+    def have(self, name: NameLike, type_: str) -> ProofState | TacticFailure:
+        """Introduce a claim: one goal proves it, one is the old goal with it as a hypothesis (Lean's order)."""
+        return self.apply(f"have {Name(name)} : {type_} := ?_")
+
+    # --- ending ---
+
+    def finish(self, name: NameLike = "proved", *, allow_axioms: Collection[str] = ()) -> KernelOutcome:
+        """Assemble the proof, check it with the kernel, and return evidence under *name*.
+
+        ``Rejected`` for goals left, an unassigned metavariable, a term that leaves the goal's context, ``sorry``,
+        an axiom outside the allow-list, or the kernel's objection.
+        """
+        from leanhost.services.evidence import ElabFailure, Rejected, Unavailable
+
+        if self._ids:
+            message = f"{len(self._ids)} goals remain"
+            return Rejected(ElabFailure("elaboration", message))
+
+        def work(contexts: Contexts, guard: Guard) -> KernelOutcome:
+            lean, table = self._prover.lean, self._prover.lean.table
+            engine = lean.engine
+            with contexts.scope(self._saved):
+                mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
+                proof = engine.eval(Field(table.instantiate_mvars(mctx, self._root), 1))
+                type_ = engine.eval(table.infer_type(self._root, contexts.six))
+                type_ = engine.eval(Field(table.instantiate_mvars(mctx, type_), 1))
+                loose_mvar, loose_fvar = lean.flags([table.has_mvar(proof), table.has_fvar(proof)])
+                if loose_mvar:
+                    return Rejected(ElabFailure("elaboration", "the proof has an unassigned metavariable"))
+                if loose_fvar:
+                    return Rejected(
+                        ElabFailure("elaboration", "the proof uses a variable outside its context")
+                    )
+                params = lean.name_array(table.collect_level_params(table.app(proof, type_)))
+                env = engine.eval(table.core_env(self._saved.core))
+                added = lean.new_constants(env, self._prover.known)
+                theorem = _theorem(lean, Name(name).parts, params, type_, proof)
+                return self._prover.judge([*added, theorem], env, guard, allow_axioms)
+
+        try:
+            return self._prover.guarded(work)
+        except Cancelled:
+            return Unavailable(Limit.CANCELLED, "the caller cancelled")
+
+    def __repr__(self) -> str:
+        return f"<ProofState, {self.remaining} goals>" if self._ids else "<ProofState, solved>"
+
+    def __str__(self) -> str:
+        return "\n\n".join(goal.pretty for goal in self.goals) or "no goals"
+
+
+def start(
+    prover: Prover, env: Ref, statement: str, cancellation: CancellationToken | None
+) -> ProofState | TacticFailure:
+    """Elaborate *statement* as a type and return the state with one goal for it."""
+
+    def work(contexts: Contexts, guard: Guard) -> ProofState | TacticFailure:
+        lean, table = prover.lean, prover.lean.table
+        engine = lean.engine
+        try:
+            syntax = engine.eval(table.parse_category(env, lean.name(("term",)), statement, "<statement>"))
+        except Thrown as thrown:
+            return TacticFailure(str(engine.dump(thrown.error)))
+        with contexts.scope():
+            try:
+                six: Six = contexts.strict
+                type_ = engine.eval(table.elab_type(syntax, six))
+                engine.eval(table.synthesize_no_postponing(six)).close()
+                mctx = table.meta_mctx(table.get_ref(six.meta_state))
+                type_ = engine.eval(Field(table.instantiate_mvars(mctx, type_), 1))
+                type_ = engine.eval(table.level_mvars_to_params(type_, six))
+                if lean.flags([table.has_mvar(type_)])[0]:
+                    return TacticFailure(
+                        f"the statement leaves something open: {Expr(prover.meta.home, type_)}"
+                    )
+                root = engine.eval(table.fresh_mvar(type_, six, kind=2, name=0))
+            except Thrown as thrown:
+                match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
+                    case Failed(message, _):
+                        return TacticFailure(message)
+                    case stopped:
+                        return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
+            return ProofState(prover, contexts.save(), root, (engine.eval(Field(root, 0)),))
+
+    return prover.guarded(work, cancellation)
+
+
+def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Ref, proof: Ref) -> Constant:
+    """``ConstantInfo.thmInfo`` of a finished proof."""
+    built = lean.name(name)
+    value = Ctor(0, (built, ListOf([lean.name(p) for p in params]), type_))
+    info = Ctor(2, (Ctor(0, (value, proof, ListOf([built]))),))
+    return Constant(name, "theorem", lean.engine.eval(info))
+
+
+def _list(lean: Lean, items: Ref) -> list[Ref]:
+    found: list[Ref] = []
+    while not items.ptr() & 1:
+        head, items = lean.engine.eval_all([Field(items, 0), Field(items, 1)])
+        found.append(head)
+    return found
