@@ -33,6 +33,18 @@ class Opened:
     toolchain: Toolchain
 
 
+_under_test: Opened | None = None
+
+
+def put_under_test(opened: Opened) -> None:
+    """Make every :func:`open_lean` of this process return *opened*: for the self-test's child process alone.
+
+    It lets the self-test use hosts and sessions as everybody does, and never starts a self-test of its own.
+    """
+    global _under_test
+    _under_test = opened
+
+
 def table_for(commit: str) -> type[Table] | None:
     """Return the table that was verified on *commit*."""
     return next((table for table in TABLES if commit in table.commits), None)
@@ -70,6 +82,8 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
     Raises :class:`~leanhost.errors.UnsupportedToolchain` with what failed for each table, and
     :class:`~leanhost.errors.EngineError` when Lean does not start at all.
     """
+    if _under_test is not None:
+        return _under_test
     record = verified.load(toolchain)
     if record is not None and (opened := _open_recorded(toolchain, record, strict, tasks)) is not None:
         return opened

@@ -14,6 +14,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -136,9 +137,16 @@ def identify(toolchain: Toolchain, *, timeout: float = TIMEOUT) -> Report:
 
 
 def _run(toolchain: Toolchain, table: str, timeout: float, progress: Progress | None) -> Report:
+    # Made and removed on this side: the child may die at any moment.
+    with tempfile.TemporaryDirectory(prefix="leanhost-self-test-", ignore_cleanup_errors=True) as scratch:
+        request = {"toolchain": _pack(toolchain), "table": table, "timeout": timeout, "scratch": scratch}
+        return _supervise(request, table, timeout, progress)
+
+
+def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Progress | None) -> Report:
     begun = time.monotonic()
     reading, writing = os.pipe()
-    request = {"toolchain": _pack(toolchain), "table": table, "report": writing, "timeout": timeout}
+    request = {**request, "report": writing}
     # The child must find this very leanhost, however the caller found it. -P: `-m` alone would look into the
     # current directory first, which may be anybody's.
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -158,6 +166,7 @@ def _run(toolchain: Toolchain, table: str, timeout: float, progress: Progress | 
     finally:
         os.close(writing)
     listener = _Listener(table, begun, progress)
+    in_time = False
     with os.fdopen(reading, "rb", buffering=0) as report, process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -312,7 +321,8 @@ def main() -> None:
         tell({"name": name, "ok": ok, "detail": detail, "seconds": time.monotonic() - begun})
         return ok
 
-    probe = Probe(_unpack(request["toolchain"]), str(request["table"]))
+    scratch = Path(request["scratch"]).resolve()
+    probe = Probe(_unpack(request["toolchain"]), str(request["table"]), scratch)
     for name, step, needed in probe.steps():
         ok = tried(name, step)
         if name == "version" and ok:

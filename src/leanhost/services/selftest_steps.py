@@ -1,26 +1,30 @@
 """The steps of the self-test, each a question whose answer is known; they run in its child process.
 
 A step returns what it saw, or raises. The sources are in prelude mode, so that every toolchain can elaborate
-them, also one that has no core library.
+them, also one that has no core library. Hosts and sessions are used as everybody uses them.
 """
 
 from __future__ import annotations
 
 import gc
-import tempfile
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from leanhost.engine import open_engine
-from leanhost.engine.base import Arg, Ctor, Engine, ListOf, Ref, Thrown
-from leanhost.lean.core import Import, Lean
+from leanhost.engine.base import Arg, Ctor, Engine, Field, Guard, ListOf, Ref, Thrown
+from leanhost.lean.core import Lean
+from leanhost.lean.monads import Contexts
+from leanhost.lean.names import decode as names_of
 from leanhost.lean.tables import TABLES, Table
-from leanhost.services.axioms import ImportedAxioms
-from leanhost.services.elaboration import elaborate, new_guard, summarise
-from leanhost.services.evidence import Ground, Judgement, judge
-from leanhost.services.imports import ImportKey, import_environment
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
-from leanhost.services.results import CommandResult, Limit, Position, Severity
+from leanhost.services.evidence import Checked, KernelOutcome, Rejected
+from leanhost.services.host import Host
+from leanhost.services.imports import Imported, ImportKey
+from leanhost.services.opening import Opened, put_under_test
+from leanhost.services.options import ElabOptions
+from leanhost.services.results import Limit, Position, Severity
+from leanhost.services.session import Session
 from leanhost.toolchain import Toolchain
 
 BASE = """universe u
@@ -41,13 +45,14 @@ theorem sure : Truth := Truth.sure
 WRONG = "theorem right : Truth := sure\ntheorem wrong (P Q : Prop) (h : P) : Q := h\n"
 
 AXIOMS = """axiom given : Truth
-axiom sorryAx (α : Sort u) (synthetic : Bit) : α
 theorem resting : Truth := given
 theorem still : Truth := identity Truth resting
 theorem free : Truth := sure
 """
 
-SORRY = "theorem hollow : Truth := sorryAx Truth Bit.one\n"
+SORRY = """axiom sorryAx (α : Sort u) (synthetic : Bit) : α
+theorem hollow : Truth := sorryAx Truth Bit.one
+"""
 
 ENDLESS = "theorem endless : Same (walk {} Path.top) Bit.one := Same.refl\n"
 
@@ -61,21 +66,27 @@ _ENDLESS_DEPTH = 40
 _SECONDS = 120.0
 _CANCEL_AFTER = 0.5
 _GRACE = 60.0
+_MODULE = "LeanhostProbe"
 
 Steps = Iterator[tuple[str, Callable[[], str], bool]]
 
 
 class Probe:
-    """A toolchain under test. ``table`` is a table's version, ``""`` to ask for Lean's version only."""
+    """A toolchain under test, with a *scratch* directory to write to.
 
-    def __init__(self, toolchain: Toolchain, table: str) -> None:
+    *table* is a table's version, ``""`` to ask for Lean's version only.
+    """
+
+    def __init__(self, toolchain: Toolchain, table: str, scratch: Path) -> None:
         self._toolchain = toolchain
         self._table: type[Table] = next((t for t in TABLES if t.version == table), Table)
         self._only_version = not table
+        self._scratch = scratch
+        # Deep terms and no heartbeats: the steps must not depend on Lean's own limits.
         self._options = ElabOptions(max_heartbeats=0, max_rec_depth=4000, timeout=_SECONDS, grace=_GRACE)
         self._lean: Lean | None = None
-        self._empty: Ref | None = None
-        self._base: Ref | None = None
+        self._host: Host | None = None
+        self._sessions: list[Session] = []
         self._before = 0
         self.version = ""
         self.commit = ""
@@ -84,15 +95,16 @@ class Probe:
         """Name every step, how it is done, and whether the rest makes no sense without it."""
         yield "start", self._start, True
         if self._only_version:
-            yield "version", self._version, True
+            yield "version", self._ask_version, True
             return
         yield "symbols", self._symbols, True
-        yield "version", self._version, True
+        yield "version", self._ask_version, True
         yield "elaborate", self._elaborate, True
         yield "reject", self._reject, False
         yield "kernel", self._kernel, False
         yield "axioms", self._axioms, False
         yield "import", self._import, False
+        yield "meta", self._meta, False
         yield "cancel", self._cancel, False
         if self._toolchain.core is not None:
             yield "core", self._core, False
@@ -108,6 +120,11 @@ class Probe:
     def _engine(self) -> Engine:
         return self.lean.engine
 
+    @property
+    def _base(self) -> Session:
+        """The session over :data:`BASE`."""
+        return self._sessions[0]
+
     def close(self) -> None:
         """Stop the engine if it started."""
         if self._lean is not None:
@@ -122,53 +139,48 @@ class Probe:
 
     def _symbols(self) -> str:
         symbols = self.lean.table.symbols()
-        missing = sorted(self._engine.missing(sorted(symbols)))
-        _demand(
-            not missing, f"{len(missing)} of {len(symbols)} functions are missing: {', '.join(missing[:8])}"
-        )
+        missing = self._engine.missing(sorted(symbols))
+        first = ", ".join(missing[:8])
+        _demand(not missing, f"{len(missing)} of {len(symbols)} functions are missing: {first}")
         return f"all {len(symbols)} functions of table {self._table.version} are there"
 
-    def _version(self) -> str:
+    def _ask_version(self) -> str:
         self.version, self.commit = self.lean.version()
-        self._before = self._engine.live
         claimed = self._toolchain.commit
         if claimed in self._table.commits:
             _demand(claimed == self.commit, f"this should be commit {claimed}, and Lean says {self.commit}")
-        return f"Lean {self.version}, commit {self.commit}"
+        return f"{self.version}, commit {self.commit}"
 
     def _elaborate(self) -> str:
-        lean = self.lean
-        self._empty = import_environment(lean, ImportKey(()), (), None).env
-        result, judgement, self._base = self._judge(self._empty, BASE)
-        _no_errors(result, judgement)
-        names = {d.name for d in result.declarations}
-        _demand(
-            {"Truth.sure", "Num.rec", "walk", "quick", "sure"} <= names, f"only {sorted(names)} were declared"
-        )
-        return f"{len(result.declarations)} declarations accepted"
+        # The capturing closure lives as long as the engine.
+        self.lean.capture_closure(lambda *_: 0)
+        self._before = self._engine.live
+        put_under_test(Opened(self.lean, replace(self._toolchain, version=self.version, commit=self.commit)))
+        self._host = Host(self._toolchain, [self._scratch])
+        with self._empty() as empty:
+            outcome = empty.kernel_check(BASE)
+            names = {evidence.name for evidence in _checked(outcome).all}
+            due = {"Truth.sure", "Num.rec", "walk", "quick", "sure"}
+            _demand(due <= names, f"only {sorted(names)} were declared")
+            self._sessions.append(empty.extend(BASE))
+        return f"{len(names)} declarations accepted"
 
     def _reject(self) -> str:
-        result, judgement, _ = self._judge(self._start_env(), WRONG)
+        result = self._base.run(WRONG)
         where = [(d.severity, d.position) for d in result.diagnostics]
-        _demand(
-            where == [(Severity.ERROR, Position(2, 42))], f"one error at 2:42 was due: {result.diagnostics}"
-        )
+        due = [(Severity.ERROR, Position(2, 42))]
+        _demand(where == due, f"one error at 2:42 was due: {result.diagnostics}")
         _demand([d.name for d in result.declarations] == ["right"], f"{result.declarations} were declared")
-        _demand(
-            "elaboration" in [f.code for f in judgement.failures], "the judgement does not say that it failed"
-        )
+        _rejected(self._base.kernel_check(WRONG), "elaboration")
         return str(result.diagnostics[0]).splitlines()[0]
 
     def _kernel(self) -> str:
         """Hand the kernel a proof and a statement that do not belong together, past the elaborator."""
         lean, table = self.lean, self.lean.table
-        env = self._start_env()
-        sure, quick = lean.find(env, [("sure",), ("quick",)])
-        assert sure is not None
-        assert quick is not None
-        token = lean.engine.eval(table.new_cancel_token())
-        options = lean.engine.eval(table.options_empty())
-        kernel_env = lean.engine.eval(table.kernel_env(env))
+        sure, quick = self._theorems()
+        token, options, kernel_env = lean.engine.eval_all(
+            [table.new_cancel_token(), table.options_empty(), table.kernel_env(self._base._env)]
+        )
 
         def add(name: str, statement: Ref, proof: Ref) -> Ref:
             constant = Ctor(0, (lean.name(name), 0, table.constant_type(statement)))
@@ -186,66 +198,87 @@ class Probe:
         raise AssertionError("the kernel accepted a theorem with the proof of another")
 
     def _axioms(self) -> str:
-        result, judgement, env = self._judge(self._start_env(), AXIOMS)
-        _demand(not result.errors, f"{result.diagnostics}")
-        found = {theorem.name: theorem.axioms for theorem in judgement.theorems}
-        wanted = {"resting": ("given",), "still": ("given",), "free": ()}
-        _demand(wanted.items() <= found.items(), f"axioms are {found}, and should be {wanted}")
-        codes = [failure.code for failure in judgement.failures]
-        _demand("axiom" in codes, f"a new axiom went through: {codes}")
-        result, judgement, _ = self._judge(env, SORRY)
-        codes = [failure.code for failure in judgement.failures]
-        _demand("sorry" in codes, f"sorryAx went through: {codes}, {result.diagnostics}")
+        _rejected(self._base.kernel_check(AXIOMS), "axiom")
+        allowed = _checked(self._base.kernel_check(AXIOMS, allow_axioms=["given"]))
+        found = {evidence.name: evidence.axioms for evidence in allowed.all}
+        due = {"given": ("given",), "resting": ("given",), "still": ("given",), "free": ()}
+        _demand(found == due, f"axioms are {found}, and should be {due}")
+        _rejected(self._base.kernel_check(SORRY), "sorry")
         return "a declared axiom and sorryAx are found under what rests on them"
 
     def _import(self) -> str:
         lean, table = self.lean, self.lean.table
-        module = ("LeanhostProbe",)
-        with tempfile.TemporaryDirectory(prefix="leanhost-self-test-") as made:
-            directory = Path(made).resolve()
-            _show(self._engine, directory)
-            file = directory / "LeanhostProbe.olean"
-            named = lean.engine.eval(table.set_main_module(self._start_env(), lean.name(module)))
+        _show(self._engine, self._scratch)
+        file = self._scratch / f"{_MODULE}.olean"
+        with lean.engine.eval(table.set_main_module(self._base._env, lean.name(_MODULE))) as named:
             lean.io(table.write_module(named, str(file), False)).close()
-            size = file.stat().st_size
-            env = import_environment(lean, ImportKey((Import(module),)), [directory], None).env
-            found = lean.find(env, [("Truth", "sure"), ("walk",), ("quick",), ("absent",)])
+        size = file.stat().st_size
+        with self._open([_MODULE]) as session:
+            found = lean.find(session._env, [("Truth", "sure"), ("walk",), ("quick",), ("absent",)])
             kinds = [None if info is None else lean.constant_kind(info) for info in found]
             _demand(kinds == ["constructor", "definition", "theorem", None], f"the import has {kinds}")
-            result, judgement, _ = self._judge(env, "theorem again : Truth := identity Truth sure\n")
-            _no_errors(result, judgement)
+            _checked(session.kernel_check("theorem again : Truth := identity Truth sure\n"))
         return f"a module of {size} bytes written and imported"
+
+    def _meta(self) -> str:
+        """Ask ``MetaM`` through captured contexts, twice: its states must be as before after a query."""
+        lean, table = self.lean, self.lean.table
+        sure, quick = self._theorems()
+        token, options = (
+            lean.engine.eval(table.new_cancel_token()),
+            lean.options(self._options.lean_options()),
+        )
+
+        def work() -> None:
+            contexts = Contexts(lean, self._base._env, options, token)
+            try:
+                for _ in range(2):
+                    self._ask(contexts, sure, quick)
+            finally:
+                contexts.close()
+
+        try:
+            lean.engine.supervise(work, Guard(token, time.monotonic() + _SECONDS, _GRACE))
+        except Thrown as thrown:
+            raise AssertionError(f"MetaM threw: {lean.text(table.exception_text(thrown.error))}") from None
+        return "infer_type, whnf, is_def_eq"
+
+    def _ask(self, contexts: Contexts, sure: Ref, quick: Ref) -> None:
+        lean, table, six = self.lean, self.lean.table, contexts.six
+        truth, same = table.constant_type(sure), table.constant_type(quick)
+        with contexts.meta(table.infer_type(table.constant_value(sure), six)) as found:
+            names = [names_of(item) for item in lean.array(table.used_constants(found))]
+            _demand(names == [("Truth",)], f"the type of `sure` mentions {names}")
+        # `same` is `Same (walk 2 top) Bit.one`, an application of three arguments; the second one computes.
+        with contexts.meta(table.whnf(Field(Field(same, 0), 1), six)) as found:
+            names = [names_of(item) for item in lean.array(table.used_constants(found))]
+            _demand(names == [("Bit", "one")], f"`walk 2 top` became something of {names}")
+        for left, right, equal in ((same, same, 1), (same, truth, 0)):
+            with contexts.meta(table.is_def_eq(left, right, six)) as verdict:
+                _demand(lean.number(verdict) == equal, f"is_def_eq says {lean.number(verdict)}, not {equal}")
 
     def _cancel(self) -> str:
         number = "Num.z"
         for _ in range(_ENDLESS_DEPTH):
             number = f"(Num.s {number})"
-        result, _, _ = self._judge(self._start_env(), ENDLESS.format(number), timeout=_CANCEL_AFTER)
+        result = self._base.run(ENDLESS.format(number), timeout=_CANCEL_AFTER)
         _demand(Limit.TIMEOUT in result.limits, f"it was not cancelled: {result.diagnostics}")
         _demand(not result.declarations, f"{result.declarations} were declared")
-        result, judgement, _ = self._judge(self._start_env(), "theorem after : Truth := sure\n")
-        _no_errors(result, judgement)
+        _checked(self._base.kernel_check("theorem after : Truth := sure\n"))
         return f"an endless elaboration stopped when asked after {_CANCEL_AFTER} s"
 
     def _core(self) -> str:
-        core = self._toolchain.core
-        assert core is not None
-        env = import_environment(self.lean, ImportKey((Import(("Init",)),)), [core], core).env
-        result, judgement, _ = self._judge(env, CORE)
-        _no_errors(result, judgement)
-        found = {theorem.name: theorem.axioms for theorem in judgement.theorems}
-        _demand(found.get("by_propext") == ("propext",), f"propext is not found: {found}")
-        _demand("by_omega" in found, f"omega proved nothing: {found}")
-        result, judgement, _ = self._judge(env, CORE_WRONG)
-        codes = [failure.code for failure in judgement.failures]
-        _demand(
-            bool(result.errors) and "elaboration" in codes,
-            f"a false theorem went through: {result.diagnostics}",
-        )
+        with self._open(["Init"]) as session:
+            found = {evidence.name: evidence.axioms for evidence in _checked(session.kernel_check(CORE)).all}
+            _demand("by_omega" in found, f"omega proved nothing: {found}")
+            _demand(found.get("by_propext") == ("propext",), f"propext is not found: {found}")
+            _rejected(session.kernel_check(CORE_WRONG), "elaboration")
         return "import Init, omega, propext"
 
     def _references(self) -> str:
-        self._empty = self._base = None
+        while self._sessions:
+            self._sessions.pop().close()
+        self._host = None
         gc.collect()
         self._engine.drain()
         live = self._engine.live
@@ -254,32 +287,29 @@ class Probe:
 
     # --- how they are done ---
 
-    def _start_env(self) -> Ref:
-        assert self._base is not None
-        return self._base
+    def _open(self, imports: list[str]) -> Session:
+        assert self._host is not None
+        return self._host.session(imports, self._options)
 
-    def _judge(
-        self, env: Ref, source: str, timeout: float | None = None
-    ) -> tuple[CommandResult, Judgement, Ref]:
-        """Elaborate *source* over *env* and judge it with nothing assumed of *env* but its axioms."""
-        lean, options = self.lean, self._options
-        lean_options = lean.options(options.lean_options())
-        guard = new_guard(lean, options, timeout, None)
+    def _empty(self) -> Session:
+        session = self._open([])
+        if session.run("inductive Seen where | seen\n").declarations:
+            return session
+        session.close()
+        # Until 4.28 the map of constants of Lean.mkEmptyEnvironment is in its first stage, where what is added
+        # cannot be told from what is imported. An import of nothing ends that stage.
+        lean = self.lean
+        assert self._host is not None
+        with lean.engine.eval(lean.table.options_empty()) as options:
+            imported = Imported(lean, ImportKey(()), lean.import_modules((), (), options))
+        return Session(self._host, lean, imported, self._options)
 
-        def work() -> tuple[CommandResult, Judgement, Ref]:
-            done = elaborate(
-                lean, env, source, lean_options=lean_options, options=options, file="<self-test>", guard=guard
-            )
-            known = frozenset(constant.name for constant in lean.new_constants(env))
-            result, added = summarise(lean, done, known)
-            kernel_env = lean.engine.eval(lean.table.kernel_env(env))
-            ground = Ground(ImportedAxioms(lean, env), kernel_env)
-            verdict = judge(
-                lean, ground, done.env, done.options, lean_options, added, result, DEFAULT_AXIOMS, guard
-            )
-            return result, verdict, done.env
-
-        return lean.engine.supervise(work, guard)
+    def _theorems(self) -> tuple[Ref, Ref]:
+        """The constants ``sure`` and ``quick``."""
+        sure, quick = self.lean.find(self._base._env, [("sure",), ("quick",)])
+        assert sure is not None
+        assert quick is not None
+        return sure, quick
 
 
 def _demand(holds: bool, otherwise: str) -> None:
@@ -287,9 +317,15 @@ def _demand(holds: bool, otherwise: str) -> None:
         raise AssertionError(otherwise)
 
 
-def _no_errors(result: CommandResult, judgement: Judgement) -> None:
-    _demand(not result.diagnostics and not result.limits, f"{result.diagnostics} {result.limits}")
-    _demand(not judgement.failures, f"{judgement.failures}")
+def _checked(outcome: KernelOutcome) -> Checked:
+    if not isinstance(outcome, Checked):
+        raise AssertionError(f"a right source was not accepted: {outcome}")
+    return outcome
+
+
+def _rejected(outcome: KernelOutcome, code: str) -> None:
+    right = isinstance(outcome, Rejected) and outcome.failure.code == code
+    _demand(right, f"{code!r} was due to be found wrong: {outcome}")
 
 
 def _show(engine: Engine, directory: Path) -> None:
