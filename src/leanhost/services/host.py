@@ -15,7 +15,7 @@ from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
-from leanhost.services.header import parse_header
+from leanhost.services.header import Header, parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.lifetime import Lifetime
 from leanhost.services.opening import Opened, open_lean
@@ -173,14 +173,14 @@ class Host:
         """Return Lean's memory in bytes: this process's private pages (native) or Lean's heap (wasm)."""
         return self._lean.engine.private_bytes()
 
-    def preload(self, imports: Sequence[str | Import], *, is_module: bool = False) -> None:
-        """Import what later :meth:`check_source` calls with these imports will find ready.
+    def preload(self, header: str = "", *, imports: Sequence[str | Import] | None = None) -> None:
+        """Import what later :meth:`check_source` calls for sources with this header and *imports* find ready.
 
         For a process that forks afterwards: the environment is never freed, so that children share its pages.
         Raises :class:`~leanhost.errors.ImportFailed`.
         """
         lean = self._lean
-        key = ImportKey(parse_imports(imports), is_module)
+        key = _key(parse_header(lean, header, "<header>"), imports)
         with self._lock:
             if key in self._kept:
                 self._kept.pop(key).close()
@@ -268,11 +268,8 @@ class Host:
         header = parse_header(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
             return self._refused(file, header.diagnostics)
-        wanted = header.imports
-        if imports is not None and not header.written:
-            wanted = parse_imports(imports)
         try:
-            environment = self._kept_import(lean, ImportKey(wanted, header.is_module), cancellation, progress)
+            environment = self._kept_import(lean, _key(header, imports), cancellation, progress)
         except Cancelled:
             return self._cancelled(file, header.diagnostics, started)
         except ImportFailed as error:
@@ -361,3 +358,9 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<Host {self.label}{', closed' if self._closed else ''}>"
+
+
+def _key(header: Header, imports: Sequence[str | Import] | None) -> ImportKey:
+    """Return what a source imports: what its header says, or else *imports*, or else the implicit ``Init``."""
+    wanted = header.imports if imports is None or header.written else parse_imports(imports)
+    return ImportKey(wanted, header.is_module)
