@@ -1,0 +1,57 @@
+"""``python -m leanhost.workers.child FD``: a worker process. Its first frame on FD says what it is to be.
+
+Standard output and error belong to the code that is checked; nothing of the protocol is ever on them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from leanhost.errors import ImportFailed
+from leanhost.services.host import Host
+from leanhost.workers import codec, limits
+from leanhost.workers.serve import Channel, serve
+from leanhost.workers.wire import Message
+
+
+def main(argv: list[str]) -> int:
+    """Run the worker on the inherited socket named by the only argument."""
+    connection = socket.socket(fileno=int(argv[0]))
+    connection.set_inheritable(False)
+    channel = Channel(connection)
+    config, _ = channel.next()
+    try:
+        host = open_host(config)
+        preload(host, config)
+        toolchain = host.toolchain
+        limits.apply(limits.Limits(**config["limits"]), address_space=toolchain.engine == "native")
+    except Exception as error:
+        channel.send({"failed": codec.error_out(error)})
+        return 3
+    channel.send({"ready": host.label})
+    serve(channel, host, codec.options_in(config["options"]))
+    return 0
+
+
+def open_host(config: Message, *, tasks: bool = True) -> Host:
+    """Open the host a pool's configuration describes."""
+    toolchain = codec.toolchain_in(config["toolchain"])
+    search_path = [Path(p) for p in config["search_path"]]
+    return Host(toolchain, search_path, strict=config["strict"], tasks=tasks)
+
+
+def preload(host: Host, config: Message) -> None:
+    """Import what the first request is expected to need; what cannot be imported is left for it to find out."""
+    try:
+        host.preload(config["header"], imports=codec.imports_in(config["preload"]))
+    except ImportFailed:
+        pass
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # Lean's threads do not end well in an interpreter that shuts down

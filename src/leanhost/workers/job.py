@@ -1,0 +1,46 @@
+"""One request on its way through the pool."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers.items import Request
+
+if TYPE_CHECKING:
+    from leanhost.workers.worker import Worker
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request and the future of its verdict. Only the supervisor's thread changes it."""
+
+    request: Request
+    give_up: float | None
+    """When the caller stops waiting for a worker, on :func:`time.monotonic`."""
+    future: Future[CheckResult] = field(default_factory=Future)
+    queued: float = field(default_factory=time.monotonic)
+    identity: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Not to be guessed: an answer must have seen the question."""
+    starts: int = 0
+    """How many processes ended before they could take it."""
+    worker: Worker | None = None
+    cancelled: bool = False
+
+    def finish(self, result: CheckResult) -> None:
+        """Give the verdict, once."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that there will be none, once."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
+        """Return a verdict that Lean did not give."""
+        return CheckResult(self.request.file, status, reasons=(why,), toolchain=toolchain, elapsed=elapsed)

@@ -1,0 +1,99 @@
+"""What a worker process may use, set by the worker on itself before it is given any work."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+SLACK_BYTES = 1 << 30
+"""Address space beyond the memory limit: stacks and the allocator's reservations are charged before they are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one worker process.
+
+    ``memory`` counts private bytes on top of what the process has when it starts work; it is also watched from
+    outside, which is exact, where this limit only bounds the address space. ``processes`` counts tasks of the
+    user on top of all that run now.
+    """
+
+    memory: int
+    file_size: int = 256 << 20
+    open_files: int = 512
+    processes: int = 256
+
+
+def apply(limits: Limits, *, address_space: bool) -> None:
+    """Set the limits of this process. ``address_space=False`` where the runtime reserves what it never uses."""
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, limits.file_size)
+    _lower(resource.RLIMIT_NOFILE, limits.open_files)
+    running = _running_tasks()
+    if running is not None:
+        _lower(resource.RLIMIT_NPROC, running + limits.processes)
+    charged = _charged_bytes()
+    if address_space and charged is not None:
+        _lower(resource.RLIMIT_DATA, charged + limits.memory + SLACK_BYTES)
+
+
+def allow_cpu(seconds: float) -> None:
+    """Let this process use *seconds* more of CPU; the kernel ends it (``SIGXCPU``) when it takes more."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 2
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard == resource.RLIM_INFINITY or soft < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _lower(which: int, value: int) -> None:
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _running_tasks() -> int | None:
+    """Every task of the machine: an upper bound of the user's own, which is what the limit is about."""
+    try:
+        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _charged_bytes() -> int | None:
+    """What the kernel charges to ``RLIMIT_DATA`` now."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def anonymous_bytes(pid: int) -> int:
+    """Return a process's resident anonymous memory in bytes, 0 when it has gone.
+
+    Pages of files (``.olean``) are not in it; pages shared with a zygote are, so only its growth says something.
+    """
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
+def family(pid: int) -> list[int]:
+    """Return *pid* and its descendants, as far as the kernel tells."""
+    found = [pid]
+    for parent in found:
+        try:
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found.extend(int(child) for child in (task / "children").read_text().split())
+        except (OSError, ValueError):
+            continue
+    return found

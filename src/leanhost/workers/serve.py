@@ -1,0 +1,139 @@
+"""The worker's side of the channel: take a request, check it, answer; die when the pool has gone."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from leanhost.errors import (
+    EngineLost,
+    EngineStuck,
+    LeanHostError,
+    OutOfMemory,
+    UnsupportedToolchain,
+    UsageError,
+)
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.host import Host
+from leanhost.services.options import ElabOptions
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import codec, limits
+from leanhost.workers.items import Request
+from leanhost.workers.wire import MAX_REPLY_BYTES, Message, ProtocolError, pack, receive
+
+CPU_SHARE = 4.0
+"""CPU seconds a check may use for each second of its timeout: Lean's own threads count too."""
+
+
+def end_with_group() -> None:
+    """End this process and everything it started, at once."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(70)
+
+
+class Channel:
+    """The private socket to the pool; a thread reads it, so that its end is noticed whatever Lean is doing."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._current = ""
+        self._early = ""
+        self._cancelled = CancellationToken()
+        threading.Thread(target=self._read, name="leanhost-channel", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            while (message := receive(self._connection)) is not None:
+                if "cancel" in message:
+                    with self._lock:
+                        if message["cancel"] == self._current:
+                            self._cancelled.cancel()
+                        else:
+                            self._early = str(message["cancel"])
+                else:
+                    self._requests.put(message)
+        except BaseException:  # whatever it is, nobody is left to hear of it
+            pass
+        end_with_group()
+
+    def next(self) -> tuple[Message, CancellationToken]:
+        """Wait for a message; the event is set when its request is cancelled."""
+        message = self._requests.get()
+        with self._lock:
+            self._current = str(message.get("id", ""))
+            self._cancelled = CancellationToken()
+            if self._current and self._current == self._early:
+                self._cancelled.cancel()
+            return message, self._cancelled
+
+    def send(self, message: Message) -> None:
+        """Send one frame; without a pool to hear it the process ends."""
+        try:
+            self._connection.sendall(pack(message, MAX_REPLY_BYTES))
+        except OSError:
+            end_with_group()
+
+
+def serve(channel: Channel, host: Host, options: ElabOptions) -> None:
+    """Answer requests until the pool closes the channel."""
+    while True:
+        message, cancelled = channel.next()
+        identity = message["id"]
+        request = codec.request_in(message["check"])
+        limits.allow_cpu(request.timeout * CPU_SHARE + options.grace)
+        begun = partial(channel.send, {"id": identity, "begun": True})
+        result, spent = _check(host, request, options, cancelled, begun)
+        try:
+            channel.send({"id": identity, "result": codec.result_out(result), "spent": spent})
+        except ProtocolError as error:
+            short = CheckResult(
+                result.file, Status.REFUSED, reasons=(f"the verdict cannot be sent: {error.message}",)
+            )
+            channel.send({"id": identity, "result": codec.result_out(short), "spent": spent})
+
+
+def _check(
+    host: Host,
+    request: Request,
+    options: ElabOptions,
+    cancelled: CancellationToken,
+    begun: Callable[[], None],
+) -> tuple[CheckResult, bool]:
+    """Return the verdict, and whether this process is of no further use."""
+
+    def instead(status: Status, error: BaseException) -> CheckResult:
+        why = error.message if isinstance(error, LeanHostError) else f"{type(error).__name__}: {error}"
+        return CheckResult(request.file, status, reasons=(why,), toolchain=host.label)
+
+    try:
+        result = host.check_source(
+            request.source,
+            file=request.file,
+            options=replace(options, timeout=request.timeout),
+            allow_axioms=request.allow_axioms,
+            imports=request.imports,
+            cancellation=cancelled,
+            imported=begun,
+        )
+    except EngineStuck as error:
+        return instead(Status.CANCELLED if cancelled.is_cancelled else Status.TIMEOUT, error), True
+    except (OutOfMemory, MemoryError) as error:
+        return instead(Status.OUT_OF_MEMORY, error), True
+    except EngineLost as error:
+        return instead(Status.CRASHED, error), True
+    except UnsupportedToolchain as error:
+        return instead(Status.UNSUPPORTED, error), False
+    except UsageError as error:
+        return instead(Status.REFUSED, error), False
+    except Exception as error:
+        return instead(Status.CRASHED, error), True
+    return result, False

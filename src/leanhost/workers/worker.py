@@ -1,0 +1,332 @@
+"""One worker process under supervision: its channel, its output, its deadlines and its end."""
+
+from __future__ import annotations
+
+import enum
+import selectors
+import time
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Protocol
+
+from leanhost.errors import LeanHostError, WorkerStartError
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import codec, verdicts
+from leanhost.workers.job import Job
+from leanhost.workers.limits import anonymous_bytes, family
+from leanhost.workers.process import Drain, Ends, Process
+from leanhost.workers.settings import Settings
+from leanhost.workers.wire import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack
+
+WATCH_S = 0.2
+"""Seconds between two looks at the memory of a busy worker."""
+
+REAP_S = 0.005
+"""Seconds between two looks at a process that is about to end."""
+
+LINGER_S = 5.0
+"""Seconds after which a killed process that has not ended is no longer waited for."""
+
+
+class State(enum.Enum):
+    """Where a worker is in its life."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    DYING = "dying"
+    GONE = "gone"
+
+
+class Owner(Protocol):
+    """Whom a worker tells."""
+
+    settings: Settings
+    selector: selectors.BaseSelector
+
+    def idle(self, worker: Worker) -> None:
+        """The worker has answered and can take more."""
+
+    def start_failed(self, worker: Worker, error: LeanHostError, lasting: bool) -> None:
+        """The worker ended before it was ready; *lasting*: another would do the same."""
+
+    def dying(self, worker: Worker, why: str) -> None:
+        """The worker takes no more work; its job, if any, is answered once it is gone."""
+
+
+class Worker:
+    """A process that checks one source at a time. All methods run on the supervisor's thread."""
+
+    def __init__(self, owner: Owner, key: Hashable, process: Process, ends: Ends) -> None:
+        self._owner = owner
+        self.key = key
+        self.process = process
+        self._ends = ends
+        self._unpacker = Unpacker(MAX_REPLY_BYTES)
+        self._unsent = bytearray()
+        self.state = State.STARTING
+        self.job: Job | None = None
+        self.served = 0
+        self.label = owner.settings.label
+        self.born = self._since = time.monotonic()
+        self.deadline = self.born + owner.settings.startup_timeout
+        self._begun = False
+        self._cause: tuple[Status, str] | None = None
+        self._failed: LeanHostError | None = None
+        self._watch_at = float("inf")
+        self._memory_at_start = 0
+        self._was_starting = False
+        self._why = ""
+        self._gone_at = float("inf")
+        owner.selector.register(ends.channel, selectors.EVENT_READ, self._on_channel)
+        owner.selector.register(ends.stdout.fd, selectors.EVENT_READ, lambda _: self._on_output(ends.stdout))
+        owner.selector.register(ends.stderr.fd, selectors.EVENT_READ, lambda _: self._on_output(ends.stderr))
+
+    # --- work ---
+
+    def configure(self, config: Message) -> None:
+        """Send the first frame."""
+        self._send(config, MAX_REQUEST_BYTES)
+
+    def assign(self, job: Job) -> None:
+        """Give the worker a job; it may still be starting."""
+        self.job = job
+        job.worker = self
+        self._begun = False
+        if self.state is State.IDLE:
+            self._start_clock()
+        self._send({"id": job.identity, "check": codec.request_out(job.request)}, MAX_REQUEST_BYTES)
+
+    def cancel(self, job: Job) -> None:
+        """Ask the job to stop, and make sure that it does."""
+        if self.job is not job or self.state is State.DYING:
+            return
+        if self.state is State.STARTING:
+            self.kill(Status.CANCELLED, "the caller cancelled")
+            return
+        self._send({"cancel": job.identity}, MAX_REQUEST_BYTES)
+        self._cause = (Status.CANCELLED, "the caller cancelled; Lean did not stop and was killed")
+        self.deadline = min(self.deadline, time.monotonic() + self._owner.settings.grace)
+
+    def _start_clock(self) -> None:
+        self.state = State.BUSY
+        self._since = time.monotonic()
+        # Until the worker says that the imports are there, it has what a start may take.
+        self.deadline = self._since + self._owner.settings.startup_timeout
+        self._watch_at = self._since + WATCH_S
+
+    def _take(self, message: Message) -> None:
+        if self.state is State.STARTING:
+            self._take_first(message)
+            return
+        job = self.job
+        if job is None or message.get("id") != job.identity:
+            raise ProtocolError("an answer to no question")
+        if message.get("begun") is True and not self._begun:
+            self._begun = True
+            if self._cause is None:
+                self.deadline = time.monotonic() + job.request.timeout + self._owner.settings.grace
+        elif "result" in message:
+            result = codec.result_in(message["result"], job.request.file)
+            self._ends.stdout.read()
+            self._ends.stderr.read()
+            result = replace(result, stdout=self._ends.stdout.text, stderr=self._ends.stderr.text)
+            if self._cause is not None and self._cause[0] is Status.CANCELLED:
+                result = replace(result, status=Status.CANCELLED)
+            self._answered(job, result, spent=message.get("spent") is not False)
+        else:
+            raise ProtocolError("a frame of no known kind")
+
+    def _take_first(self, message: Message) -> None:
+        if "failed" in message:
+            self._failed = codec.error_in(message["failed"])
+            self.kill(None, "failed to start")
+        elif isinstance(message.get("ready"), str):
+            self.label = message["ready"][:400]
+            self._memory_at_start = self.memory()
+            self._ends.stdout.clear()
+            self._ends.stderr.clear()
+            if self.job is not None:
+                self._start_clock()
+            else:
+                self.state = State.IDLE
+                self.deadline = float("inf")
+                self._owner.idle(self)
+        else:
+            raise ProtocolError("a frame of no known kind")
+
+    def _answered(self, job: Job, result: CheckResult, *, spent: bool) -> None:
+        settings = self._owner.settings
+        self.job = job.worker = None
+        self._cause = None
+        self.served += 1
+        self.state = State.IDLE
+        self.deadline = self._watch_at = float("inf")
+        self._ends.stdout.clear()
+        self._ends.stderr.clear()
+        if spent:
+            self.kill(None, "spent")
+        elif self.served >= settings.max_requests:
+            self.kill(None, "requests")
+        elif time.monotonic() - self.born > settings.max_age:
+            self.kill(None, "age")
+        elif self.growth() > settings.max_private_bytes:
+            self.kill(None, "memory")
+        job.finish(result)
+        if self.state is State.IDLE:
+            self._owner.idle(self)
+
+    # --- memory ---
+
+    def memory(self) -> int:
+        """Anonymous memory in bytes of the process and what it started."""
+        return sum(map(anonymous_bytes, family(self.process.pid))) if self.process.pid else 0
+
+    def growth(self) -> int:
+        """Bytes of memory since the worker was ready."""
+        return self.memory() - self._memory_at_start
+
+    # --- time ---
+
+    def next_look(self) -> float:
+        """When :meth:`tick` wants to be called, on :func:`time.monotonic`."""
+        if self.state is State.DYING:
+            return time.monotonic() + REAP_S
+        return min(self.deadline, self._watch_at)
+
+    def tick(self, now: float) -> None:
+        """Enforce what is due."""
+        if self.state is State.DYING:
+            self._reap(now)
+        elif now >= self.deadline:
+            self._overdue()
+        elif now >= self._watch_at:
+            self._watch_at = now + WATCH_S
+            limit = self._owner.settings.memory_limit
+            if self.growth() > limit:
+                self.kill(Status.OUT_OF_MEMORY, f"the check used more than {limit} bytes of memory")
+
+    def _overdue(self) -> None:
+        if self._cause is not None:
+            self.kill(*self._cause)
+        elif self.state is State.STARTING:
+            self.kill(None, "did not start in time")
+        elif self._begun:
+            assert self.job is not None
+            why = f"the wall-clock limit of {self.job.request.timeout:g} s ran out; Lean did not stop and was killed"
+            self.kill(Status.TIMEOUT, why)
+        else:
+            self.kill(Status.TIMEOUT, f"importing took more than {self._owner.settings.startup_timeout:g} s")
+
+    # --- the end ---
+
+    def kill(self, status: Status | None, why: str) -> None:
+        """End the process now; *status* is the verdict of the job it has, ``None`` to read it from the end."""
+        if self.state in (State.DYING, State.GONE):
+            return
+        self._cause = None if status is None else (status, why)
+        self.process.kill()
+        self._leave(why)
+
+    def _leave(self, why: str) -> None:
+        self._was_starting = self.state is State.STARTING
+        self._why = why
+        self.state = State.DYING
+        self._gone_at = time.monotonic() + LINGER_S
+        for source in (self._ends.channel, self._ends.stdout.fd, self._ends.stderr.fd):
+            self._forget(source)
+        self._owner.dying(self, why)
+
+    def _forget(self, source: object) -> None:
+        try:
+            self._owner.selector.unregister(source)  # type: ignore[arg-type]
+        except (KeyError, ValueError):
+            pass
+
+    def _reap(self, now: float) -> None:
+        code = self.process.status()
+        if code is None and now < self._gone_at:
+            return
+        self.state = State.GONE
+        self._ends.stdout.read()
+        self._ends.stderr.read()
+        stdout, stderr = self._ends.stdout.text, self._ends.stderr.text
+        self.close()
+        job, self.job = self.job, None
+        if self._was_starting and (self._cause is None or job is None):
+            error = self._failed or WorkerStartError(
+                f"a worker {self._why}: {verdicts.of_death(code, stderr)[1]}"
+            )
+            if job is not None:
+                job.worker, self.job = None, job
+            self._owner.start_failed(self, error, self._failed is not None)
+            return
+        if job is not None:
+            job.worker = None
+            status, why = self._cause or verdicts.of_death(code, stderr)
+            result = job.instead(status, why, self.label, now - self._since)
+            job.finish(replace(result, stdout=stdout, stderr=stderr))
+
+    def close(self) -> None:
+        """Let go of everything; the process must have been killed or have ended."""
+        self.state = State.GONE
+        for source in (self._ends.channel, self._ends.stdout.fd, self._ends.stderr.fd):
+            self._forget(source)
+        self._ends.close()
+        self.process.close()
+
+    # --- bytes ---
+
+    def _send(self, message: Message, limit: int) -> None:
+        self._unsent += pack(message, limit)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._unsent:
+                sent = self._ends.channel.send(memoryview(self._unsent)[: 1 << 20])
+                del self._unsent[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent.clear()  # the end of the channel is read next
+        if self.state not in (State.DYING, State.GONE):
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+            self._owner.selector.modify(self._ends.channel, wanted, self._on_channel)
+
+    def _on_channel(self, mask: int) -> None:
+        if self.state in (State.DYING, State.GONE):
+            return
+        if mask & selectors.EVENT_WRITE:
+            self._flush()
+        if not mask & selectors.EVENT_READ:
+            return
+        try:
+            data = self._ends.channel.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._ended()
+            return
+        try:
+            for message in self._unpacker.feed(data):
+                self._take(message)
+                if self.state in (State.DYING, State.GONE):
+                    break
+        except (ProtocolError, LeanHostError) as error:
+            self.kill(Status.CRASHED, f"the worker did not keep to the protocol: {error}")
+
+    def _ended(self) -> None:
+        # What is left of its group goes too; how it ended is read when it is reaped.
+        self.process.kill()
+        self._leave("ended before it was asked to")
+
+    def _on_output(self, drain: Drain) -> None:
+        if self.state not in (State.DYING, State.GONE) and not drain.read():
+            self._forget(drain.fd)
+
+    def abandon(self) -> None:
+        """In a forked process: close the copies of the descriptors and leave the worker alone."""
+        self._ends.close()
