@@ -180,6 +180,36 @@ class PoolClosed(WorkerError):
     code = "leanhost.pool.closed"
 
 
+class ImportRefused(LeanHostError):
+    """A session pool's policy forbids a fresh import, and no free environment fits."""
+
+    code = "leanhost.pool.refused"
+
+
+class FreshImportRefused(ImportRefused):
+    """The pool has performed as many fresh imports as it may (``max_fresh_imports``)."""
+
+    code = "leanhost.pool.refused.fresh_imports"
+
+
+class MemoryRefused(ImportRefused):
+    """Lean holds more private memory than the pool may let it grow from (``max_private_bytes``)."""
+
+    code = "leanhost.pool.refused.memory"
+
+
+class SessionReleased(ClosedError):
+    """A pooled session was used, or released again, after it was released."""
+
+    code = "leanhost.pool.session_released"
+
+
+class SessionBusy(UsageError):
+    """A pooled session was used while another thread's call on it ran."""
+
+    code = "leanhost.pool.session_busy"
+
+
 class PoolTimeout(WorkerError):
     """No worker became free within the time a caller was willing to wait."""
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ImportFailed, UsageError
@@ -17,7 +17,6 @@ from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.header import Header, parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
-from leanhost.services.lifetime import Lifetime
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.progress import ProgressSink
@@ -61,6 +60,13 @@ def open(
     return Host(found, extra, strict=strict)
 
 
+class Closable(Protocol):
+    """What ends with its host."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 class Host:
     """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
 
@@ -79,7 +85,7 @@ class Host:
         self._strict = strict
         self._lock = threading.RLock()
         self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
-        self._sessions: weakref.WeakSet[Lifetime] = weakref.WeakSet()
+        self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
         self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
         self._closed = False
         self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
@@ -146,12 +152,12 @@ class Host:
             imported.close()
             raise
 
-    def adopt(self, session: Lifetime) -> None:
-        """Remember a session, so that it ends with this host."""
+    def adopt(self, guest: Closable) -> None:
+        """Remember a session or a pool, so that it ends with this host."""
         with self._lock:
             if self._closed:
                 raise ClosedError("this host is closed")
-            self._sessions.add(session)
+            self._guests.add(guest)
 
     def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return ``Lean.Options`` with the values of *options*, built once for each of the last few.
@@ -335,13 +341,13 @@ class Host:
             if self._closed:
                 return
             self._closed = True
-            sessions = list(self._sessions)
+            guests = list(self._guests)
             kept = list(self._kept.values())
             options = [ref for _, ref in self._options.values()]
             self._kept.clear()
             self._options.clear()
-        for session in sessions:
-            session.close()
+        for guest in guests:
+            guest.close()
         for imported in kept:
             imported.close()
         for ref in options:

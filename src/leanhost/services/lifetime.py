@@ -97,14 +97,14 @@ class Lifetime:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClosedError(
-                "the host of this session is closed" if self._host.closed else self._closed_text()
-            )
+            if self._host.closed:
+                raise ClosedError("the host of this session is closed")
+            raise self._closed_error()
         if self._lean.engine.lost:
             raise EngineLost(self._lean.engine.lost, hint=self._lean.engine.lost_hint)
 
-    def _closed_text(self) -> str:
-        return "this session is closed"
+    def _closed_error(self) -> ClosedError:
+        return ClosedError("this session is closed")
 
     def _free_when_done(self) -> None:
         if self._closed and not self._running and not self._freed:

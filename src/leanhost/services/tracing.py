@@ -31,11 +31,11 @@ def _find_tracer() -> Any:
     global _looked, _tracer
     if not _looked:
         try:
-            from opentelemetry import trace
+            from opentelemetry.trace import get_tracer
         except ImportError:
             _tracer = None
         else:
-            _tracer = trace.get_tracer("leanhost")
+            _tracer = get_tracer("leanhost")
         _looked = True
     return _tracer
 

@@ -1,0 +1,427 @@
+"""Sessions over environments that are imported once and lent again and again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leanhost.errors import (
+    ClosedError,
+    FreshImportRefused,
+    MemoryRefused,
+    PoolClosed,
+    SessionBusy,
+    SessionReleased,
+    UsageError,
+)
+from leanhost.lean.core import Import, Lean
+from leanhost.services.cancellation import Cancellation, check
+from leanhost.services.imports import Imported, ImportKey
+from leanhost.services.options import ElabOptions
+from leanhost.services.progress import ProgressSink
+from leanhost.services.session import Session
+from leanhost.services.tracing import span
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from leanhost.services.host import Host
+
+REMEMBERED = 256
+"""How many evicted keys a pool remembers, to be able to say that it once had them."""
+
+
+class MissReason(StrEnum):
+    """Why no free environment fits a key."""
+
+    NO_ENTRY = "no entry"
+    """None with these modules is free: never imported here, or all of them are lent out."""
+    OTHER_ORDER = "other order"
+    """One with the same modules in another order is free; the order of imports matters to Lean."""
+    OTHER_OPTIONS = "other options"
+    """One with the same modules in the same order is free, read with other import options."""
+    EVICTED = "evicted"
+    """There was one: it was dropped at capacity, by :meth:`SessionPool.drain`, or with a Lean that was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """A snapshot of a pool's counters, which are never reset.
+
+    Always ``imports_performed + reused == acquired``, and ``released_to_pool + released_dropped`` is the
+    number of sessions that were released. A refused, cancelled or failed acquire is in none of them.
+    """
+
+    imports_performed: int = 0
+    reused: int = 0
+    acquired: int = 0
+    released_to_pool: int = 0
+    released_dropped: int = 0
+    drains: int = 0
+    drained: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKey:
+    """What makes two environments interchangeable: ordered imports, how they are read, where from, by which Lean."""
+
+    key: ImportKey
+    search_path: tuple[Path, ...]
+    toolchain: str
+
+    @property
+    def modules(self) -> tuple[tuple[str | int, ...], ...]:
+        """The modules in order, without how they are read."""
+        return tuple(i.module for i in self.key.imports)
+
+
+class PooledSession(Session):
+    """A session lent by a :class:`SessionPool`: leaving its ``with`` block gives the environment back.
+
+    It belongs to one caller at a time: a call while another thread's call runs is a
+    :class:`~leanhost.errors.SessionBusy`; a call after the release, or a second :meth:`release`, is a
+    :class:`~leanhost.errors.SessionReleased`. What a caller made with it (an extended session, evidence) lives
+    on; the next caller sees nothing of it.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        lean: Lean,
+        imported: Imported,
+        options: ElabOptions,
+        pool: SessionPool,
+        key: PoolKey,
+        miss: MissReason | None,
+    ) -> None:
+        self._pool = pool
+        self._pool_key = key
+        self._caller = 0
+        self.miss = miss
+        """Why a fresh import was needed, or ``None`` when the environment was there."""
+        super().__init__(host, lean, imported, options)
+
+    @property
+    def reused(self) -> bool:
+        """Whether the environment was there already."""
+        return self.miss is None
+
+    def release(self) -> None:
+        """Give the environment back now instead of at the end of the ``with`` block.
+
+        Raises :class:`~leanhost.errors.SessionReleased` when it was given back before.
+        """
+        with self._lock:
+            if self._closed:
+                raise SessionReleased("this pooled session was released already")
+            self._closed = True
+            self._free_when_done()
+
+    def _claim(self) -> None:
+        me = threading.get_ident()
+        if self._running and self._caller != me:
+            raise SessionBusy(
+                "this pooled session is in use by another thread",
+                hint="acquire a session for each thread; sessions over the same imports share one environment",
+            )
+        self._caller = me
+
+    def _closed_error(self) -> ClosedError:
+        return SessionReleased(
+            "this pooled session was released to its pool",
+            hint="use it inside the with block that acquired it",
+        )
+
+    def _let_go(self) -> None:
+        self._pool._take_back(self._pool_key, self._imported)
+
+
+class SessionPool:
+    """A bounded free list of imported environments over one host.
+
+    ``with pool.acquire(["Init", "Std"]) as session:`` takes the free environment with exactly these imports,
+    most recently released first, or imports it. An environment that comes back is kept while fewer than
+    *capacity* are free, else dropped; capacity 0 keeps none. It is the environment as it was imported:
+    nothing a caller did in a session is visible to the next one. Safe to use from many threads.
+
+    Dropping, like :meth:`drain`, lets Lean free what an environment has on its heap: its tables of constants
+    and the states of its extensions. The files themselves stay mapped (Lean never unmaps a ``.olean``, since
+    anything may point into it), at no cost in private memory where they could be mapped at the address they
+    were built for; a module that is imported while it is mapped already is read into private memory a second
+    time, and *that* stays until the process ends. {measured}
+
+    Args:
+        host: whose Lean imports; closing it ends the pool's sessions.
+        capacity: how many free environments to keep at most.
+        options: the limits of the sessions, unless :meth:`acquire` is given others.
+        max_fresh_imports: how many imports the pool may perform in its life, or ``None``.
+        max_private_bytes: no fresh import while Lean's private memory (:meth:`leanhost.Host.private_bytes`)
+        is
+            above this many bytes, or ``None``. What is free can still be acquired.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        capacity: int = 4,
+        options: ElabOptions | None = None,
+        max_fresh_imports: int | None = None,
+        max_private_bytes: int | None = None,
+    ) -> None:
+        _natural("capacity", capacity)
+        if max_fresh_imports is not None:
+            _natural("max_fresh_imports", max_fresh_imports)
+        if max_private_bytes is not None:
+            _natural("max_private_bytes", max_private_bytes)
+        self._host = host
+        self._capacity = capacity
+        self._options = options or ElabOptions()
+        self._max_fresh_imports = max_fresh_imports
+        self._max_private_bytes = max_private_bytes
+        self._lock = threading.Lock()
+        # From the least to the most recently released.
+        self._free: list[tuple[PoolKey, Imported]] = []
+        self._evicted: OrderedDict[PoolKey, None] = OrderedDict()
+        self._closed = False
+        self._importing = 0
+        self._imports_performed = 0
+        self._reused = 0
+        self._released_to_pool = 0
+        self._released_dropped = 0
+        self._drains = 0
+        self._drained = 0
+        host.adopt(self)
+
+    # --- lending ---
+
+    def acquire(
+        self,
+        imports: Sequence[str | Import] = ("Init",),
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+        *,
+        options: ElabOptions | None = None,
+        is_module: bool = False,
+    ) -> PooledSession:
+        """Return a session over *imports*, in this order; use it as a context manager, which releases it.
+
+        *is_module* reads the imports as a ``module`` does: their exported parts only. *progress* hears of the
+        phase ``import`` when one is needed. Raises :class:`~leanhost.errors.Cancelled` (before anything
+        else), :class:`~leanhost.errors.PoolClosed`, :class:`~leanhost.errors.FreshImportRefused`,
+        :class:`~leanhost.errors.MemoryRefused` and :class:`~leanhost.errors.ImportFailed`.
+        """
+        check(cancellation, "the acquisition of a session")
+        options = options or self._options
+        key = self._key(imports, is_module)
+        with span("leanhost.pool.acquire", imports=str(key.key), capacity=self._capacity) as said:
+            lean = self._host.lean
+            self._host.lean_options(lean, options)  # refused before anything is taken
+            with self._lock:
+                self._check_open()
+                self._forget_lost(lean)
+                imported = self._take(key)
+                miss = None
+                if imported is not None:
+                    self._reused += 1
+                else:
+                    miss = self._miss(key)
+                    self._admit_import()
+            said.set("reused", imported is not None)
+            if imported is None:
+                assert miss is not None
+                said.set("miss", str(miss))
+                imported = self._import(lean, key, progress)
+            try:
+                return PooledSession(self._host, lean, imported, options, self, key, miss)
+            except BaseException:
+                # Only an interrupt, or the host closing meanwhile: the lease counts, and ends here.
+                self._take_back(key, imported)
+                raise
+
+    def _key(self, imports: Sequence[str | Import], is_module: bool) -> PoolKey:
+        host = self._host
+        key = host.import_key(imports, is_module=is_module)
+        return PoolKey(key, host.search_path, f"{host.toolchain.library}@{host.toolchain.commit}")
+
+    def _take(self, key: PoolKey) -> Imported | None:
+        for i in range(len(self._free) - 1, -1, -1):
+            if self._free[i][0] == key:
+                return self._free.pop(i)[1]
+        return None
+
+    def _admit_import(self) -> None:
+        """Reserve a fresh import, or refuse it; called with the lock held."""
+        limit = self._max_fresh_imports
+        if limit is not None and self._imports_performed + self._importing >= limit:
+            raise FreshImportRefused(
+                f"the pool has performed its {limit} fresh imports and has no free environment for this one",
+                hint="raise max_fresh_imports or capacity, or ask for imports that are in the pool",
+            )
+        self._importing += 1
+
+    def _import(self, lean: Lean, key: PoolKey, progress: ProgressSink | None) -> Imported:
+        imported = None
+        try:
+            limit = self._max_private_bytes
+            if limit is not None and (used := lean.engine.private_bytes()) > limit:
+                raise MemoryRefused(
+                    f"no fresh import: Lean holds {used} bytes of private memory, more than the {limit} allowed",
+                    hint="raise max_private_bytes, drain the pool, or use worker processes",
+                )
+            imported = self._host.import_fresh(lean, key.key, progress)
+            return imported
+        finally:
+            with self._lock:
+                self._importing -= 1
+                if imported is not None:
+                    self._imports_performed += 1
+
+    def _take_back(self, key: PoolKey, imported: Imported) -> None:
+        """Keep a returned environment or drop it."""
+        with span("leanhost.pool.release", imports=str(key.key)) as said:
+            with self._lock:
+                lost = bool(imported.lean.engine.lost) or self._host.closed
+                kept = not self._closed and not lost and len(self._free) < self._capacity
+                if kept:
+                    self._free.append((key, imported))
+                    self._evicted.pop(key, None)
+                    self._released_to_pool += 1
+                else:
+                    self._remember(key)
+                    self._released_dropped += 1
+            said.set("kept", kept)
+            if not kept:
+                imported.close()
+
+    # --- what is not there ---
+
+    def miss_reason(
+        self, imports: Sequence[str | Import] = ("Init",), *, is_module: bool = False
+    ) -> MissReason | None:
+        """Return why :meth:`acquire` would have to import now, or ``None`` when it would not."""
+        key = self._key(imports, is_module)
+        with self._lock:
+            if any(entry == key and not imported.lean.engine.lost for entry, imported in self._free):
+                return None
+            return self._miss(key)
+
+    def _miss(self, key: PoolKey) -> MissReason:
+        if key in self._evicted:
+            return MissReason.EVICTED
+        modules = key.modules
+        reason = MissReason.NO_ENTRY
+        for other, _ in self._free:
+            if other.modules == modules:
+                return MissReason.OTHER_OPTIONS
+            if sorted(other.modules, key=str) == sorted(modules, key=str):
+                reason = MissReason.OTHER_ORDER
+        return reason
+
+    def _remember(self, key: PoolKey) -> None:
+        self._evicted[key] = None
+        self._evicted.move_to_end(key)
+        while len(self._evicted) > REMEMBERED:
+            self._evicted.popitem(last=False)
+
+    def _forget_lost(self, lean: Lean) -> None:
+        """Drop the environments of a Lean that was lost; its memory is gone with it."""
+        if any(imported.lean is not lean for _, imported in self._free):
+            for key, imported in self._free:
+                if imported.lean is not lean:
+                    self._remember(key)
+            self._free = [entry for entry in self._free if entry[1].lean is lean]
+
+    # --- evicting and closing ---
+
+    def drain(self) -> int:
+        """Drop every free environment and return how many there were.
+
+        Sessions that are lent out are left alone and may return their environments later. This evicts, it
+        does not reset Lean; the class says which memory comes back.
+        """
+        with self._lock:
+            dropped, self._free = self._free, []
+            for key, _ in dropped:
+                self._remember(key)
+            self._drains += 1
+            self._drained += len(dropped)
+        for _, imported in dropped:
+            imported.close()
+        if dropped and not self._host.closed:
+            dropped[0][1].lean.engine.drain()
+        return len(dropped)
+
+    def close(self) -> None:
+        """Drop every free environment and lend no more; what is lent is dropped when it returns.
+
+        Closing twice is fine. Not counted as a drain.
+        """
+        with self._lock:
+            self._closed = True
+            dropped, self._free = self._free, []
+        for _, imported in dropped:
+            imported.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PoolClosed("this session pool is closed")
+
+    # --- looking at it ---
+
+    def stats(self) -> PoolStats:
+        """Return the counters as they are now, all of one moment."""
+        with self._lock:
+            return PoolStats(
+                imports_performed=self._imports_performed,
+                reused=self._reused,
+                acquired=self._imports_performed + self._reused,
+                released_to_pool=self._released_to_pool,
+                released_dropped=self._released_dropped,
+                drains=self._drains,
+                drained=self._drained,
+            )
+
+    @property
+    def capacity(self) -> int:
+        """How many free environments are kept at most."""
+        return self._capacity
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def __len__(self) -> int:
+        with self._lock:
+            return sum(not imported.lean.engine.lost for _, imported in self._free)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __enter__(self) -> SessionPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        lent = stats.acquired - stats.released_to_pool - stats.released_dropped
+        state = ", closed" if self._closed else ""
+        return (
+            f"<SessionPool: {len(self)} of {self._capacity} free, {lent} lent, "
+            f"{stats.imports_performed} imported, {stats.reused} reused{state}>"
+        )
+
+
+def _natural(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UsageError(f"{name} must be a natural number, not {value!r}")
