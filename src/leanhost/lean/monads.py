@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from leanhost.engine.base import Arg, Ctor, Ref
 from leanhost.lean.core import Lean
+from leanhost.lean.names import NameTuple
 from leanhost.lean.tables.monads import TRANSPARENCIES, Six
 
 _UNIT_RESULT = Ctor(0, (0,))
@@ -22,13 +23,24 @@ class Saved:
     core: Ref
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a term is read in: the current namespace, open namespaces and declared universe names."""
+
+    namespace: NameTuple = ()
+    opened: tuple[NameTuple, ...] = ()
+    levels: tuple[NameTuple, ...] = ()
+
+
 class Contexts:
     """The six context and state pointers of a ``TermElabM`` action, captured over an environment.
 
     They stay usable after the capture. Every operation between :meth:`save` and :meth:`restore` leaves no trace.
     """
 
-    def __init__(self, lean: Lean, env: Ref, options: Ref, token: Ref, file: str = "<meta>") -> None:
+    def __init__(
+        self, lean: Lean, env: Ref, options: Ref, token: Ref, file: str = "<meta>", scope: Scope | None = None
+    ) -> None:
         self.lean = lean
         engine, table = lean.engine, lean.table
         caught: list[Ref] = []
@@ -37,7 +49,12 @@ class Contexts:
             caught.extend(refs[:6])
             return _UNIT_RESULT
 
-        state = engine.eval(table.new_ref(table.command_state(env, options)))
+        start = table.command_state(env, options)
+        if scope is not None:
+            opened = [lean.name(name) for name in scope.opened]
+            levels = [lean.name(name) for name in scope.levels]
+            start = table.state_with_scope(start, lean.name(scope.namespace), opened, levels)
+        state = engine.eval(table.new_ref(start))
         file_map = table.input_file_map(table.input_context("", file, 0))
         context = table.command_context(file, file_map, 0, token)
         engine.eval(table.lift_term(lean.capture_closure(capture), context, state)).close()

@@ -9,8 +9,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
 from leanhost.errors import UsageError
-from leanhost.lean.core import Lean
-from leanhost.lean.monads import Contexts
+from leanhost.lean.core import Lean, OptionValue
+from leanhost.lean.monads import Contexts, Scope
 from leanhost.lean.tables.monads import TRANSPARENCIES, Six
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS
@@ -82,6 +82,9 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 
 DEFAULT = MetaOptions()
 
+_KEPT_CONTEXTS = 8
+"""How many sets of contexts a session keeps; a capture costs tens of microseconds on the native engine."""
+
 
 class MetaService:
     """Single ``MetaM`` questions over one session's environment (``session.meta``).
@@ -92,9 +95,9 @@ class MetaService:
 
     def __init__(self, lean: Lean, env: Ref, options: ElabOptions) -> None:
         self.lean = lean
-        self._env = env
+        self.env = env
         self._options = options
-        self._contexts: dict[int, Contexts] = {}
+        self._contexts: dict[tuple[int, Scope | None, frozenset[tuple[str, OptionValue]]], Contexts] = {}
         self._home: Home | None = None
 
     @property
@@ -104,15 +107,23 @@ class MetaService:
             self._home = Home(self.lean, self._pp)
         return self._home
 
-    def contexts(self, heartbeats: int) -> Contexts:
-        """Return contexts with a heartbeat limit; captured once for each limit, anew after a cancellation."""
-        found = self._contexts.get(heartbeats)
+    def contexts(
+        self,
+        heartbeats: int,
+        scope: Scope | None = None,
+        lean_options: frozenset[tuple[str, OptionValue]] = frozenset(),
+    ) -> Contexts:
+        """Return contexts with a heartbeat limit; captured once for each kind, anew after a cancellation."""
+        key = (heartbeats, scope, lean_options)
+        found = self._contexts.get(key)
         if found is None:
             lean = self.lean
-            values = {**self._options.lean_options(), "maxHeartbeats": heartbeats}
+            values = {**self._options.lean_options(), **dict(lean_options), "maxHeartbeats": heartbeats}
             with lean.options(values) as options:
                 token = lean.engine.eval(lean.table.new_cancel_token())
-                found = self._contexts[heartbeats] = Contexts(lean, self._env, options, token)
+                found = self._contexts[key] = Contexts(lean, self.env, options, token, scope=scope)
+            while len(self._contexts) > _KEPT_CONTEXTS:
+                self._contexts.pop(next(iter(self._contexts))).close()
         return found
 
     def _pp(self, ref: Ref) -> str:
@@ -133,9 +144,11 @@ class MetaService:
         cancellation: CancellationToken | None = None,
         *,
         brief: bool = False,
+        scope: Scope | None = None,
+        lean_options: frozenset[tuple[str, OptionValue]] = frozenset(),
     ) -> T:
         """Run *work* under *options*; ``brief`` for what Lean itself bounds by heartbeats."""
-        contexts = self.contexts(options.heartbeats)
+        contexts = self.contexts(options.heartbeats, scope, lean_options)
         guard = Guard(contexts.token, time.monotonic() + options.timeout, self._options.grace, cancellation)
         run = self.lean.engine.brief if brief else self.lean.engine.supervise
         try:
@@ -143,7 +156,7 @@ class MetaService:
         finally:
             if guard.why:
                 # The token stays set for ever, so these contexts have had their day.
-                self._contexts.pop(options.heartbeats, contexts).close()
+                self._contexts.pop((options.heartbeats, scope, lean_options), contexts).close()
 
     def _respond(
         self,

@@ -76,23 +76,23 @@ class Prover:
     def __init__(
         self,
         meta: MetaService,
-        lean: Lean,
         options: MetaOptions,
         finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
         known: frozenset[NameTuple],
+        closed: Callable[[], bool],
     ) -> None:
         self.meta = meta
-        self.lean = lean
+        self.lean = meta.lean
         self.options = options
         self.judge = finish
         self.known = known
-        self.closed = False
+        self._closed = closed
 
     def guarded(
         self, work: Callable[[Contexts, Guard], T], cancellation: CancellationToken | None = None
     ) -> T:
         """Run *work* under the proof's limits."""
-        if self.closed:
+        if self._closed():
             raise ClosedError("the session of this proof is closed")
         return self.meta.supervised(work, self.options, cancellation, brief=True)
 

@@ -27,9 +27,10 @@ from leanhost.services.header import parse_header
 from leanhost.services.imports import Imported
 from leanhost.services.kernel import Objection
 from leanhost.services.kernel import replay as kernel_replay
-from leanhost.services.lifetime import Lifetime, NotStarted
+from leanhost.services.lifetime import NotStarted
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.progress import ProgressSink
+from leanhost.services.questions import Questions
 from leanhost.services.results import CommandResult, Diagnostic, Limit
 from leanhost.services.source import prepare
 
@@ -58,7 +59,7 @@ class Run:
     guard: Guard
 
 
-class Session(Lifetime):
+class Session(Questions):
     """Elaboration and judgement over one environment, which no call changes.
 
     Made by :meth:`leanhost.Host.session`; a context manager. Safe to use from several threads: one call runs
@@ -240,17 +241,15 @@ class Session(Lifetime):
         for limit in result.limits:
             if limit in STOPPED or (limit in WORDS and result.errors):
                 return Unavailable(limit, WORDS[limit], result.diagnostics)
-        judgement = self._judge(run, allowed)
-        if judgement.open is not None:
-            message = judgement.failures[0].message if judgement.failures else WORDS[judgement.open]
-            return Unavailable(judgement.open, message, result.diagnostics)
-        if judgement.failures:
-            return Rejected(judgement.failures[0])
-        if not judgement.evidence:
-            return Rejected(
-                ElabFailure("nothing_declared", "the source declares nothing", result.diagnostics)
-            )
-        return Checked(judgement.evidence[-1], tuple(judgement.evidence))
+        return _kernel_outcome(self._judge(run, allowed), result)
+
+    def _judge_constants(
+        self, added: list[Constant], env: Ref, allowed: Collection[str], guard: Guard
+    ) -> KernelOutcome:
+        """Judge constants that no source declared: the last is the one that matters to the caller."""
+        result = CommandResult((), (), (), 0.0, 0.0)
+        run = Run(result, env, self._lean_options, Additions(added, [(added[-1], None)]), guard)
+        return _kernel_outcome(self._judge(run, allowed), result)
 
     def _judge(self, run: Run, allowed: Collection[str]) -> Judgement:
         lean, guard, result = self._lean, run.guard, run.result
@@ -361,6 +360,17 @@ class Session(Lifetime):
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._added)} constants added"
         return f"<{type(self).__name__} over {self._imported.key}: {state}>"
+
+
+def _kernel_outcome(judgement: Judgement, result: CommandResult) -> KernelOutcome:
+    if judgement.open is not None:
+        message = judgement.failures[0].message if judgement.failures else WORDS[judgement.open]
+        return Unavailable(judgement.open, message, result.diagnostics)
+    if judgement.failures:
+        return Rejected(judgement.failures[0])
+    if not judgement.evidence:
+        return Rejected(ElabFailure("nothing_declared", "the source declares nothing", result.diagnostics))
+    return Checked(judgement.evidence[-1], tuple(judgement.evidence))
 
 
 def _cancelled_result() -> CommandResult:

@@ -478,7 +478,8 @@ def _placeholders(method: object) -> dict[str, object]:
     for parameter in parameters:
         if parameter.default is not inspect.Parameter.empty:
             continue
-        values[parameter.name] = _SIX if parameter.name == "six" else 0
+        listed = "Sequence" in str(parameter.annotation)
+        values[parameter.name] = _SIX if parameter.name == "six" else (0,) if listed else 0
     return values
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Ctor, Field, Unwrap, With
-from leanhost.lean.tables.common import NONE, Table, W, some
+from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
+from leanhost.lean.tables.common import NIL, NONE, Table, W, some
 from leanhost.lean.tables.exprs import ExprTable
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
@@ -49,6 +50,19 @@ class MonadTable(ExprTable, Table):
         """``Lean.Elab.Command.liftTermElabM`` of a closure of seven parameters (six and the world)."""
         arguments = (action, command_context, state_ref, W)
         return Unwrap(Call("l_Lean_Elab_Command_liftTermElabM___redArg___boxed", arguments))
+
+    def state_with_scope(
+        self, state: Arg, namespace: Arg, opened: Sequence[Arg], levels: Sequence[Arg]
+    ) -> Arg:
+        """``Command.State`` whose only scope is inside *namespace*, with namespaces open and universes declared."""
+        opens = ListOf([Ctor(0, (name, NIL)) for name in opened])
+        scope = With(self.scope(state), ((2, namespace), (3, opens), (4, ListOf(levels))))
+        return With(state, ((2, ListOf([scope])),))
+
+    def state_with_info(self, state: Arg) -> Arg:
+        """``Command.State`` that records info trees."""
+        info = With(self.state_info(state), scalars=((self.INFO_ENABLED_BYTE, b"\1"),))
+        return With(state, ((8, info),))
 
     def set_heartbeats(self, count: Arg) -> Arg:
         """``IO.setNumHeartbeats``."""
@@ -227,6 +241,10 @@ class MonadTable(ExprTable, Table):
     def instantiate_mvars(self, mctx: Arg, expr: Arg) -> Arg:
         """``Lean.instantiateMVarsImp``: ``MetavarContext × Expr``."""
         return Call("lean_instantiate_expr_mvars", (mctx, expr))
+
+    def instantiated(self, mctx: Arg, expr: Arg) -> Arg:
+        """The term :meth:`instantiate_mvars` makes."""
+        return Field(self.instantiate_mvars(mctx, expr), 1)
 
     def mvar_decl(self, mctx: Arg, mvar_id: Arg) -> Arg:
         """``MetavarContext.findDecl?``: ``Option MetavarDecl`` (userName, lctx, type, depth, localInstances...)."""

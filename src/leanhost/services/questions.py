@@ -1,0 +1,149 @@
+"""What a session answers about terms: elaboration, ``MetaM``, proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from leanhost.engine.base import Guard, Ref
+from leanhost.lean.core import Constant, OptionValue
+from leanhost.lean.names import NameTuple
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.evidence import ElabFailure, KernelOutcome
+from leanhost.services.exprs import Expr, ExprBuilder, NameLike
+from leanhost.services.lifetime import Lifetime
+from leanhost.services.meta import DEFAULT, MetaOptions, MetaService
+from leanhost.services.meta_program import Meta, run_program
+from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.proof import ProofState, Prover, TacticFailure, start
+from leanhost.services.terms import elaborate_terms, term_context
+
+if TYPE_CHECKING:
+    from leanhost.services.imports import Imported
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Questions(Lifetime):
+    """The part of a session that deals in terms. Everything here leaves the session as it is."""
+
+    options: ElabOptions
+    _env: Ref
+    _imported: Imported
+    _known: frozenset[NameTuple]
+
+    @cached_property
+    def meta(self) -> MetaService:
+        """Bounded ``MetaM``: ``session.meta.infer_type(e)`` and the like."""
+        service = MetaService(self._lean, self._env, self.options)
+        self.owned.callback(service.close)
+        return service
+
+    @cached_property
+    def build(self) -> ExprBuilder:
+        """Builds terms: ``session.build.app(f, x)``."""
+        return ExprBuilder(self.meta.home)
+
+    def elaborate(
+        self,
+        term: str,
+        expected_type: Expr | str | None = None,
+        options: MetaOptions | None = None,
+        *,
+        namespace: NameLike = (),
+        open_namespaces: Sequence[NameLike] = (),
+        levels: Sequence[NameLike] = (),
+        lean_options: Mapping[str, OptionValue] | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> Expr | ElabFailure:
+        """Elaborate a term, coerced to *expected_type* if one is given.
+
+        *namespace* and *open_namespaces* decide what short names mean, *levels* are universe names that may be
+        used, *lean_options* are ``set_option`` values. Returns an :class:`ElabFailure` with every diagnostic
+        when the text does not elaborate.
+        """
+        return self.elaborate_bulk(
+            [term],
+            expected_type,
+            options,
+            namespace=namespace,
+            open_namespaces=open_namespaces,
+            levels=levels,
+            lean_options=lean_options,
+            cancellation=cancellation,
+        )[0]
+
+    def elaborate_bulk(
+        self,
+        terms: Sequence[str],
+        expected_type: Expr | str | None = None,
+        options: MetaOptions | None = None,
+        *,
+        namespace: NameLike = (),
+        open_namespaces: Sequence[NameLike] = (),
+        levels: Sequence[NameLike] = (),
+        lean_options: Mapping[str, OptionValue] | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> list[Expr | ElabFailure]:
+        """Elaborate many terms: one result each, in order; see :meth:`elaborate`."""
+        context = term_context(namespace, open_namespaces, levels, lean_options or {})
+        with self.calling("elaborate", cancellation, len(terms)):
+            if isinstance(expected_type, str):
+                found = elaborate_terms(self.meta, [expected_type], None, context, options, cancellation)[0]
+                if isinstance(found, ElabFailure):
+                    return [found] * len(terms)
+                expected_type = found
+            return elaborate_terms(self.meta, terms, expected_type, context, options, cancellation)
+
+    def run_meta(
+        self,
+        function: Callable[Concatenate[Meta, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call ``function(m, *args, **kwargs)`` inside one ``MetaM`` state and return its value.
+
+        ``m`` (:class:`~leanhost.services.meta_program.Meta`) infers, unifies, opens binders and backtracks. Limits
+        are those of :class:`MetaOptions`; use :meth:`run_meta_with` for others. What *function* raises comes out
+        as itself; the state is put back in any case.
+        """
+        return self.run_meta_with(DEFAULT, lambda m: function(m, *args, **kwargs))
+
+    def run_meta_with(
+        self,
+        options: MetaOptions,
+        function: Callable[[Meta], T],
+        cancellation: CancellationToken | None = None,
+    ) -> T:
+        """Like :meth:`run_meta` under the given limits. Raises :class:`~leanhost.errors.Cancelled` when stopped."""
+        with self.calling("run_meta", cancellation):
+            return run_program(self.meta, function, options, cancellation)
+
+    def prove(
+        self,
+        statement: str,
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+    ) -> ProofState | TacticFailure:
+        """Start a proof of *statement* (a type): the state with that one goal.
+
+        Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
+        """
+        with self.calling("prove", cancellation):
+            prover = Prover(self.meta, options or DEFAULT, self._finish, self._known, lambda: self.closed)
+            return start(prover, self._env, statement, cancellation)
+
+    def _finish(
+        self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]
+    ) -> KernelOutcome:
+        """Judge a finished proof like any other addition."""
+        return self._judge_constants(added, env, DEFAULT_AXIOMS | frozenset(allow_axioms), guard)
+
+    def _judge_constants(
+        self, added: list[Constant], env: Ref, allowed: Collection[str], guard: Guard
+    ) -> KernelOutcome:
+        raise NotImplementedError

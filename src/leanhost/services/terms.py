@@ -1,0 +1,118 @@
+"""Elaborating single terms into handles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from leanhost.engine.base import Arg, Guard, Thrown
+from leanhost.lean.core import OptionValue
+from leanhost.lean.monads import Contexts, Scope
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.elaboration import Messages
+from leanhost.services.evidence import ElabFailure
+from leanhost.services.exprs import Expr, Name, NameLike
+from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService
+from leanhost.services.results import Diagnostic, Limit, Position, Severity
+from leanhost.services.source import prepare
+
+_FILE = "<term>"
+
+
+@dataclass(frozen=True, slots=True)
+class TermContext:
+    """What a term is read in."""
+
+    scope: Scope | None
+    lean_options: frozenset[tuple[str, OptionValue]]
+
+
+def term_context(
+    namespace: NameLike,
+    open_namespaces: Sequence[NameLike],
+    levels: Sequence[NameLike],
+    lean: Mapping[str, OptionValue],
+) -> TermContext:
+    """Build a context from what callers write."""
+    scope = Scope(
+        Name(namespace).parts,
+        tuple(Name(n).parts for n in open_namespaces),
+        tuple(Name(n).parts for n in levels),
+    )
+    return TermContext(None if scope == Scope() else scope, frozenset(lean.items()))
+
+
+def elaborate_terms(
+    service: MetaService,
+    terms: Sequence[str],
+    expected: Expr | None,
+    context: TermContext,
+    options: MetaOptions | None,
+    cancellation: CancellationToken | None,
+) -> list[Expr | ElabFailure]:
+    """Elaborate *terms* one after another, each from the same fresh state, in one supervised call."""
+    chosen = options or DEFAULT
+    # One limit for the call as a whole would make a bulk call fail where single ones succeed.
+    chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
+    wanted = None if expected is None else expected.ref(service.home)
+
+    def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
+        lean, table = service.lean, service.lean.table
+        engine = lean.engine
+        category = engine.eval(lean.name(("term",)))
+
+        def one(term: str) -> Expr | ElabFailure:
+            if guard.why:
+                return ElabFailure("elaboration", "the elaboration was stopped")
+            text = prepare(term, _FILE)
+            if isinstance(text, Diagnostic):
+                return ElabFailure("source", text.message, (text,))
+            try:
+                syntax = engine.eval(table.parse_category(service.env, category, text, _FILE))
+            except Thrown as thrown:
+                return _parse_failure(str(engine.dump(thrown.error)))
+            with contexts.scope():
+                try:
+                    if wanted is None:
+                        result = engine.eval(table.elab_term(syntax, None, contexts.six))
+                    else:
+                        result = engine.eval(table.elab_term_ensuring_type(syntax, wanted, contexts.six))
+                        engine.eval(table.synthesize_no_postponing(contexts.six)).close()
+                    mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
+                    instantiated: Arg = table.instantiated(mctx, result)
+                    result = engine.eval(instantiated)
+                except Thrown as thrown:
+                    match service.failure(thrown, guard, chosen.diagnostic_bytes):
+                        case Failed(message, truncated):
+                            fault = Diagnostic(Severity.ERROR, message, Position(1, 0), None, _FILE)
+                            return ElabFailure("elaboration", message, (fault,), truncated)
+                        case stopped:
+                            return ElabFailure("elaboration", f"a limit was hit: {stopped.limit}")
+                log = engine.eval(table.core_messages(table.get_ref(contexts.six.core_state)))
+                if lean.number(table.has_errors(log)):
+                    messages = Messages(lean, _FILE, chosen.diagnostic_bytes)
+                    messages.take(engine.eval(table.message_list(log)))
+                    errors = [d for d in messages.found if d.is_error]
+                    truncated = Limit.DIAGNOSTIC_BYTES in messages.limits
+                    return ElabFailure("elaboration", errors[0].message, tuple(messages.found), truncated)
+            return Expr(service.home, result)
+
+        return [one(term) for term in terms]
+
+    return service.supervised(
+        work,
+        chosen,
+        cancellation,
+        brief=len(terms) == 1,
+        scope=context.scope,
+        lean_options=context.lean_options,
+    )
+
+
+def _parse_failure(text: str) -> ElabFailure:
+    """``runParserCategory`` reports as ``<file>:line:column: message``."""
+    where, message = Position(1, 0), text
+    parts = text.removeprefix(f"{_FILE}:").split(":", 2)
+    if len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit():
+        where, message = Position(int(parts[0]), int(parts[1])), parts[2].strip()
+    return ElabFailure("elaboration", message, (Diagnostic(Severity.ERROR, message, where, None, _FILE),))
