@@ -87,6 +87,7 @@ class Host:
         self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
         self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
         self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
+        self._last_options: tuple[Lean, ElabOptions, Ref] | None = None
         self._closed = False
         self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
         core = self._opened.toolchain.core
@@ -164,6 +165,9 @@ class Host:
 
         Raises :class:`~leanhost.errors.UsageError` for an unknown option or a value of another type.
         """
+        last = self._last_options
+        if last is not None and last[0] is lean and last[1] is options:
+            return last[2]
         values = options.lean_options()
         key = (id(lean), repr(sorted(values.items())))
         with self._lock:
@@ -173,6 +177,7 @@ class Host:
                 # Not closed: a session may still use what is dropped here.
                 while len(self._options) > KEPT_OPTIONS:
                     self._options.popitem(last=False)
+            self._last_options = (lean, options, found[1])
             return found[1]
 
     def private_bytes(self) -> int:
@@ -346,6 +351,7 @@ class Host:
             options = [ref for _, ref in self._options.values()]
             self._kept.clear()
             self._options.clear()
+            self._last_options = None
         for guest in guests:
             guest.close()
         for imported in kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from leanhost.engine.base import Ref
@@ -33,11 +34,16 @@ class ImportKey:
         return " ".join(i.text for i in self.imports) or "(nothing)"
 
 
+@lru_cache(maxsize=1024)
+def _import(module: str) -> Import:
+    return Import(names.parse(module))
+
+
 def parse_imports(imports: Sequence[str | Import]) -> tuple[Import, ...]:
     """Turn module names into imports; order is kept, a repeated module is a :class:`UsageError`."""
     if isinstance(imports, str):
         raise UsageError(f"imports is a sequence of module names, not one string; write [{imports!r}]")
-    result = tuple(i if isinstance(i, Import) else Import(names.parse(i)) for i in imports)
+    result = tuple(i if isinstance(i, Import) else _import(i) for i in imports)
     for i in result:
         if not i.module:
             raise UsageError("a module name is empty")
@@ -93,7 +99,7 @@ def import_environment(
 
     Raises :class:`~leanhost.errors.ImportFailed` with the module, the file and the next step.
     """
-    with span("leanhost.import", engine=lean.engine.kind, imports=str(key)) as said:
+    with span("leanhost.import", engine=lean.engine.kind, imports=key) as said:
         listening = Phase(progress, "import", None) if progress is not None else None
         if listening is not None:
             listening.at(0)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
 
 Value: TypeAlias = bool | int | float | str
 
@@ -22,26 +23,28 @@ MAX_TEXT = 200
 
 logger = logging.getLogger("leanhost.trace")
 
-_tracer: Any = None
-_looked = False
+
+@dataclass(frozen=True, slots=True)
+class _Telemetry:
+    tracer: Any
+    use: Callable[..., AbstractContextManager[Any]]
 
 
-def _find_tracer() -> Any:
-    """Return OpenTelemetry's tracer, or ``None`` without its API; looked for once."""
-    global _looked, _tracer
-    if not _looked:
-        try:
-            from opentelemetry.trace import get_tracer
-        except ImportError:
-            _tracer = None
-        else:
-            _tracer = get_tracer("leanhost")
-        _looked = True
-    return _tracer
+@cache
+def _find() -> _Telemetry | None:
+    """Return what is needed of OpenTelemetry, or ``None`` without its API; looked for once."""
+    try:
+        from opentelemetry.trace import get_tracer, use_span
+    except ImportError:
+        return None
+    return _Telemetry(get_tracer("leanhost"), use_span)
 
 
-def _bounded(value: Value) -> Value:
-    return value[:MAX_TEXT] if isinstance(value, str) and len(value) > MAX_TEXT else value
+def _bounded(value: object) -> Value:
+    if isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
 
 
 class Span:
@@ -49,25 +52,29 @@ class Span:
 
     __slots__ = ("_attributes", "_begun", "_entered", "_span", "name")
 
-    def __init__(self, name: str, attributes: dict[str, Value]) -> None:
+    def __init__(self, name: str, attributes: dict[str, object]) -> None:
         self.name = name
         self._attributes = attributes
         self._begun = 0.0
         self._entered: AbstractContextManager[Any] | None = None
         self._span: Any = None
 
-    def set(self, key: str, value: Value) -> None:
-        """Add an attribute."""
+    def set(self, key: str, value: object) -> None:
+        """Add an attribute; what is no number is turned into text, but only when somebody records."""
         self._attributes[key] = value
 
     def __enter__(self) -> Span:
-        tracer = _find_tracer()
-        if tracer is not None:
-            # An exception's text can quote the source: only its type is said.
-            self._entered = tracer.start_as_current_span(
-                self.name, record_exception=False, set_status_on_exception=False
-            )
-            self._span = self._entered.__enter__()
+        telemetry = _find()
+        if telemetry is not None:
+            started = telemetry.tracer.start_span(self.name)
+            # Without a provider nothing records; making such a span current would only cost.
+            if started.is_recording():
+                # An exception's text can quote the source: only its type is said.
+                self._entered = telemetry.use(
+                    started, end_on_exit=True, record_exception=False, set_status_on_exception=False
+                )
+                self._entered.__enter__()
+                self._span = started
         self._begun = time.monotonic()
         return self
 
@@ -77,9 +84,8 @@ class Span:
         if kind is not None:
             self._attributes["error"] = kind.__name__
         if self._entered is not None:
-            if self._span.is_recording():
-                for key, value in self._attributes.items():
-                    self._span.set_attribute(f"leanhost.{key}", _bounded(value))
+            for key, value in self._attributes.items():
+                self._span.set_attribute(f"leanhost.{key}", _bounded(value))
             self._entered.__exit__(kind, error, trace)
         elif logger.isEnabledFor(logging.DEBUG):
             attributes = {key: _bounded(value) for key, value in self._attributes.items()}
@@ -88,6 +94,6 @@ class Span:
             logger.debug("%s %.3f ms %s", self.name, took, said, extra={"span": (self.name, attributes)})
 
 
-def span(name: str, **attributes: Value) -> Span:
+def span(name: str, **attributes: object) -> Span:
     """Return a span to enter: ``with span("leanhost.import", modules=3) as s: ...``."""
     return Span(name, attributes)

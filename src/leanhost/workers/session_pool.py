@@ -219,7 +219,7 @@ class SessionPool:
         check(cancellation, "the acquisition of a session")
         options = options or self._options
         key = self._key(imports, is_module)
-        with span("leanhost.pool.acquire", imports=str(key.key), capacity=self._capacity) as said:
+        with span("leanhost.pool.acquire", imports=key.key, capacity=self._capacity) as said:
             lean = self._host.lean
             self._host.lean_options(lean, options)  # refused before anything is taken
             with self._lock:
@@ -235,7 +235,7 @@ class SessionPool:
             said.set("reused", imported is not None)
             if imported is None:
                 assert miss is not None
-                said.set("miss", str(miss))
+                said.set("miss", miss)
                 imported = self._import(lean, key, progress)
             try:
                 return PooledSession(self._host, lean, imported, options, self, key, miss)
@@ -284,7 +284,7 @@ class SessionPool:
 
     def _take_back(self, key: PoolKey, imported: Imported) -> None:
         """Keep a returned environment or drop it."""
-        with span("leanhost.pool.release", imports=str(key.key)) as said:
+        with span("leanhost.pool.release", imports=key.key) as said:
             with self._lock:
                 lost = bool(imported.lean.engine.lost) or self._host.closed
                 kept = not self._closed and not lost and len(self._free) < self._capacity
