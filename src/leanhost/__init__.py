@@ -1,3 +1,169 @@
-"""Host the Lean 4 theorem prover from Python."""
+"""Host the Lean 4 theorem prover from Python: import once, elaborate, kernel-check, judge.
+
+Names are loaded when they are first used, so that ``import leanhost`` costs milliseconds and starts nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+# Type checkers take it for true; importing `typing` for it would cost more than all the rest of this module.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from leanhost.errors import (
+        Cancelled,
+        ClosedError,
+        ElaborationError,
+        EngineError,
+        EngineLost,
+        EngineStuck,
+        ForeignHandleError,
+        FreshImportRefused,
+        ImportFailed,
+        ImportRefused,
+        LeanError,
+        LeanHostError,
+        MemoryRefused,
+        MetaError,
+        ObjectTooLarge,
+        OutOfMemory,
+        PoolClosed,
+        PoolTimeout,
+        ProjectError,
+        SandboxUnavailable,
+        SessionBusy,
+        SessionReleased,
+        ToolchainCorrupt,
+        ToolchainError,
+        ToolchainInstallError,
+        ToolchainNotFound,
+        TooManyRequests,
+        UnsupportedToolchain,
+        UsageError,
+        WorkerError,
+        WorkerStartError,
+    )
+    from leanhost.services.cancellation import CancellationToken
+    from leanhost.services.evidence import (
+        Checked,
+        ElabFailure,
+        Evidence,
+        KernelOutcome,
+        Rejected,
+        Theorem,
+        Unavailable,
+        Unsupported,
+    )
+    from leanhost.services.host import Host, open
+    from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+    from leanhost.services.results import (
+        CheckResult,
+        CommandResult,
+        Declared,
+        Diagnostic,
+        Limit,
+        Position,
+        Severity,
+        Sorry,
+        Status,
+    )
+    from leanhost.services.session import Session
+    from leanhost.toolchain.model import Toolchain
+    from leanhost.workers import CheckItem, WorkerPool
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "DEFAULT_AXIOMS",
+    "CancellationToken",
+    "Cancelled",
+    "CheckItem",
+    "CheckResult",
+    "Checked",
+    "ClosedError",
+    "CommandResult",
+    "Declared",
+    "Diagnostic",
+    "ElabFailure",
+    "ElabOptions",
+    "ElaborationError",
+    "EngineError",
+    "EngineLost",
+    "EngineStuck",
+    "Evidence",
+    "ForeignHandleError",
+    "FreshImportRefused",
+    "Host",
+    "ImportFailed",
+    "ImportRefused",
+    "KernelOutcome",
+    "LeanError",
+    "LeanHostError",
+    "Limit",
+    "MemoryRefused",
+    "MetaError",
+    "ObjectTooLarge",
+    "OutOfMemory",
+    "PoolClosed",
+    "PoolTimeout",
+    "Position",
+    "ProjectError",
+    "Rejected",
+    "SandboxUnavailable",
+    "Session",
+    "SessionBusy",
+    "SessionReleased",
+    "Severity",
+    "Sorry",
+    "Status",
+    "Theorem",
+    "TooManyRequests",
+    "Toolchain",
+    "ToolchainCorrupt",
+    "ToolchainError",
+    "ToolchainInstallError",
+    "ToolchainNotFound",
+    "Unavailable",
+    "Unsupported",
+    "UnsupportedToolchain",
+    "UsageError",
+    "WorkerError",
+    "WorkerPool",
+    "WorkerStartError",
+    "__version__",
+    "open",
+]
+
+_ELSEWHERE = {
+    "services.cancellation": ("CancellationToken",),
+    "services.evidence": (
+        "Checked", "ElabFailure", "Evidence", "KernelOutcome", "Rejected", "Theorem", "Unavailable",
+        "Unsupported",
+    ),
+    "services.host": ("Host", "open"),
+    "services.options": ("DEFAULT_AXIOMS", "ElabOptions"),
+    "services.results": (
+        "CheckResult", "CommandResult", "Declared", "Diagnostic", "Limit", "Position", "Severity", "Sorry",
+        "Status",
+    ),
+    "services.session": ("Session",),
+    "toolchain.model": ("Toolchain",),
+    "workers": ("CheckItem", "WorkerPool"),
+}  # fmt: skip
+_HOME = {name: module for module, names in _ELSEWHERE.items() for name in names}
+
+
+if not TYPE_CHECKING:  # or type checkers would take every misspelt name for an object
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from the module that defines it (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -16,6 +16,19 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 COMMAND = [sys.executable, "-m", "leanhost"]
 
+ENDLESS = """prelude
+universe u
+inductive Same {α : Sort u} (a : α) : α → Prop where | refl : Same a a
+inductive Bit where | zero | one
+inductive Num where | z | s (n : Num)
+inductive Path where | top | left (p : Path) | right (p : Path)
+noncomputable def both (a b : Bit) : Bit := Bit.rec Bit.zero b a
+noncomputable def walk (n : Num) : Path → Bit :=
+  Num.rec (fun _ => Bit.one) (fun _ r p => both (r (Path.left p)) (r (Path.right p))) n
+theorem endless : Same (walk NUM Path.top) Bit.one := Same.refl
+""".replace("NUM", "(Num.s " * 40 + "Num.z" + ")" * 40)
+"""Takes 2^40 steps on every engine, and imports nothing."""
+
 
 def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment without what would steer colours, width or discovery."""

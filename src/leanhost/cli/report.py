@@ -43,6 +43,12 @@ class JsonLines:
         """Print nothing."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a closed pipe to the command line; rich would end the process with the status of a rejection."""
+        raise BrokenPipeError
+
+
 class ForPeople:
     """Diagnostics with excerpts, a verdict for each file and a summary.
 
@@ -50,7 +56,7 @@ class ForPeople:
     """
 
     def __init__(self, given: Mapping[str, str], *, quiet: bool = False) -> None:
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
         terminal = self._console.is_terminal
         self._width = max(_NARROWEST, min(self._console.width, _WIDEST)) if terminal else 120
         self._given = given

@@ -1,0 +1,190 @@
+"""``leanhost check`` on the native engine: verdicts, output, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import clean, environment, leanhost, objects
+
+
+def test_accepted(native: Sequence[str], good: Path) -> None:
+    done = leanhost("check", *native, good)
+    assert (done.returncode, done.stderr) == (0, "")
+    verdict, summary = done.stdout.splitlines()
+    assert verdict.startswith(f"{good}: accepted (1 theorem; no axioms; ")
+    assert summary.startswith("1 file: 1 accepted in ")
+    assert "\x1b" not in done.stdout
+
+
+def test_rejected_with_excerpt_and_carets(native: Sequence[str], bad: Path) -> None:
+    done = leanhost("check", *native, bad)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    at = lines.index("    2 | theorem wrong : 1 = 2 := rfl")
+    assert lines[at + 1] == "      |                          ^^^"
+    assert lines[0].startswith(f"{bad}:2:25: error: ")
+    assert any(line.startswith(f"{bad}: rejected (") for line in lines)
+    assert "\x1b" not in done.stdout
+
+
+def test_mixed_files_in_order(native: Sequence[str], good: Path, bad: Path, tmp_path: Path) -> None:
+    """Missing files and directories are named, and everything else is checked all the same."""
+    missing, folder = tmp_path / "missing.lean", tmp_path
+    done = leanhost("check", *native, "-j", "2", "--json", bad, missing, good, folder, bad, good)
+    clean(done)
+    assert done.returncode == 2
+    found = [(o["file"], o["status"]) for o in objects(done.stdout)]
+    expected = [(bad, "rejected"), (good, "accepted"), (bad, "rejected"), (good, "accepted")]
+    assert found == [(str(path), status) for path, status in expected]
+    assert done.stderr.splitlines() == [
+        f"leanhost: error: cannot read {missing}: No such file or directory",
+        f"leanhost: error: cannot read {folder}: Is a directory",
+    ]
+
+
+def test_nothing_readable(tmp_path: Path) -> None:
+    done = leanhost("check", tmp_path / "missing.lean", "--json")
+    clean(done)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable(good: Path) -> None:
+    good.chmod(0)
+    done = leanhost("check", good)
+    clean(done)
+    assert done.returncode == 2
+    assert "Permission denied" in done.stderr
+
+
+def test_json_schema(native: Sequence[str], tmp_path: Path) -> None:
+    source = tmp_path / "s.lean"
+    source.write_text(
+        "theorem one : 1 + 1 = 2 := rfl\n#check one\ntheorem two : 1 = 2 := sorry\n"
+        "axiom given : 1 = 2\ntheorem three : 1 = 2 := given\n"
+    )
+    done = leanhost("check", *native, "--json", source)
+    assert (done.returncode, done.stderr) == (1, "")
+    (line,) = done.stdout.splitlines()
+    assert line.isascii()
+    found = json.loads(line)
+    assert {
+        "file", "status", "diagnostics", "theorems", "sorries", "elapsed_s", "toolchain",
+    } <= found.keys()  # fmt: skip
+    assert found["file"] == str(source)
+    assert found["status"] == "rejected"
+    assert found["sorries"] == ["two"]
+    assert found["elapsed_s"] > 0
+    assert "native-runtime" in found["toolchain"]
+    theorems = {t["name"]: t for t in found["theorems"]}
+    assert {"name": "one", "kind": "theorem", "type": "1 + 1 = 2", "axioms": []}.items() <= theorems[
+        "one"
+    ].items()
+    assert theorems["two"]["axioms"] == ["sorryAx"]
+    assert theorems["three"]["axioms"] == ["given"]
+    assert theorems["given"]["kind"] == "axiom"
+    (info,) = [d for d in found["diagnostics"] if d["severity"] == "information"]
+    assert (info["line"], info["column"], info["message"]) == (2, 0, "one : 1 + 1 = 2")
+    assert info["file"] == str(source)
+
+
+def test_standard_input_axioms_and_imports(native: Sequence[str]) -> None:
+    source = b"axiom given : 1 = 2\ntheorem resting : 1 = 2 := given\n"
+    done = leanhost("check", *native, "--json", "-", stdin=source)
+    assert done.returncode == 1
+    assert objects(done.stdout)[0]["file"] == "<stdin>"
+    done = leanhost(
+        "check", *native, "--allow-axiom", "given", "--imports", "Init.Core,Init", "-", stdin=source
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "axioms: given" in done.stdout
+    done = leanhost("check", *native, "--imports", "Init.Nowhere", "-", stdin=source)
+    clean(done)
+    assert done.returncode == 1
+    assert "Init.Nowhere" in done.stdout
+    done = leanhost("check", *native, "-", "-", stdin=source)
+    assert done.returncode == 2
+    assert "only once" in done.stderr
+
+
+def test_sources_that_can_be_read_once(native: Sequence[str], tmp_path: Path) -> None:
+    """A pipe has no name that a child process could open, and its excerpts come from what was read."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.fork()
+    if writer == 0:
+        pipe.write_bytes(b"theorem wrong : 1 = 2 := rfl\n")
+        os._exit(0)
+    done = leanhost("check", *native, pipe, "-", stdin=b"-- \xff\n")
+    os.waitpid(writer, 0)
+    clean(done)
+    assert done.returncode == 1
+    assert "    1 | theorem wrong : 1 = 2 := rfl" in done.stdout
+    assert "<stdin>:1:3: error: the file is not valid UTF-8" in done.stdout
+
+
+def test_quiet(native: Sequence[str], good: Path, bad: Path) -> None:
+    done = leanhost("check", *native, "-q", good)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = leanhost("check", *native, "-q", good, bad)
+    assert done.returncode == 1
+    assert str(good) not in done.stdout
+    assert f"{bad}: rejected" in done.stdout
+
+
+def test_colours_only_when_wanted(native: Sequence[str], bad: Path) -> None:
+    forced = leanhost("check", *native, bad, env=environment(FORCE_COLOR="1", TERM="xterm"))
+    assert "\x1b[" in forced.stdout
+    refused = leanhost("check", *native, bad, env=environment(FORCE_COLOR="1", NO_COLOR="1", TERM="xterm"))
+    assert "\x1b[31m" not in refused.stdout
+    assert "\x1b[1;31m" not in refused.stdout
+
+
+def test_hostile_text_stays_text(native: Sequence[str], tmp_path: Path) -> None:
+    source = tmp_path / "h\x1b[31m.lean"
+    source.write_bytes(b'#check "\x1b[2J" \x1b]0;owned\x07\n')
+    done = leanhost("check", *native, source)
+    clean(done)
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("check",),
+        ("nope",),
+        ("check", "x.lean", "--timeout", "-1"),
+        ("check", "x.lean", "--timeout", "nan"),
+        ("check", "x.lean", "-j", "0"),
+        ("check", "x.lean", "--max-heartbeats", "many"),
+        ("check", "x.lean", "--search-path", "/nowhere"),
+        ("check", "x.lean", "--imports", ","),
+        ("check", "x.lean", "--tool", "embedded"),
+        ("toolchain",),
+    ],
+)
+def test_usage(arguments: Sequence[str]) -> None:
+    done = leanhost(*arguments)
+    clean(done)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: leanhost")
+
+
+def test_toolchain_trouble(good: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ["--toolchain", str(tmp_path)],
+        ["--toolchain", "v4.0.0"],
+        ["--project", str(tmp_path)],
+    ):
+        done = leanhost("check", good, *arguments)
+        clean(done)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("leanhost: error: ")
+        assert "next step: " in done.stderr

@@ -1,0 +1,188 @@
+"""What a shell expects of any command: pipes, signals, streams."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMMAND, ENDLESS, ROOT, clean, environment, leanhost, objects
+
+MARK = "LEANHOST_TEST_MARK"
+
+
+def marked(mark: str) -> list[int]:
+    """Return the processes that inherited *mark*, which no descendant can lose by changing group or session."""
+    wanted, found = f"{MARK}={mark}".encode(), []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+    return found
+
+
+def none_left(mark: str, within: float = 10.0) -> bool:
+    """Return whether all marked processes end *within* seconds."""
+    deadline = time.monotonic() + within
+    while marked(mark):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def shell(script: str, mark: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a bash script in which ``$LEANHOST`` is the command."""
+    return subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        env=environment(LEANHOST=" ".join(COMMAND), **{MARK: mark}),
+    )
+
+
+@pytest.mark.parametrize("json", ["", "--json"])
+def test_closed_pipe(native: Sequence[str], good: Path, bad: Path, json: str) -> None:
+    mark = uuid.uuid4().hex
+    files = " ".join([str(bad), str(good)] * 10)
+    done = shell(
+        f'$LEANHOST check {json} {" ".join(native)} {files} | head -1; echo "status ${{PIPESTATUS[0]}}"', mark
+    )
+    clean(done)
+    assert done.stderr == ""
+    first, status = done.stdout.splitlines()
+    assert str(bad) in first
+    assert status == "status 141"
+    assert none_left(mark)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+def test_signals_end_it_and_its_children(number: int, status: int, tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    source = tmp_path / "endless.lean"
+    source.write_text(ENDLESS)
+    arguments = [
+        "check",
+        "--toolchain",
+        "native-runtime",
+        "--timeout",
+        "90",
+        "--max-heartbeats",
+        "0",
+        str(source),
+    ]
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        env=environment(**{MARK: mark}),
+        start_new_session=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while len(marked(mark)) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert len(marked(mark)) >= 2
+            time.sleep(1.5)  # into the elaboration
+            os.killpg(process.pid, number)  # a terminal sends it to the whole group
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == status
+    assert "Traceback" not in err + out
+    assert out == ""
+    assert none_left(mark)
+
+
+def test_timeout_is_a_status(tmp_path: Path) -> None:
+    source = tmp_path / "endless.lean"
+    source.write_text(ENDLESS)
+    arguments = ["--toolchain", "native-runtime", "--timeout", "1.5", "--max-heartbeats", "0", "--json"]
+    started = time.monotonic()
+    done = leanhost("check", *arguments, source)
+    clean(done)
+    assert done.returncode == 1
+    assert [o["status"] for o in objects(done.stdout)] == ["timeout"]
+    assert time.monotonic() - started < 30
+
+
+def test_full_disk(native: Sequence[str], good: Path) -> None:
+    done = shell(f"$LEANHOST check {' '.join(native)} {good} > /dev/full")
+    clean(done)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+
+
+def test_closed_streams(native: Sequence[str], good: Path) -> None:
+    for closed in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):
+        done = shell(f"$LEANHOST check {' '.join(native)} {good} {closed}")
+        clean(done)
+        assert done.returncode == 0, (closed, done.stderr)
+    done = shell("$LEANHOST check - <&-")
+    clean(done)
+    assert done.returncode == 2
+    assert "standard input" in done.stderr or "<stdin>" in done.stderr
+
+
+def test_a_terminal_gets_colours_unless_it_does_not_want_them(native: Sequence[str], bad: Path) -> None:
+    for changes, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False)):
+        master, slave = pty.openpty()
+        with subprocess.Popen(
+            [*COMMAND, "check", *native, str(bad)],
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave,
+            cwd=ROOT,
+            env=environment(**changes),
+        ) as process:
+            os.close(slave)
+            seen = b""
+            while True:
+                try:
+                    data = os.read(master, 65536)
+                except OSError:  # Linux: the other side is closed
+                    break
+                if not data:
+                    break
+                seen += data
+        os.close(master)
+        assert process.returncode == 1
+        assert (b"\x1b[1;31m" in seen) == coloured, seen
+        assert b"theorem wrong" in seen
+
+
+def test_the_locale_does_not_matter(native: Sequence[str], tmp_path: Path) -> None:
+    source = tmp_path / "u.lean"
+    source.write_text("theorem wrong (α β : Prop) : α = β := rfl -- 日本\n", encoding="utf-8")
+    env = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+    done = leanhost("check", *native, source, env=env)
+    clean(done)
+    assert done.returncode == 1
+    assert r"\u03b1" in done.stdout
+
+
+def test_module_and_version() -> None:
+    done = leanhost("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "leanhost 0.1.0\n", "")
+    done = leanhost("check", "--help")
+    assert done.returncode == 0
+    assert "exit status" in done.stdout
+    assert sys.executable == COMMAND[0]
