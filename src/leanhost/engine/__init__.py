@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leanhost.engine.base import Engine
     from leanhost.toolchain import Toolchain
 
-__all__ = ["open_engine"]
+__all__ = ["can_fork", "open_engine"]
+
+
+def can_fork(toolchain: Toolchain) -> bool:
+    """Whether a process that has imported with *toolchain* can fork, and its children work on from there."""
+    return toolchain.engine == "native" and sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
 def open_engine(toolchain: Toolchain, *, tasks: bool = True) -> Engine:
