@@ -26,8 +26,23 @@ def main(argv: list[str]) -> int:
     try:
         host = open_host(config)
         preload(host, config)
-        toolchain = host.toolchain
-        limits.apply(limits.Limits(**config["limits"]), address_space=toolchain.engine == "native")
+    except Exception as error:
+        channel.send({"failed": codec.error_out(error)})
+        return 3
+    return ready(channel, host, config)
+
+
+def work(connection: socket.socket, host: Host, config: Message) -> int:
+    """Be a worker over a host that a zygote opened and this process inherited."""
+    channel = Channel(connection)
+    host.start_tasks()
+    return ready(channel, host, config)
+
+
+def ready(channel: Channel, host: Host, config: Message) -> int:
+    """Give up what the process will not need, and serve."""
+    try:
+        limits.apply(limits.Limits(**config["limits"]), address_space=host.toolchain.engine == "native")
     except Exception as error:
         channel.send({"failed": codec.error_out(error)})
         return 3

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leanhost.services.results import CheckResult, Status
+from leanhost.workers.heads import Head
 from leanhost.workers.items import Request
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Job:
     """A request and the future of its verdict. Only the supervisor's thread changes it."""
 
     request: Request
+    head: Head
     give_up: float | None
     """When the caller stops waiting for a worker, on :func:`time.monotonic`."""
     future: Future[CheckResult] = field(default_factory=Future)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leanhost.engine import can_fork
 from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.cancellation import CancellationToken
@@ -18,6 +19,7 @@ from leanhost.services.imports import parse_imports
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
+from leanhost.workers.heads import head_of, importable
 from leanhost.workers.items import CheckItem, prepare_item
 from leanhost.workers.job import Job
 from leanhost.workers.settings import SandboxMode, Settings
@@ -58,10 +60,11 @@ class WorkerPool:
         grace: seconds a check that ran out of time may take to stop before its worker is killed.
         memory_limit: bytes a check may use on top of what its worker had when it started.
         output_limit: bytes of standard output, and of standard error, kept of a check.
-        max_requests: checks after which a worker is replaced.
+        max_requests: checks after which a worker is replaced; ``None``: after every one where a fork makes that
+            cheap (native), after 1000 elsewhere.
         max_age: seconds after which a worker is replaced, once it is free.
         max_private_bytes: growth in bytes beyond which a worker is replaced, once it is free.
-        spares: workers kept started ahead of need.
+        spares: workers kept started ahead of need, once workers were seen to be used up.
         max_waiting: requests that may wait for a worker; one more is refused.
         queue_timeout: seconds a request may wait for a worker.
         max_zygotes: imported environments kept in memory to fork from (native engine).
@@ -86,10 +89,10 @@ class WorkerPool:
         grace: float = 2.0,
         memory_limit: int = 4 << 30,
         output_limit: int = 1 << 16,
-        max_requests: int = 1000,
+        max_requests: int | None = None,
         max_age: float = 3600.0,
         max_private_bytes: int = 1 << 30,
-        spares: int = 0,
+        spares: int = 1,
         max_waiting: int = 1024,
         queue_timeout: float = 600.0,
         max_zygotes: int = 4,
@@ -114,7 +117,7 @@ class WorkerPool:
             grace=grace,
             memory_limit=memory_limit,
             output_limit=output_limit,
-            max_requests=max_requests,
+            max_requests=(1 if can_fork(found) else 1000) if max_requests is None else max_requests,
             max_age=max_age,
             max_private_bytes=max_private_bytes,
             spares=spares,
@@ -123,6 +126,7 @@ class WorkerPool:
             max_zygotes=max_zygotes,
             sandbox=sandbox,
         )
+        self._roots = (*self._settings.search_path, *((found.core,) if found.core is not None else ()))
         self._supervisor = Supervisor(self._settings)
         self._close = weakref.finalize(self, self._supervisor.close)
 
@@ -238,7 +242,12 @@ class WorkerPool:
         )
         if isinstance(request, CheckResult):
             return request
-        job = Job(request, time.monotonic() + settings.queue_timeout if bounded else None)
+        head = settings.default_head
+        if settings.forks:
+            wanted = head_of(request.source, request.imports)
+            if wanted != head and importable(wanted.modules, self._roots):
+                head = wanted
+        job = Job(request, head, time.monotonic() + settings.queue_timeout if bounded else None)
         self._supervisor.submit(job, bounded=bounded)
         return job
 

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from leanhost.engine import can_fork
 from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.options import ElabOptions
 from leanhost.toolchain import Toolchain
 from leanhost.workers import codec
+from leanhost.workers.heads import Head
 from leanhost.workers.limits import Limits
 from leanhost.workers.wire import Message
 
@@ -59,6 +61,16 @@ class Settings:
                 raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
         if self.sandbox not in ("auto", "required", "off"):
             raise UsageError(f'sandbox is "auto", "required" or "off", not {self.sandbox!r}')
+
+    @property
+    def forks(self) -> bool:
+        """Whether workers are forked from zygotes."""
+        return can_fork(self.toolchain)
+
+    @property
+    def default_head(self) -> Head:
+        """What a source without a header imports."""
+        return Head("", self.imports, tuple(i.text for i in self.imports or ()))
 
     @property
     def label(self) -> str:

@@ -12,12 +12,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests
+from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
 from leanhost.services.results import Status
+from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
-from leanhost.workers.process import make_ends, spawn
+from leanhost.workers.nursery import Nursery
+from leanhost.workers.process import Process
 from leanhost.workers.settings import Settings
 from leanhost.workers.worker import State, Worker
 
@@ -46,11 +48,15 @@ class Supervisor:
         self._queue: deque[Job] = deque()
         self._waiting = 0
         self._workers: list[Worker] = []
-        self._idle: deque[Worker] = deque()
+        self._recent = settings.default_head
+        self._used_up = 0
+        self._start_trouble = False
+        self.kills: dict[str, int] = {}
         self._closing = False
         self._broken = False
         self._thread: threading.Thread | None = None
         self.selector.register(self._bell_in, selectors.EVENT_READ, self._on_bell)
+        self._nursery = Nursery(self)
         _alive.add(self)
 
     # --- for any thread ---
@@ -139,8 +145,9 @@ class Supervisor:
     def _turn(self) -> None:
         now = time.monotonic()
         looks = [worker.next_look() for worker in self._workers]
+        looks.append(self._nursery.next_look())
         looks += [job.give_up for job in self._queue if job.give_up is not None]
-        wait = max(0.0, min(looks) - now) if looks else None
+        wait = max(0.0, min(looks) - now)
         for key, mask in self.selector.select(None if wait == float("inf") else wait):
             key.data(mask)
         while self._mail:
@@ -149,6 +156,7 @@ class Supervisor:
         for worker in tuple(self._workers):
             if worker.next_look() <= now or worker.state is State.DYING:
                 worker.tick(now)
+        self._nursery.tick(now)
         self._workers = [worker for worker in self._workers if worker.state is not State.GONE]
         self._expire(now)
         self._dispatch()
@@ -191,62 +199,63 @@ class Supervisor:
         settings = self.settings
         while self._queue and self._busy() < settings.workers and not self._closing:
             job = self._queue.popleft()
-            worker = self._idle.popleft() if self._idle else self._starting()
-            if worker is None:
-                try:
-                    worker = self._launch()
-                except LeanHostError as error:
-                    job.fail(error)
-                    continue
-            worker.assign(job)
-        while not self._closing and self._wants_spare():
             try:
-                self._launch()
+                worker = self._free_worker(job.head) or self._launch(job.head)
+            except LeanHostError as error:
+                job.fail(error)
+                continue
+            self._recent = job.head
+            worker.assign(job)
+        if not self._closing and self._wants_spare():
+            try:
+                self._launch(self._recent)
             except LeanHostError:
-                break
+                self._start_trouble = True
 
-    def _starting(self) -> Worker | None:
-        """Return a worker that was started ahead and has no job yet."""
-        for worker in self._workers:
-            if worker.state is State.STARTING and worker.job is None:
-                return worker
+    def _free_worker(self, head: Head) -> Worker | None:
+        """Return a worker without a job, best one that has the imports; make room when there is none to use."""
+        free = [w for w in self._workers if w.job is None and w.state in (State.IDLE, State.STARTING)]
+        fitting = [worker for worker in free if worker.head == head]
+        if fitting:
+            return min(fitting, key=lambda worker: (worker.state is State.STARTING, worker.born))
+        if free and not self.settings.forks:
+            return free[0]
+        if len(free) + self._busy() >= self.settings.workers + self.settings.spares and free:
+            min(free, key=lambda worker: worker.born).kill(None, "other imports wanted")
         return None
 
     def _wants_spare(self) -> bool:
-        free = self._living() - self._busy()
-        return self._served and not self._start_trouble and free < self.settings.spares
+        return (
+            self._used_up > 0
+            and not self._start_trouble
+            and self._living() - self._busy() < self.settings.spares
+        )
 
-    _served = False
-    _start_trouble = False
-
-    def _launch(self) -> Worker:
-        settings = self.settings
-        ends, inherited = make_ends(settings.output_limit)
-        try:
-            process = spawn("leanhost.workers.child", inherited)
-        except BaseException:
-            ends.close()
-            raise
-        finally:
-            inherited.close()
-        worker = Worker(self, None, process, ends)
+    def _launch(self, head: Head) -> Worker:
+        process, ends, config = self._nursery.launch(head)
+        worker = Worker(self, head, process, ends)
         self._workers.append(worker)
-        worker.configure(settings.config("", settings.imports))
+        if config is not None:
+            worker.configure(config)
         return worker
 
     # --- what workers tell ---
 
     def idle(self, worker: Worker) -> None:
-        """Take back a worker that can do more."""
-        self._served = True
+        """A worker can do more."""
         self._start_trouble = False
         self.label = worker.label
-        self._idle.append(worker)
 
     def dying(self, worker: Worker, why: str) -> None:
-        """Strike a worker off."""
-        if worker in self._idle:
-            self._idle.remove(worker)
+        """A worker does no more."""
+        self._used_up += 1
+        self.kills[why] = self.kills.get(why, 0) + 1
+
+    def births_failed(self, children: Collection[Process], why: LeanHostError, lasting: bool) -> None:
+        """A zygote ended before it had made these workers."""
+        for worker in self._workers:
+            if worker.process in children:
+                worker.start_error(why, lasting)
 
     def start_failed(self, worker: Worker, error: LeanHostError, lasting: bool) -> None:
         """Put the job of a worker that never came up back, or give it up."""
@@ -258,7 +267,10 @@ class Supervisor:
         if job.cancelled:
             job.finish(job.instead(Status.CANCELLED, "the caller cancelled", self.label))
         elif lasting or job.starts >= START_ATTEMPTS:
-            job.fail(error)
+            if job.head == self.settings.default_head or not isinstance(error, WorkerStartError):
+                job.fail(error)
+            else:  # others can be checked: it is this source that asks for something that cannot be imported
+                job.finish(job.instead(Status.CRASHED, error.message, self.label))
         else:
             self._queue.appendleft(job)
 
@@ -270,11 +282,19 @@ class Supervisor:
                 worker.job.fail(PoolClosed("the pool was closed"))
             worker.kill(None, "closed")
         until = time.monotonic() + CLOSE_S
-        while any(w.state is not State.GONE for w in self._workers) and time.monotonic() < until:
-            self.selector.select(0.002)
+        closing = False
+        while time.monotonic() < until:
+            for key, mask in self.selector.select(0.002):
+                key.data(mask)
             for worker in self._workers:
                 if worker.state is not State.GONE:
                     worker.tick(time.monotonic())
+            self._nursery.tick(time.monotonic())
+            if not closing and all(worker.state is State.GONE for worker in self._workers):
+                closing = True  # zygotes go last: they tell how their children ended
+                self._nursery.close()
+            elif closing and not self._nursery.ending:
+                break
         with self._lock:
             self._closing = True
             letters, self._mail = list(self._mail), deque()
@@ -298,6 +318,7 @@ class Supervisor:
         """In a forked process: close the copies of the channels, which would keep workers of a dead pool alive."""
         for worker in self._workers:
             worker.abandon()
+        self._nursery.abandon()
         self.selector.close()
 
 

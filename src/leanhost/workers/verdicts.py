@@ -6,6 +6,9 @@ import signal
 
 from leanhost.services.results import Status
 
+UNKNOWN = 1 << 16
+"""Stands for an exit status that nobody could report."""
+
 _TAIL = 400
 
 
@@ -20,7 +23,7 @@ def of_death(code: int | None, stderr: str) -> tuple[Status, str]:
     quoted = f": {said[:_TAIL]}" if said else ""
     if "out of memory" in said or "MemoryError" in said or "bad_alloc" in said:
         return Status.OUT_OF_MEMORY, f"Lean ran out of memory{quoted}"
-    if code is None:
+    if code is None or code == UNKNOWN:
         return Status.CRASHED, f"the worker ended, nobody knows how{quoted}"
     if code >= 0:
         return Status.CRASHED, f"the worker ended with exit status {code}{quoted}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 import selectors
 import time
-from collections.abc import Hashable
 from dataclasses import replace
 from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import codec, verdicts
+from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
 from leanhost.workers.limits import anonymous_bytes, family
 from leanhost.workers.process import Drain, Ends, Process
@@ -57,9 +57,9 @@ class Owner(Protocol):
 class Worker:
     """A process that checks one source at a time. All methods run on the supervisor's thread."""
 
-    def __init__(self, owner: Owner, key: Hashable, process: Process, ends: Ends) -> None:
+    def __init__(self, owner: Owner, head: Head, process: Process, ends: Ends) -> None:
         self._owner = owner
-        self.key = key
+        self.head = head
         self.process = process
         self._ends = ends
         self._unpacker = Unpacker(MAX_REPLY_BYTES)
@@ -73,6 +73,7 @@ class Worker:
         self._begun = False
         self._cause: tuple[Status, str] | None = None
         self._failed: LeanHostError | None = None
+        self._lasting = False
         self._watch_at = float("inf")
         self._memory_at_start = 0
         self._was_starting = False
@@ -137,10 +138,15 @@ class Worker:
         else:
             raise ProtocolError("a frame of no known kind")
 
+    def start_error(self, error: LeanHostError, lasting: bool) -> None:
+        """The process will never be, and why."""
+        if self.state is State.STARTING:
+            self._failed, self._lasting = error, lasting
+            self.kill(None, "failed to start")
+
     def _take_first(self, message: Message) -> None:
         if "failed" in message:
-            self._failed = codec.error_in(message["failed"])
-            self.kill(None, "failed to start")
+            self.start_error(codec.error_in(message["failed"]), lasting=True)
         elif isinstance(message.get("ready"), str):
             self.label = message["ready"][:400]
             self._memory_at_start = self.memory()
@@ -259,7 +265,7 @@ class Worker:
             )
             if job is not None:
                 job.worker, self.job = None, job
-            self._owner.start_failed(self, error, self._failed is not None)
+            self._owner.start_failed(self, error, self._lasting)
             return
         if job is not None:
             job.worker = None

@@ -1,0 +1,81 @@
+"""A guess at what a source imports, from its text alone, to choose the process that has it imported already.
+
+Only a guess, so that no Lean is needed to make it: in the worker Lean's own parser decides, and a wrong guess
+costs an import and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from leanhost.lean import names
+from leanhost.lean.core import Import
+from leanhost.lean.olean import module_file
+
+MAX_HEAD = 1 << 15
+"""Characters of header beyond which no environment is kept ready for it."""
+
+_SPACE = re.compile(r"(?:\s+|--[^\n]*)+")
+_OPEN = re.compile(r"/-(?![-!])")
+_EDGE = re.compile(r"/-|-/")
+_WORD = re.compile(r"(module|prelude)\b(?![.'])")
+_PART = r"(?:«[^»\n]+»|[^\W\d][\w'!?]*)"
+_IMPORT = re.compile(
+    rf"((?:public\s+)?(?:meta\s+)?import\s+(?:all\s+)?)({_PART}(?:\.{_PART})*)(?=\s|$|--|/-)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a worker should have imported: the header's text, or *imports* for sources without one."""
+
+    text: str = ""
+    imports: tuple[Import, ...] | None = None
+    modules: tuple[str, ...] = ()
+
+
+def head_of(source: str, imports: tuple[Import, ...] | None) -> Head:
+    """Return the header of *source* in a normal form; *imports* count only where it has none."""
+    at = _skip(source, 0)
+    lines: list[str] = []
+    modules: list[str] = []
+    size = 0
+    while (word := _WORD.match(source, at)) and len(lines) < 2:
+        lines.append(word[1])
+        at = _skip(source, word.end())
+    while found := _IMPORT.match(source, at):
+        lines.append(" ".join(found[0].split()))
+        modules.append(found[2])
+        size += len(lines[-1])
+        if size > MAX_HEAD:
+            return Head()
+        at = _skip(source, found.end())
+    if lines:
+        return Head("\n".join(lines) + "\n", None, tuple(modules))
+    return Head("", imports, tuple(i.text for i in imports or ()))
+
+
+def _skip(source: str, at: int) -> int:
+    """Return where the text goes on after white space and comments."""
+    while True:
+        space = _SPACE.match(source, at)
+        at = space.end() if space else at
+        if not _OPEN.match(source, at):
+            return at
+        depth, inner = 1, at + 2
+        while depth:
+            edge = _EDGE.search(source, inner)
+            if edge is None:
+                return len(source)
+            depth += 1 if edge[0] == "/-" else -1
+            inner = edge.end()
+        at = inner
+
+
+def importable(modules: Iterable[str], search_path: Iterable[Path]) -> bool:
+    """Whether every module has a file: a process that would only fail to import is not worth starting."""
+    roots = tuple(search_path)
+    return all(module_file(names.parse(module), roots) is not None for module in modules)

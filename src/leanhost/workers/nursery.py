@@ -1,0 +1,119 @@
+"""Where workers come from: forked from a zygote that has the imports, or started afresh."""
+
+from __future__ import annotations
+
+import selectors
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Protocol
+
+from leanhost.errors import LeanHostError, WorkerStartError
+from leanhost.workers.heads import Head
+from leanhost.workers.process import Ends, Process, make_ends, spawn
+from leanhost.workers.settings import Settings
+from leanhost.workers.wire import Message
+from leanhost.workers.zygotes import Zygote
+
+
+class Owner(Protocol):
+    """Whom the nursery tells."""
+
+    settings: Settings
+    selector: selectors.BaseSelector
+
+    def births_failed(self, children: Collection[Process], why: LeanHostError, lasting: bool) -> None:
+        """These processes will never be; *lasting*: another attempt would end the same way."""
+
+
+class Nursery:
+    """Starts processes; keeps at most ``max_zygotes`` environments imported, and those with children alive."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self.settings = owner.settings
+        self.selector = owner.selector
+        self._zygotes: OrderedDict[Head, Zygote] = OrderedDict()
+        self._ending: list[Process] = []
+        self.spawned = 0
+        self.zygotes_started = 0
+        self.zygotes_lost = 0
+        self.forks = 0
+        self.imports_avoided = 0
+
+    def launch(self, head: Head) -> tuple[Process, Ends, Message | None]:
+        """Start a worker with the imports of *head*; the message, if any, is its first frame."""
+        settings = self.settings
+        ends, inherited = make_ends(settings.output_limit)
+        try:
+            if settings.forks:
+                zygote = self._zygote(head)
+                self.imports_avoided += zygote.forks > 0
+                self.forks += 1
+                return zygote.fork(inherited), ends, None
+            self.spawned += 1
+            try:
+                process = spawn("leanhost.workers.child", inherited)
+            finally:
+                inherited.close()
+            return process, ends, settings.config(head.text, head.imports)
+        except BaseException:
+            ends.close()
+            raise
+
+    def _zygote(self, head: Head) -> Zygote:
+        zygote = self._zygotes.get(head)
+        if zygote is None:
+            self._make_room()
+            zygote = self._zygotes[head] = Zygote(self, head)
+            self.zygotes_started += 1
+        self._zygotes.move_to_end(head)
+        return zygote
+
+    def _make_room(self) -> None:
+        for zygote in tuple(self._zygotes.values()):
+            if len(self._zygotes) < self.settings.max_zygotes:
+                return
+            if not zygote.living:
+                zygote.kill(WorkerStartError("a zygote was evicted"))
+
+    def zygote_gone(self, zygote: Zygote, why: LeanHostError, lasting: bool) -> None:
+        """Strike a zygote off; what it had not forked yet has failed."""
+        if self._zygotes.get(zygote.head) is zygote:
+            del self._zygotes[zygote.head]
+        self.zygotes_lost += 1
+        self._ending.append(zygote.process)
+        self._owner.births_failed(zygote.unborn, why, lasting)
+
+    @property
+    def alive(self) -> int:
+        """Zygotes that run."""
+        return len(self._zygotes)
+
+    def pids(self) -> list[int]:
+        """The processes the nursery itself keeps."""
+        return [zygote.process.pid for zygote in self._zygotes.values()]
+
+    def next_look(self) -> float:
+        """When :meth:`tick` wants to be called."""
+        return min((z.next_look() for z in self._zygotes.values()), default=float("inf"))
+
+    def tick(self, now: float) -> None:
+        """Enforce the time imports may take, and reap."""
+        for zygote in tuple(self._zygotes.values()):
+            zygote.tick(now)
+        self._ending = [process for process in self._ending if process.status() is None]
+
+    @property
+    def ending(self) -> bool:
+        """Whether a killed zygote has not ended yet."""
+        return bool(self._ending)
+
+    def close(self) -> None:
+        """Kill every zygote."""
+        for zygote in tuple(self._zygotes.values()):
+            zygote.kill(WorkerStartError("the pool was closed"))
+
+    def abandon(self) -> None:
+        """In a forked process: close the copies of the descriptors and leave the zygotes alone."""
+        for zygote in self._zygotes.values():
+            zygote.abandon()
