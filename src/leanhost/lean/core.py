@@ -21,6 +21,7 @@ from leanhost.engine.base import (
     Size,
     Tag,
     Thrown,
+    With,
 )
 from leanhost.errors import LeanError, UsageError
 from leanhost.lean import names
@@ -308,6 +309,20 @@ class Lean:
     def name_list(self, arg: Arg) -> list[NameTuple]:
         """Evaluate a ``List Name``."""
         return [names.decode(item) for item in self.array(self.table.list_to_array(arg))]
+
+    def items(self, items: Ref) -> list[Ref]:
+        """Return the elements of a ``List``."""
+        found: list[Ref] = []
+        while not items.ptr() & 1:
+            head, items = self.engine.eval_all([Field(items, 0), Field(items, 1)])
+            found.append(head)
+        return found
+
+    def scalar_bytes(self, structure: Ref, fields: int) -> bytes:
+        """Return the scalar bytes of a structure with *fields* object fields, without copying those."""
+        emptied = With(structure, tuple((i, 0) for i in range(fields)))
+        value = self.engine.eval_data(emptied)
+        return value.scalars if isinstance(value, Node) else b""
 
     def name_array(self, arg: Arg) -> list[NameTuple]:
         """Evaluate an ``Array Name``."""

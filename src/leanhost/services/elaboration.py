@@ -108,8 +108,11 @@ def elaborate(
     file: str,
     guard: Guard,
     start: int = 0,
+    watch: Callable[[int, int, Ref], None] | None = None,
 ) -> Elaborated:
     """Elaborate the commands of *source* from byte *start* on top of *env*, under *guard*.
+
+    *watch* hears of each command: its first byte, the byte behind it, and the state after it with info trees.
 
     *source* has been prepared by :func:`leanhost.services.source.prepare`. Must run inside
     ``engine.supervise``.
@@ -120,7 +123,8 @@ def elaborate(
     messages = Messages(lean, file, options.diagnostic_bytes)
     context = engine.eval(table.input_context(source, file, len(source.encode("utf-8"))))
     file_map = engine.eval(table.input_file_map(context))
-    state = engine.eval(table.new_ref(table.command_state(env, lean_options)))
+    first = table.command_state(env, lean_options)
+    state = engine.eval(table.new_ref(first if watch is None else table.state_with_info(first)))
     parser_state: Arg = table.parser_state(start)
     current = table.get_ref(state)
     listening = phase(guard, "elaborate", len(source.encode("utf-8")))
@@ -158,7 +162,11 @@ def elaborate(
             messages.take(said)
         if last:
             break
+        began = parser_state
         parser_state = engine.eval(table.parsed_state(parsed))
+        if watch is not None:
+            places = [lean.number(table.parser_position(p)) for p in (began, parser_state)]
+            watch(*places, engine.eval(current))
         if listening is not None:
             listening.at(lean.number(table.parser_position(parser_state)))
     if listening is not None and not guard.why:

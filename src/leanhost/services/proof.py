@@ -245,7 +245,7 @@ class ProofState:
             objections = self._logged(saved)
             if objections:
                 return TacticFailure(objections[0].message, None, tuple(objections))
-            new = _list(lean, produced)
+            new = lean.items(produced)
             others = [ref for i, ref in enumerate(self._ids) if i != goal]
             return ProofState(prover, saved, self._root, self._open(saved, [*new, *others]))
 
@@ -378,11 +378,3 @@ def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Ref, p
     value = Ctor(0, (built, ListOf([lean.name(p) for p in params]), type_))
     info = Ctor(2, (Ctor(0, (value, proof, ListOf([built]))),))
     return Constant(name, "theorem", lean.engine.eval(info))
-
-
-def _list(lean: Lean, items: Ref) -> list[Ref]:
-    found: list[Ref] = []
-    while not items.ptr() & 1:
-        head, items = lean.engine.eval_all([Field(items, 0), Field(items, 1)])
-        found.append(head)
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +29,7 @@ from leanhost.services.kernel import Objection
 from leanhost.services.kernel import replay as kernel_replay
 from leanhost.services.lifetime import NotStarted
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.positions import SourceView
 from leanhost.services.progress import ProgressSink
 from leanhost.services.questions import Questions
 from leanhost.services.results import CommandResult, Diagnostic, Limit
@@ -201,6 +202,56 @@ class Session(Questions):
         except NotStarted:
             return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
 
+    def inspect(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> SourceView:
+        """Elaborate *source* once with its info trees kept, to ask about many positions.
+
+        ``view.goals_at(line, column)``, ``view.type_at(...)``, ``view.references(...)``; close it when done.
+        Raises :class:`~leanhost.errors.Cancelled`, and :class:`~leanhost.errors.ElaborationError` for what is
+        no Lean text.
+        """
+        text = prepare(source, file)
+        if isinstance(text, Diagnostic):
+            raise ElaborationError(str(text), result=_unreadable_result(text))
+
+        def guarded(ask: Callable[[Guard], object]) -> object:
+            with self.calling("inspect"):
+                guard = new_guard(self._lean, self.options, None, None)
+                with guard.token:
+                    return self._lean.engine.supervise(lambda: ask(guard), guard)
+
+        view = SourceView(self._lean, text, guarded)
+        kept: list[tuple[int, int, Ref]] = []
+
+        def collect(run: Run) -> CommandResult:
+            for start, end, state in kept:
+                view.add(start, end, state)
+            return run.result
+
+        view.result = self._run(
+            "inspect",
+            source,
+            file,
+            timeout,
+            cancellation,
+            None,
+            collect,
+            _unreadable_result,
+            watch=lambda start, end, state: kept.append((start, end, state)),
+        )
+        return view
+
+    def goals_at(self, source: str, positions: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
+        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order."""
+        with self.inspect(source) as view:
+            return [view.goals_at(line, column) for line, column in positions]
+
     def judged(
         self,
         source: str,
@@ -296,6 +347,7 @@ class Session(Questions):
         then: Callable[[Run], T],
         unreadable: Callable[[Diagnostic], T],
         start: int = 0,
+        watch: Callable[[int, int, Ref], None] | None = None,
     ) -> T:
         if not isinstance(source, str):
             raise UsageError(f"a source is a str, not {type(source).__name__}")
@@ -321,6 +373,7 @@ class Session(Questions):
                     file=file,
                     guard=guard,
                     start=start,
+                    watch=watch,
                 )
                 result, added = summarise(lean, done, self._known)
                 said.set("declarations", len(result.declarations))

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
 from leanhost.lean.tables.common import NIL, NONE, Table, W, some
 from leanhost.lean.tables.exprs import ExprTable
+from leanhost.lean.tables.infotree import InfoTreeTable
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
 """``Lean.Meta.TransparencyMode``, by tag."""
@@ -34,7 +35,7 @@ class Six(NamedTuple):
         return (self.core, self.core_state)
 
 
-class MonadTable(ExprTable, Table):
+class MonadTable(ExprTable, InfoTreeTable, Table):
     """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9

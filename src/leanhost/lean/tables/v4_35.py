@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leanhost.engine.base import Arg, ArrayOf, Call, Unwrap
-from leanhost.lean.tables.common import W
+from leanhost.lean.tables.common import NIL, W
 from leanhost.lean.tables.monads import MonadTable
 
 
@@ -17,3 +17,9 @@ class V4_35(MonadTable):  # noqa: N801 - the version's own spelling
         """``Lean.Elab.Command.elabCommandTopLevel``, which takes the linters to skip."""
         arguments = (syntax, ArrayOf(()), context, state_ref, W)
         return Unwrap(Call("l_Lean_Elab_Command_elabCommandTopLevel___boxed", arguments))
+
+    def docstring(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.findDocString?``, which takes what Verso text is rendered with: options, namespace, ``open``s."""
+        include_builtin, no_namespace = 1, 0
+        arguments = (env, name, include_builtin, self.options_empty(), no_namespace, NIL, W)
+        return Unwrap(Call("l_Lean_findDocString_x3f___boxed", arguments))
