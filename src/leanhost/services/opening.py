@@ -87,12 +87,7 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
     record = verified.load(toolchain)
     if record is not None and (opened := _open_recorded(toolchain, record, strict, tasks)) is not None:
         return opened
-    with verified.alone(toolchain):
-        # Another process may have done it meanwhile; a record that misled us once is gone.
-        record = verified.load(toolchain)
-        if record is None:
-            record = _establish(toolchain, strict)
-            verified.save(toolchain, record)
+    record = settle(toolchain, strict=strict)
     opened = _open_recorded(toolchain, record, strict, tasks)
     if opened is None:
         raise ToolchainCorrupt(
@@ -100,6 +95,17 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
             hint="try again once its installation has finished",
         )
     return opened
+
+
+def settle(toolchain: Toolchain, *, strict: bool = False) -> Record:
+    """Return what is remembered about *toolchain*; find it out, and write it down, when that is nothing."""
+    with verified.alone(toolchain):
+        # Another process may have done it meanwhile; a record that misled us once is gone.
+        record = verified.load(toolchain)
+        if record is None:
+            record = _establish(toolchain, strict)
+            verified.save(toolchain, record)
+        return record
 
 
 def _open_recorded(toolchain: Toolchain, record: Record, strict: bool, tasks: bool) -> Opened | None:
