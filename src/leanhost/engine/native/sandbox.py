@@ -120,7 +120,9 @@ def _beneath(libc: ctypes.CDLL, ruleset: int, path: Path, allowed: int) -> None:
     handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         rule = struct.pack("=Qi", allowed, handle)
-        _syscall(libc, _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint32(0))
+        _syscall(
+            libc, _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint32(0)
+        )
     finally:
         os.close(handle)
 
@@ -130,12 +132,18 @@ _MACHINE, _AUDIT_ARCH, _SECCOMP = "x86_64", 0xC000003E, 317
 _CLONE, _KILL_NR, _TGKILL = 56, 62, 234
 _NETWORK = (41,)  # socket
 _PROGRAMS = (57, 58, 59, 322)  # fork, vfork, execve, execveat
+_GROUPS = (109, 112)  # setpgid, setsid: the group is how a process is ended with all it started
 _ABSENT = (425, 426, 427)  # io_uring, which would go round every other rule: callers fall back
 _OTHERS = (
     *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
-    *(434, 438, 424, 440, 448),  # pidfd_open, pidfd_getfd, pidfd_send_signal, process_madvise, process_mrelease
+    *(
+        434,
+        438,
+        424,
+        440,
+        448,
+    ),  # pidfd_open, pidfd_getfd, pidfd_send_signal, process_madvise, process_mrelease
     *(200, 129, 297),  # tkill, rt_sigqueueinfo, rt_tgsigqueueinfo
-    *(109, 112),  # setpgid, setsid: the group is how a process is ended with all it started
     *(165, 166, 155, 161, 272, 308),  # mount, umount2, pivot_root, chroot, unshare, setns
     *(428, 429, 430, 431, 432, 433, 442),  # the newer mount calls
     *(321, 298, 323),  # bpf, perf_event_open, userfaultfd
@@ -167,7 +175,7 @@ def _filter(pid: int, programs: bool) -> Iterator[bytes]:
     yield op(_LD, _NR)
     yield op(_JGE, 0x40000000, 0, 1)  # the x32 numbers of the same calls
     yield refuse
-    for number in (*_NETWORK, *_OTHERS, *(() if programs else _PROGRAMS)):
+    for number in (*_NETWORK, *_OTHERS, *(() if programs else _PROGRAMS + _GROUPS)):
         yield op(_JEQ, number, 0, 1)
         yield refuse
     for number in (*_ABSENT, *(() if programs else (435,))):  # clone3: its arguments cannot be seen
