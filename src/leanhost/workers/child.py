@@ -10,43 +10,52 @@ import socket
 import sys
 from pathlib import Path
 
+from leanhost.engine import can_fork
 from leanhost.errors import ImportFailed
 from leanhost.services.host import Host
+from leanhost.services.opening import settle
 from leanhost.workers import codec, limits
+from leanhost.workers.confine import confine
 from leanhost.workers.serve import Channel, serve
-from leanhost.workers.wire import Message
+from leanhost.workers.wire import MAX_REPLY_BYTES, Message, pack, receive
 
 
 def main(argv: list[str]) -> int:
     """Run the worker on the inherited socket named by the only argument."""
     connection = socket.socket(fileno=int(argv[0]))
     connection.set_inheritable(False)
-    channel = Channel(connection)
-    config, _ = channel.next()
+    config = receive(connection)
+    if config is None:
+        return 0
     try:
+        # What is found out about a toolchain is written to the cache, which is out of reach from here on.
+        settle(codec.toolchain_in(config["toolchain"]), strict=config["strict"])
+        confined = confine(config, programs=True)
+        channel = Channel(connection)
         host = open_host(config)
         preload(host, config)
     except Exception as error:
-        channel.send({"failed": codec.error_out(error)})
+        connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
-    return ready(channel, host, config)
+    return ready(channel, host, config, confined)
 
 
 def work(connection: socket.socket, host: Host, config: Message) -> int:
     """Be a worker over a host that a zygote opened and this process inherited."""
+    try:
+        confined = confine(config, programs=False)
+    except Exception as error:
+        connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
+        return 3
     channel = Channel(connection)
     host.start_tasks()
-    return ready(channel, host, config)
+    return ready(channel, host, config, confined)
 
 
-def ready(channel: Channel, host: Host, config: Message) -> int:
-    """Give up what the process will not need, and serve."""
-    try:
-        limits.apply(limits.Limits(**config["limits"]), address_space=host.toolchain.engine == "native")
-    except Exception as error:
-        channel.send({"failed": codec.error_out(error)})
-        return 3
-    channel.send({"ready": host.label})
+def ready(channel: Channel, host: Host, config: Message, confined: str) -> int:
+    """Limit what the process may use, and serve."""
+    limits.apply(limits.Limits(**config["limits"]), address_space=can_fork(host.toolchain))
+    channel.send({"ready": host.label, "sandbox": confined})
     serve(channel, host, codec.options_in(config["options"]))
     return 0
 

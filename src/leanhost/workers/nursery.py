@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import selectors
+import shutil
+import tempfile
 from collections import OrderedDict
 from collections.abc import Collection
+from pathlib import Path
 from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
@@ -32,6 +35,7 @@ class Nursery:
         self._owner = owner
         self.settings = owner.settings
         self.selector = owner.selector
+        self._scratch: Path | None = None
         self._zygotes: OrderedDict[Head, Zygote] = OrderedDict()
         self._ending: list[Process] = []
         self.spawned = 0
@@ -55,10 +59,33 @@ class Nursery:
                 process = spawn("leanhost.workers.child", inherited)
             finally:
                 inherited.close()
-            return process, ends, settings.config(head.text, head.imports)
+            return process, ends, settings.config(head.text, head.imports, self.scratch)
         except BaseException:
             ends.close()
             raise
+
+    @property
+    def scratch(self) -> Path:
+        """Where each worker has a directory to write to, named by its pid."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="leanhost-"))
+        return self._scratch
+
+    def clean(self, pid: int) -> None:
+        """Remove what a worker that has gone left behind."""
+        if self._scratch is not None and pid:
+            place = self._scratch / str(pid)
+            try:
+                place.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                shutil.rmtree(place, ignore_errors=True)
+
+    def remove_scratch(self) -> None:
+        """Remove the directory of them all."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _zygote(self, head: Head) -> Zygote:
         zygote = self._zygotes.get(head)

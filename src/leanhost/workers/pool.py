@@ -140,6 +140,11 @@ class WorkerPool:
         """Whether the pool was closed."""
         return self._supervisor.closed
 
+    @property
+    def sandbox(self) -> str:
+        """What confines the workers (``"Landlock 7 and seccomp"``, ``"none"``, ``"off"``); empty until one is up."""
+        return self._supervisor.sandbox
+
     def check(self, item: CheckItem | str) -> CheckResult:
         """Check one item (or source text) and return its verdict, whatever becomes of the worker.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import leanhost
 from leanhost.errors import WorkerStartError
+from leanhost.workers.limits import family
 
 _READ = 1 << 16
 _READS = 16
@@ -87,8 +88,13 @@ class Spawned(Process):
         self.pid = popen.pid
 
     def kill(self) -> None:
-        """Kill the group; the pid is ours until :meth:`status` has reaped it."""
+        """Kill the process with all it started; the pid is ours until :meth:`status` has reaped it."""
         if self._popen.returncode is None:
+            for pid in family(self.pid)[:0:-1]:  # what it started may lead groups of its own
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    pass
             try:
                 os.killpg(self.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):

@@ -77,7 +77,7 @@ class Settings:
         """One line that names the toolchain, as far as it is known before it is opened."""
         return f"{self.toolchain.name} (Lean {self.toolchain.version}, {self.toolchain.platform})"
 
-    def config(self, header: str, imports: tuple[Import, ...] | None) -> Message:
+    def config(self, header: str, imports: tuple[Import, ...] | None, scratch: Path) -> Message:
         """Return the first frame of a worker that should have the imports of *header* ready, or *imports* instead."""
         values: dict[str, Any] = {
             "toolchain": codec.toolchain_out(self.toolchain),
@@ -89,6 +89,7 @@ class Settings:
             "limits": asdict(Limits(self.memory_limit)),
             "startup_timeout": self.startup_timeout,
             "sandbox": self.sandbox,
+            "scratch": str(scratch),
         }
         return values
 

@@ -39,6 +39,7 @@ class Supervisor:
         self.settings = settings
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.label = settings.label
+        self.sandbox = ""
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._mail: deque[Callable[[], None]] = deque()
@@ -241,10 +242,14 @@ class Supervisor:
 
     # --- what workers tell ---
 
-    def idle(self, worker: Worker) -> None:
-        """A worker can do more."""
+    def up(self, worker: Worker) -> None:
+        """A worker has started."""
         self._start_trouble = False
-        self.label = worker.label
+        self.label, self.sandbox = worker.label, worker.sandbox
+
+    def gone(self, worker: Worker) -> None:
+        """A worker's process has ended."""
+        self._nursery.clean(worker.process.pid)
 
     def dying(self, worker: Worker, why: str) -> None:
         """A worker does no more."""
@@ -310,6 +315,7 @@ class Supervisor:
             if worker.state is not State.GONE:
                 worker.close()
         self._workers.clear()
+        self._nursery.remove_scratch()
         self.selector.close()
         self._bell.close()
         self._bell_in.close()

@@ -44,14 +44,17 @@ class Owner(Protocol):
     settings: Settings
     selector: selectors.BaseSelector
 
-    def idle(self, worker: Worker) -> None:
-        """The worker has answered and can take more."""
-
     def start_failed(self, worker: Worker, error: LeanHostError, lasting: bool) -> None:
         """The worker ended before it was ready; *lasting*: another would do the same."""
 
     def dying(self, worker: Worker, why: str) -> None:
         """The worker takes no more work; its job, if any, is answered once it is gone."""
+
+    def gone(self, worker: Worker) -> None:
+        """The process has ended."""
+
+    def up(self, worker: Worker) -> None:
+        """The process is ready for work."""
 
 
 class Worker:
@@ -67,6 +70,7 @@ class Worker:
         self.state = State.STARTING
         self.job: Job | None = None
         self.served = 0
+        self.sandbox = ""
         self.label = owner.settings.label
         self.born = self._since = time.monotonic()
         self.deadline = self.born + owner.settings.startup_timeout
@@ -149,15 +153,16 @@ class Worker:
             self.start_error(codec.error_in(message["failed"]), lasting=True)
         elif isinstance(message.get("ready"), str):
             self.label = message["ready"][:400]
+            self.sandbox = str(message.get("sandbox", ""))[:400]
             self._memory_at_start = self.memory()
             self._ends.stdout.clear()
             self._ends.stderr.clear()
+            self._owner.up(self)
             if self.job is not None:
                 self._start_clock()
             else:
                 self.state = State.IDLE
                 self.deadline = float("inf")
-                self._owner.idle(self)
         else:
             raise ProtocolError("a frame of no known kind")
 
@@ -179,8 +184,6 @@ class Worker:
         elif self.growth() > settings.max_private_bytes:
             self.kill(None, "memory")
         job.finish(result)
-        if self.state is State.IDLE:
-            self._owner.idle(self)
 
     # --- memory ---
 
@@ -258,6 +261,7 @@ class Worker:
         self._ends.stderr.read()
         stdout, stderr = self._ends.stdout.text, self._ends.stderr.text
         self.close()
+        self._owner.gone(self)
         job, self.job = self.job, None
         if self._was_starting and (self._cause is None or job is None):
             error = self._failed or WorkerStartError(

@@ -10,6 +10,7 @@ import selectors
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
@@ -93,6 +94,10 @@ class Owner(Protocol):
     settings: Settings
     selector: selectors.BaseSelector
 
+    @property
+    def scratch(self) -> Path:
+        """Where workers have their directories."""
+
     def zygote_gone(self, zygote: Zygote, why: LeanHostError, lasting: bool) -> None:
         """No more forks come from it; *lasting*: another of the same kind would end the same way."""
 
@@ -124,7 +129,7 @@ class Zygote:
             owner.selector.register(
                 drain.fd, selectors.EVENT_READ, lambda _, drain=drain: self._on_output(drain)
             )
-        config = owner.settings.config(head.text, head.imports)
+        config = owner.settings.config(head.text, head.imports, owner.scratch)
         ends.channel.send(json.dumps(config).encode())
 
     @property

@@ -1,0 +1,32 @@
+"""Confining a worker process before it starts threads or sees a candidate."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from leanhost.engine.native import sandbox
+from leanhost.errors import SandboxUnavailable
+from leanhost.workers.wire import Message
+
+
+def confine(config: Message, *, programs: bool) -> str:
+    """Go to a scratch directory and give up everything else, as the pool wants it; say what holds.
+
+    *programs* leaves the right to start processes, for an engine that is one. Raises
+    :class:`~leanhost.errors.SandboxUnavailable` when the pool requires what this machine does not have.
+    """
+    scratch = Path(config["scratch"]) / str(os.getpid())
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    os.chdir(scratch)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)
+    if config["sandbox"] == "off":
+        return "off"
+    report = sandbox.apply([scratch], programs=programs)
+    if report.missing and config["sandbox"] == "required":
+        raise SandboxUnavailable(
+            f"the sandbox is incomplete ({'; '.join(report.missing)})",
+            hint='use a Linux with Landlock and seccomp, or sandbox="auto" for trusted sources',
+        )
+    return str(report)
