@@ -1,9 +1,9 @@
 """Turn the WebAssembly Lean's JavaScript glue into a small module that loads quickly.
 
 The published ``lean.js`` is one 89 MB line, nearly all of it ``_f=Module["_f"]=wasmExports["f"]`` for each of
-the 200,000 exports; reading it costs seconds, and so do the loops it runs over all exports. :func:`prepare_glue`
-writes a file of under a megabyte that does the same work for the few dozen names the glue itself uses, and looks
-up all others when asked for.
+the 200,000 exports; reading it costs seconds, and so do the loops it runs over all exports.
+:func:`prepare_glue` writes a file of under a megabyte that does the same work for the few dozen names
+which the glue itself uses, and looks up all others when asked for.
 
 The result is a CommonJS module exporting ``start(Module)``, which runs the glue and fills ``Module.leanhost``
 with accessors to the internals that ``engine/wasm/host.js`` needs.
@@ -72,6 +72,12 @@ _EDITS: tuple[tuple[str, str], ...] = (
     (
         "result=lib.exports[symbol];",
         "result=lib.exports[symbol];if(result instanceof WebAssembly.Global)return result.value;",
+    ),
+    # With one thread nobody can ever signal a condition: the host is told of a wait that would not end.
+    (
+        "wasmTableMirror[funcPtr]=func=wasmTable.get(funcPtr)}",
+        'func=wasmTable.get(funcPtr);if(func===wasmExports["pthread_cond_wait"]&&Module["onWait"])'
+        'func=Module["onWait"];wasmTableMirror[funcPtr]=func}',
     ),
     # A memory limit of our own, and a mark when it is reached.
     ("var getHeapMax=()=>2147483648;", 'var getHeapMax=()=>Module["heapMax"]||2147483648;'),

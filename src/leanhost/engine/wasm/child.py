@@ -16,8 +16,10 @@ from leanhost.errors import EngineError
 
 _OUTPUT_KEPT = 64 * 1024
 _READ = 1 << 16
-_STACK = 1024 * 1024 * 1024
-_STACK_RESERVE = 16 * 1024 * 1024
+_V8_STACK = 96 * 1024 * 1024
+"""Half of Lean's C stack, so that a RangeError comes first: the interpreter needs about as much of one as
+of the other."""
+_STACK_RESERVE = 32 * 1024 * 1024
 
 Tick = Callable[[], float]
 """Called before each wait: may raise, and returns the seconds to wait at most."""
@@ -27,10 +29,12 @@ class ChildGone(Exception):  # noqa: N818 - turned into EngineLost by the engine
     """The child's end of a pipe is closed."""
 
 
-def _stack_bytes() -> int:
-    """Return the main-thread stack the child may have: ours to raise up to the hard limit."""
+def _v8_stack() -> int:
+    """Return the bytes of stack for V8: what is wanted, or what the hard limit leaves."""
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    return _STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard)
+    if hard == resource.RLIM_INFINITY or hard >= _V8_STACK + _STACK_RESERVE:
+        return _V8_STACK
+    return max(hard // 2, 1024 * 1024)
 
 
 class Child:
@@ -42,9 +46,9 @@ class Child:
         control_read, self._control = os.pipe()
         theirs = (request_read, reply_write, control_read)
         output_read, output_write = os.pipe()
-        stack = _stack_bytes()
         # V8 must report an overflow before the kernel does, so its limit stays below the process's.
-        v8_stack = max(stack - _STACK_RESERVE, stack // 2) // 1024
+        v8_stack = _v8_stack()
+        stack = v8_stack + (_STACK_RESERVE if v8_stack == _V8_STACK else v8_stack)
         command = [
             "/bin/sh",
             "-c",
@@ -52,7 +56,7 @@ class Child:
             str(stack // 1024),
             str(node),
             "--wasm-lazy-validation",
-            f"--stack-size={v8_stack}",
+            f"--stack-size={v8_stack // 1024}",
             "--no-deprecation",
             str(Path(__file__).with_name("host.js")),
             json.dumps(
@@ -154,12 +158,16 @@ class Child:
         except OSError:
             pass  # a child that is gone, or that has a thousand such orders already
 
+    def kill(self) -> None:
+        """Kill the process; whoever waits for its answer sees the pipe end."""
+        self._process.kill()
+
     def end(self, *, kill: bool) -> int | None:
         """Close the pipes, end the process, and return its exit status. Calling it twice is fine."""
         if self._open:
             self._open = False
             if kill:
-                self._process.kill()
+                self.kill()
             for fd in (self._request, self._reply, self._control):
                 os.close(fd)
             try:

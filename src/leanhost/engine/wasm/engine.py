@@ -30,7 +30,7 @@ MAX_HEAP = 2 * 1024**3
 """Bytes of memory the WebAssembly Lean can have at most."""
 
 _INITIAL_MEMORY = 512 * 1024**2  # reserved, not touched: saves growing step by step
-_C_STACK = 64 * 1024**2
+_C_STACK = 192 * 1024**2  # of wasm memory, without any check at its end: V8's own stack must overflow first
 _MAX_FRAME = 64 * 1024**2
 _IDLE_SLICE = 0.05  # between looks at a flag that a signal handler or another thread sets
 _INTERRUPT_GRACE = 2.0
@@ -180,11 +180,9 @@ class WasmEngine(Engine):
                 return status, frame[5:], escaped
         except ChildGone:
             self._lose()
-        except EngineLost:
-            raise
         except BaseException:
-            # Whatever it was, it left a request half done.
-            self._give_up("an exchange with the runtime was broken off")
+            if not self.lost:  # whatever it was, it left a request half done
+                self._give_up("an exchange with the runtime was broken off")
             raise
 
     def _send(self, request: int, operation: int, body: bytes, tick: Callable[[], float]) -> None:
@@ -249,11 +247,8 @@ class WasmEngine(Engine):
             value = self._functions[number](*arguments)
             shield.lowered = False
             del arguments
-            if not self.lost:
-                return b"\1" + self._encode(value, b""), None
-            raise EngineLost(self.lost)
-        except EngineLost:
-            raise
+            self.check_alive()
+            return b"\1" + self._encode(value), None
         except BaseException as error:
             shield.lowered = False
             if self.lost:
@@ -262,9 +257,8 @@ class WasmEngine(Engine):
 
     # --- the interface
 
-    def _encode(self, arg: Arg, before: bytes) -> bytes:
+    def _encode(self, arg: Arg) -> bytes:
         encoder = wire.Encoder(self, self._symbols)
-        encoder.body += before
         encoder.add(arg)
         return self._commit(encoder)
 
@@ -287,7 +281,7 @@ class WasmEngine(Engine):
         return list(wire.words(self._request(wire.EVAL, self._commit(encoder))))
 
     def _data(self, arg: Arg, limit: int) -> Data:
-        body = wire.U32.pack(min(max(limit, 0), 0xFFFFFFFF)) + self._encode(arg, b"")
+        body = wire.U32.pack(min(max(limit, 0), 0xFFFFFFFF)) + self._encode(arg)
         return wire.decode(self._request(wire.EVAL_DATA, body))
 
     def _dump(self, word: int, limit: int) -> Data:
@@ -348,16 +342,21 @@ class WasmEngine(Engine):
             self._request(wire.MOUNT, path.encode())
 
     def private_bytes(self) -> int:
-        """Return the bytes of memory Lean's allocator has taken so far (it does not give memory back)."""
+        """Return the bytes of memory Lean's allocator has taken so far; it keeps what is freed for itself."""
         with self.lock:
             self.check_alive()
             return wire.words(self._request(wire.USAGE, b""))[0]
 
     def close(self) -> None:
-        """End the child process; handles into it are gone."""
+        """End the child process; handles into it are gone. Another thread's call in it ends as lost."""
         if not self.lost:
             self.lost = _CLOSED
-        self._finalizer()
+        if os.getpid() != self._pid:
+            self._finalizer()  # the lock may be held by a thread that only the other process has
+            return
+        self._child.kill()
+        with self.lock:
+            self._finalizer()
 
 
 _ANSWERED_BY_WORDS = (wire.EVAL, wire.MAKE_CALLBACK)

@@ -1,10 +1,8 @@
-// Lean objects in wasm32 memory: reference counts, building values from expression trees, copying values out.
+// Lean objects in wasm32 memory: reference counts, and building values from expression trees.
 "use strict";
 
 const TAG_CLOSURE = 245;
 const TAG_ARRAY = 246;
-const TAG_SCALAR_ARRAY = 248;
-const TAG_STRING = 249;
 const MAX_CTOR_TAG = 243;
 const MAX_SMALL = 4096;
 const BOX0 = 1;
@@ -23,62 +21,6 @@ class Thrown {
 class Refused {
   constructor(message) {
     this.message = message;
-  }
-}
-
-class TooLarge {}
-
-// Bytes being written, little-endian.
-class Writer {
-  constructor() {
-    this.buffer = Buffer.allocUnsafe(1 << 16);
-    this.at = 0;
-  }
-  room(n) {
-    if (this.at + n <= this.buffer.length) return;
-    const bigger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.at + n));
-    this.buffer.copy(bigger, 0, 0, this.at);
-    this.buffer = bigger;
-  }
-  u8(v) {
-    this.room(1);
-    this.buffer[this.at++] = v;
-  }
-  u32(v) {
-    this.room(4);
-    this.at = this.buffer.writeUInt32LE(v >>> 0, this.at);
-  }
-  bytes(source, from, to) {
-    this.room(to - from);
-    this.buffer.set(source.subarray(from, to), this.at);
-    this.at += to - from;
-  }
-}
-
-class Reader {
-  constructor(buffer, at, end) {
-    this.buffer = buffer;
-    this.at = at;
-    this.end = end;
-  }
-  u8() {
-    return this.buffer[this.at++];
-  }
-  u16() {
-    const v = this.buffer.readUInt16LE(this.at);
-    this.at += 2;
-    return v;
-  }
-  u32() {
-    const v = this.buffer.readUInt32LE(this.at);
-    this.at += 4;
-    return v;
-  }
-  take(n) {
-    const from = this.at;
-    if (from + n > this.end) throw new Error("frame ends early");
-    this.at += n;
-    return this.buffer.subarray(from, this.at);
   }
 }
 
@@ -420,90 +362,6 @@ class Heap {
     this.views();
     return word === undefined ? BOX0 : word >>> 0;
   }
-
-  // --- copying out
-  //
-  // Post-order, so that the reader needs no recursion; an object met again is named by its number.
-
-  dump(root, limit, out, maxBytes) {
-    const numbers = new Map();
-    const stack = [root]; // words to visit, and ~word for a parent whose children are written
-    let seen = 0;
-    const open = new Set();
-    while (stack.length) {
-      const entry = stack.pop();
-      if (out.at > maxBytes) throw new TooLarge();
-      if (entry < 0) {
-        const word = ~entry >>> 0;
-        this.dumpParent(word, out);
-        numbers.set(word, numbers.size);
-        open.delete(word);
-        continue;
-      }
-      const word = entry;
-      if (word & 1) {
-        out.u8(0);
-        out.u32(word >>> 1);
-        continue;
-      }
-      const known = numbers.get(word);
-      if (known !== undefined) {
-        out.u8(1);
-        out.u32(known);
-        continue;
-      }
-      if (++seen > limit) throw new TooLarge();
-      const tag = this.tag(word);
-      if (tag <= MAX_CTOR_TAG) {
-        stack.push(~word);
-        for (let i = this.fieldCount(word) - 1; i >= 0; i--) stack.push(this.field(word, i));
-      } else if (tag === TAG_ARRAY) {
-        const n = this.h32[(word >>> 2) + 2];
-        if (n > maxBytes - out.at) throw new TooLarge();
-        stack.push(~word);
-        for (let i = n - 1; i >= 0; i--) stack.push(this.h32[(word >>> 2) + 4 + i] >>> 0);
-      } else {
-        this.dumpLeaf(word, tag, out, maxBytes);
-        numbers.set(word, numbers.size);
-      }
-    }
-  }
-
-  dumpParent(word, out) {
-    const tag = this.tag(word);
-    if (tag === TAG_ARRAY) {
-      out.u8(4);
-      out.u32(this.h32[(word >>> 2) + 2]);
-      return;
-    }
-    const count = this.fieldCount(word);
-    const from = word + 8 + 4 * count;
-    const size = this.h16[(word >>> 1) + 2];
-    const to = Math.max(from, word + size);
-    out.u8(5);
-    out.u8(tag);
-    out.u8(count);
-    out.u32(to - from);
-    out.bytes(this.h8, from, to);
-  }
-
-  dumpLeaf(word, tag, out, maxBytes) {
-    const i = word >>> 2;
-    if (tag === TAG_STRING || tag === TAG_SCALAR_ARRAY) {
-      const string = tag === TAG_STRING;
-      const length = string
-        ? (this.h32[i + 2] >>> 0) - 1
-        : (this.h32[i + 2] >>> 0) * (this.h8[word + 6] || 1);
-      const from = word + (string ? 20 : 16);
-      if (length > maxBytes - out.at) throw new TooLarge();
-      out.u8(string ? 2 : 3);
-      out.u32(length);
-      out.bytes(this.h8, from, from + length);
-      return;
-    }
-    out.u8(6);
-    out.u8(tag);
-  }
 }
 
-module.exports = { Heap, Reader, Refused, Thrown, TooLarge, Writer, BOX0 };
+module.exports = { BOX0, Heap, MAX_CTOR_TAG, Refused, TAG_ARRAY, Thrown };

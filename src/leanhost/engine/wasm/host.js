@@ -4,7 +4,9 @@
 const fs = require("fs");
 const path = require("path");
 const { Worker } = require("worker_threads");
-const { Heap, Reader, Refused, Thrown, TooLarge, Writer, BOX0 } = require("./heap.js");
+const { Reader, Writer } = require("./bytes.js");
+const { TooLarge, dump } = require("./dump.js");
+const { BOX0, Heap, Refused, Thrown } = require("./heap.js");
 
 const config = JSON.parse(process.argv[2]);
 
@@ -22,6 +24,9 @@ const MAKE_CALLBACK = 4;
 const RETURN = 5;
 const USAGE = 6;
 const MOUNT = 7;
+
+// Thrown where Lean would wait for a task that no thread will ever run.
+class Deadlock {}
 
 const HEADER = 9; // length of the rest, request id, status
 
@@ -96,6 +101,7 @@ function crash(id, kind, text) {
 
 function explain(error) {
   if (Module.outOfMemory) return ["memory", "Lean ran out of memory"];
+  if (error instanceof Deadlock) return ["thread", "Lean waited for another thread, and there is only one"];
   if (error instanceof RangeError && /call stack/.test(error.message))
     return ["stack", "the stack overflowed (very deep recursion)"];
   if (error instanceof RangeError) return ["memory", `${error.message}`];
@@ -158,7 +164,7 @@ function evalDataRequest(r) {
   const word = heap.evaluate(r);
   const out = newReply();
   try {
-    heap.dump(word, limit, out, config.maxFrame);
+    dump(heap, word, limit, out, config.maxFrame);
   } finally {
     heap.dec(word);
   }
@@ -218,7 +224,7 @@ function askPython(number, words) {
 
 function usageRequest() {
   const out = newReply();
-  out.u32(heap.h32[heap.exports.emscripten_get_sbrk_ptr() >>> 2]);
+  out.u32(heap.h32[heap.exports.emscripten_get_sbrk_ptr() >>> 2] - config.stackBytes);
   return out;
 }
 
@@ -313,9 +319,9 @@ function main() {
     INITIAL_MEMORY: config.initialMemory,
     heapMax: config.heapMax,
     locateFile: () => config.wasm,
-    onThread: () => {
-      console.error("[leanhost] Lean asked for a thread");
-      return config.threadError;
+    onThread: () => 0, // never runs; work that nobody waits for is not missed
+    onWait: () => {
+      throw new Deadlock();
     },
     instantiateWasm: (imports, receive) => {
       const bytes = fs.readFileSync(config.wasm);
