@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Node, Ref, Thrown

@@ -100,14 +100,16 @@ class Prover:
         """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
         lean, table = self.lean, self.lean.table
         category = lean.name(("tactic",))
-        try:
-            return lean.engine.eval(table.parse_category(env, category, text, _FILE))
-        except Thrown as thrown:
-            objection = str(lean.engine.dump(thrown.error))
-        try:
-            return lean.engine.eval(table.parse_category(env, category, f"({text}\n)", _FILE))
-        except Thrown:
-            return objection
+        # Lines end tactics only inside a block, and a single tactic is cheaper without one.
+        block = f"(\n{text}\n)"
+        tries = [block] if "\n" in text.strip() else [text, block]
+        objection = ""
+        for attempt in tries:
+            try:
+                return lean.engine.eval(table.parse_category(env, category, attempt, _FILE))
+            except Thrown as thrown:
+                objection = objection or str(lean.engine.dump(thrown.error))
+        return objection
 
 
 class ProofState:

@@ -7,8 +7,10 @@ from typing import ClassVar, NamedTuple
 
 from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
 from leanhost.lean.tables.common import NIL, NONE, Table, W, some
+from leanhost.lean.tables.declarations import DeclarationTable
 from leanhost.lean.tables.exprs import ExprTable
 from leanhost.lean.tables.infotree import InfoTreeTable
+from leanhost.lean.tables.queries import QueryTable
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
 """``Lean.Meta.TransparencyMode``, by tag."""
@@ -35,7 +37,7 @@ class Six(NamedTuple):
         return (self.core, self.core_state)
 
 
-class MonadTable(ExprTable, InfoTreeTable, Table):
+class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Table):
     """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9
@@ -102,11 +104,9 @@ class MonadTable(ExprTable, InfoTreeTable, Table):
 
     def level_mvars_to_params(self, expr: Arg, six: Six) -> Arg:
         """``Lean.Elab.Term.levelMVarToParam``: universe metavariables become parameters ``u_1``, ``u_2``..."""
-        arguments = (expr, self._no_exceptions(), *six, W)
+        except_none = Closure("l_Function_const___boxed", 4, (0, 0, 0))
+        arguments = (expr, except_none, *six, W)
         return Unwrap(Call("l_Lean_Elab_Term_levelMVarToParam___boxed", arguments))
-
-    def _no_exceptions(self) -> Arg:
-        return NONE
 
     def collect_level_params(self, expr: Arg) -> Arg:
         """``Lean.collectLevelParams``: ``Array Name``, in order of occurrence."""

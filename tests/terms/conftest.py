@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from leanhost.services.host import Host
+from leanhost.services.session import Session
+
+
+@pytest.fixture(scope="module")
+def session(host: Host) -> Iterator[Session]:
+    with host.session(["Init"]) as opened:
+        yield opened

@@ -1,0 +1,91 @@
+"""Elaborating terms: handles or failures with every diagnostic."""
+
+from __future__ import annotations
+
+import pytest
+
+from leanhost.errors import UsageError
+from leanhost.services.evidence import ElabFailure
+from leanhost.services.exprs import Expr
+from leanhost.services.meta import MetaOptions, Ok
+from leanhost.services.results import Position
+from leanhost.services.session import Session
+
+
+def good(found: Expr | ElabFailure) -> Expr:
+    assert isinstance(found, Expr), found
+    return found
+
+
+def bad(found: Expr | ElabFailure) -> ElabFailure:
+    assert isinstance(found, ElabFailure), found
+    return found
+
+
+def test_a_term_becomes_a_handle(session: Session) -> None:
+    assert str(good(session.elaborate("fun x : Nat => x"))) == "fun x => x"
+
+
+def test_every_error_is_reported_where_it_is(session: Session) -> None:
+    failure = bad(session.elaborate("foo + bar"))
+    assert failure.code == "elaboration"
+    assert [d.position for d in failure.diagnostics if d.is_error] == [Position(1, 0), Position(1, 6)]
+    assert not failure.truncated
+
+
+def test_a_syntax_error_has_a_position(session: Session) -> None:
+    failure = bad(session.elaborate("1 +"))
+    assert failure.diagnostics[0].position == Position(1, 3)
+
+
+def test_an_expected_type_is_enforced(session: Session) -> None:
+    assert good(session.elaborate("rfl", "1 + 1 = 2")).kind != "mvar"
+    assert bad(session.elaborate("rfl", "1 = 2")).code == "elaboration"
+    nat = good(session.elaborate("Nat"))
+    five = session.meta.infer_type(good(session.elaborate("5", nat)))
+    assert isinstance(five, Ok)
+    assert five.value == nat
+
+
+def test_a_bad_expected_type_is_the_answer_for_every_item(session: Session) -> None:
+    first, second = session.elaborate_bulk(["1", "2"], "NoSuchType")
+    assert bad(first).message == bad(second).message
+
+
+def test_namespace_open_and_levels_decide_what_names_mean(session: Session) -> None:
+    bad(session.elaborate("succ 1"))
+    good(session.elaborate("succ 1", namespace="Nat"))
+    good(session.elaborate("succ 1", open_namespaces=["Nat"]))
+    bad(session.elaborate("Sort v"))
+    good(session.elaborate("Sort v", levels=["v"]))
+
+
+def test_set_options_are_checked_and_used(session: Session) -> None:
+    with pytest.raises(UsageError, match="no option named"):
+        session.elaborate("Nat", lean_options={"no.such.option": True})
+    with pytest.raises(UsageError, match="maxRecDepth"):
+        session.elaborate("Nat", lean_options={"maxRecDepth": "deep"})
+    deep = "Nat.succ (" * 60 + "Nat.zero" + ")" * 60
+    bad(session.elaborate(deep, lean_options={"maxRecDepth": 30}))
+
+
+def test_bulk_gives_one_result_an_item_in_order(session: Session) -> None:
+    texts = ["Nat", "nonsense", "fun x : Nat => x", "1 +", "True"]
+    results = session.elaborate_bulk(texts)
+    assert [isinstance(r, Expr) for r in results] == [True, False, True, False, True]
+    assert [str(good(r)) for r in (results[0], results[4])] == ["Nat", "True"]
+
+
+def test_a_lone_surrogate_is_refused_as_source(session: Session) -> None:
+    assert bad(session.elaborate("\ud800")).code == "source"
+
+
+def test_heartbeats_bound_an_elaboration(session: Session) -> None:
+    failure = bad(session.elaborate("fun x : Nat => x + x + x + x", options=MetaOptions(heartbeats=1)))
+    assert "heartbeats" in failure.message
+
+
+def test_a_session_does_not_tire(session: Session) -> None:
+    options = MetaOptions(heartbeats=2000)
+    for _ in range(30):
+        good(session.elaborate("fun x : Nat => x + 1", options=options))

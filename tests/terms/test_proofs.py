@@ -1,0 +1,174 @@
+"""Proof states: immutable, branching, finished only by the kernel."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from leanhost.errors import ClosedError, UsageError
+from leanhost.services.evidence import Checked, Rejected
+from leanhost.services.host import Host
+from leanhost.services.meta import MetaOptions
+from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.session import Session
+
+
+def state(found: ProofState | TacticFailure) -> ProofState:
+    assert isinstance(found, ProofState), found
+    return found
+
+
+def failure(found: ProofState | TacticFailure) -> TacticFailure:
+    assert isinstance(found, TacticFailure), found
+    return found
+
+
+def test_a_proof_from_start_to_evidence(session: Session) -> None:
+    start = state(session.prove("∀ (p q : Prop), p ∧ q → q ∧ p"))
+    assert start.remaining == 1
+    introduced = state(start.apply("intro p q h"))
+    (goal,) = introduced.goals
+    assert goal.target == "q ∧ p"
+    assert [(h.name, h.type) for h in goal.hypotheses] == [("p", "Prop"), ("q", "Prop"), ("h", "p ∧ q")]
+    split = state(introduced.apply("constructor"))
+    assert [(g.case, g.target) for g in split.goals] == [("left", "q"), ("right", "p")]
+    done = state(state(split.apply("exact h.2")).apply("exact h.1"))
+    assert done.is_solved
+    outcome = done.finish("and_swap")
+    assert isinstance(outcome, Checked), outcome
+    assert outcome.evidence.name == "and_swap"
+    assert outcome.evidence.type == "∀ (p q : Prop), p ∧ q → q ∧ p"
+    assert outcome.evidence.axioms == ()
+
+
+def test_states_are_immutable_and_branching_is_free(session: Session) -> None:
+    start = state(session.prove("∀ (a b : Nat), a = b → b = a"))
+    introduced = state(start.apply("intro a b h"))
+    before = str(introduced)
+    one = state(introduced.apply("exact h.symm"))
+    other = state(introduced.apply("rw [h]"))
+    assert str(introduced) == before
+    for finished in (one, other):
+        assert isinstance(finished.finish(), Checked)
+
+
+def test_many_tactics_on_one_state(session: Session) -> None:
+    introduced = state(state(session.prove("∀ (a b : Nat), a = b → b = a")).apply("intro a b h"))
+    results = introduced.apply_all(["exact h", "exact h.symm", "nonsense", "rw [h]"])
+    assert [isinstance(r, ProofState) for r in results] == [False, True, False, True]
+
+
+def test_a_tactic_that_fails_leaves_the_state_good(session: Session) -> None:
+    start = state(session.prove("1 + 1 = 2"))
+    for tactic in ["exact foo", "intro x", "exact (", "apply rfl rfl", ""]:
+        assert failure(start.apply(tactic)).message
+    assert isinstance(state(start.apply("rfl")).finish(), Checked)
+
+
+def test_a_recovered_error_is_a_failure(session: Session) -> None:
+    # `constructor <;> exact ...` and structuring tactics recover from errors by admitting goals.
+    start = state(session.prove("∀ p : Prop, p → p ∧ p"))
+    found = start.apply("intro p h; constructor\n· exact nonsense\n· exact h")
+    assert isinstance(found, TacticFailure)
+
+
+def test_several_tactics_at_once(session: Session) -> None:
+    done = state(state(session.prove("∀ p : Prop, p → p")).apply("intro p h\nexact h"))
+    assert isinstance(done.finish(), Checked)
+
+
+def test_sorry_is_not_a_proof(session: Session) -> None:
+    done = state(state(session.prove("1 = 2")).apply("sorry"))
+    assert done.is_solved
+    outcome = done.finish()
+    assert isinstance(outcome, Rejected)
+    assert outcome.failure.code == "sorry"
+
+
+def test_open_goals_and_open_metavariables_are_no_proof(session: Session) -> None:
+    start = state(session.prove("∃ n : Nat, n = n"))
+    assert isinstance(start.finish(), Rejected)
+    coupled = state(start.apply("constructor"))
+    targets = {goal.target: goal.coupled for goal in coupled.goals}
+    assert len(targets) == 2
+    assert all(targets.values()), "each goal shares the witness with the other"
+    # Solving the equation by rfl leaves the witness unassigned: it stays a goal.
+    position = next(i for i, g in enumerate(coupled.goals) if "=" in g.target)
+    left = state(coupled.apply("rfl", position))
+    if left.is_solved:
+        assert isinstance(left.finish(), Rejected)
+    else:
+        assert [g.target for g in left.goals] == ["Nat"]
+        assert isinstance(state(left.apply("exact 3")).finish(), Checked)
+
+
+def test_focus_brings_a_goal_to_the_front(session: Session) -> None:
+    split = state(state(session.prove("True ∧ (1 = 1)")).apply("constructor"))
+    assert [g.target for g in split.focus(1).goals] == ["1 = 1", "True"]
+    with pytest.raises(UsageError, match="there is no goal 7"):
+        split.focus(7)
+
+
+def test_have_adds_a_claim(session: Session) -> None:
+    introduced = state(state(session.prove("∀ (a b : Nat), a = b → b = a")).apply("intro a b h"))
+    claimed = state(introduced.have("k", "b = a"))
+    assert claimed.remaining == 2
+
+
+def test_an_axiom_outside_the_list_is_refused_until_allowed(session: Session) -> None:
+    with session.extend("axiom cheat : 1 = 2") as extended:
+        done = state(state(extended.prove("1 = 2")).apply("exact cheat"))
+        outcome = done.finish()
+        assert isinstance(outcome, Rejected)
+        assert outcome.failure.code == "axiom"
+        allowed = done.finish(allow_axioms=["cheat"])
+        assert isinstance(allowed, Checked)
+        assert allowed.evidence.axioms == ("cheat",)
+
+
+def test_a_bad_statement_is_a_failure(session: Session) -> None:
+    assert "noSuchThing" in failure(session.prove("noSuchThing")).message
+    assert failure(session.prove("1 +")).message
+    assert failure(session.prove("5")).message
+
+
+def test_universe_polymorphic_statements(session: Session) -> None:
+    polymorphic = state(session.prove("∀ {α : Sort _} (a : α), a = a"))
+    outcome = state(polymorphic.apply("intro α a\nrfl")).finish("refl_all")
+    assert isinstance(outcome, Checked)
+
+
+def test_limits_stop_a_tactic(session: Session) -> None:
+    found = session.prove("1 + 1 = 2", MetaOptions(heartbeats=1))
+    if isinstance(found, ProofState):
+        found = found.apply("decide")
+    assert failure(found).limit is not None
+
+
+def test_a_proof_ends_with_its_session(host: Host) -> None:
+    with host.session(["Init"]) as short:
+        start = state(short.prove("1 = 1"))
+    with pytest.raises(ClosedError):
+        start.apply("rfl")
+
+
+def test_steps_leave_no_handles(session: Session) -> None:
+    engine = session._lean.engine
+    start = state(session.prove("∀ (a b : Nat), a = b → b = a"))
+
+    def walk() -> None:
+        introduced = state(start.apply("intro a b h"))
+        failure(introduced.apply("exact h"))
+        assert isinstance(state(introduced.apply("exact h.symm")).finish(), Checked)
+        assert introduced.goals
+
+    walk()
+    gc.collect()
+    engine.drain()
+    live = engine.live
+    for _ in range(20):
+        walk()
+    gc.collect()
+    engine.drain()
+    assert engine.live == live
