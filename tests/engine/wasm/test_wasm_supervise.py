@@ -212,3 +212,16 @@ def test_threads_take_turns(lean: WasmEngine) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_token_in_grown_memory_is_reached(fresh: Open, parts: Parts) -> None:
+    """The child's second thread sees memory that was added after its start."""
+    engine = fresh()
+    elaborator = Elaborator(engine, parts.core)
+    ballast = engine.call("l_List_range", 30_000_000)  # fills the pages of small objects
+    guard = elaborator.guard(time.monotonic() + 1.0, grace=20.0)
+    assert guard.token.ptr() > 512 * 1024**2
+    engine.supervise(lambda: elaborator.run(SLOW, guard.token), guard)
+    assert guard.why == "deadline"
+    assert engine.eval_data(Call("l_IO_CancelToken_isSet___boxed", (guard.token, 0))) == 1
+    assert ballast.ptr()
