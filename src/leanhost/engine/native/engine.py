@@ -36,12 +36,15 @@ from leanhost.engine.base import (
 )
 from leanhost.engine.native.ffi import Library
 from leanhost.engine.native.watchdog import Watchdog
-from leanhost.errors import EngineError, EngineLost, EngineStuck, ForeignHandleError
+from leanhost.errors import EngineError, EngineLost, EngineStuck, ForeignHandleError, UsageError
 
 T = TypeVar("T")
 
 LANE_STACK_BYTES = 256 << 20
 """Stack of the thread that elaborates; reserved, not committed, so that deep terms do not end the process."""
+
+MAX_CLOSURE_ARITY = 16
+"""Above it Lean calls a closure's function with an array of arguments."""
 
 _SLICE = 0.01
 """Seconds between two looks at ``Guard.cancelled`` and ``Guard.mailbox``."""
@@ -136,13 +139,15 @@ class NativeEngine(Engine):
             return library.box(arg)
         build = _BUILDERS.get(kind)
         if build is None:
-            raise TypeError(f"not something Lean can be called with: {arg!r}")
+            raise UsageError(f"not something Lean can be called with: {arg!r:.200}")
         return build(self, arg)
 
     def _call(self, arg: Call) -> int:
+        # Before the arguments: a missing function must not leave owned words behind.
+        function = self._lib.function(arg.symbol, len(arg.args))
         words: list[int] = []
         self._values(arg.args, words)
-        result = self._lib.function(arg.symbol, len(words))(*words)
+        result = function(*words)
         if self._escaped is not None:
             escaped, self._escaped = self._escaped, None
             self._lib.release(result)
@@ -154,9 +159,11 @@ class NativeEngine(Engine):
         library = self._lib
         if word & 1:
             raise Thrown(Ref(self, word))
-        inner = library.retain(library.field(word, 0))
-        ok = library.tag(word) == arg.ok
-        library.release(word)
+        try:
+            inner = library.retain(library.checked_field(word, 0))
+            ok = library.tag(word) == arg.ok
+        finally:
+            library.release(word)
         if not ok:
             raise Thrown(Ref(self, inner))
         return inner
@@ -190,10 +197,16 @@ class NativeEngine(Engine):
         new: list[int] = []
         try:
             tag, words, scalars = library.constructor(word)
-            self._values([value for _, value in arg.fields], new)
             indices = [index for index, _ in arg.fields]
-            if any(index >= len(words) for index in indices):
-                raise EngineError(f"a Lean value has no field {max(indices)}")
+            for index in indices:
+                if not 0 <= index < len(words):
+                    raise EngineError(f"a Lean value has no field {index}")
+            if len(set(indices)) != len(indices):
+                raise UsageError("a field is set twice")
+            for offset, data in arg.scalars:
+                if not 0 <= offset <= len(scalars) - len(data):
+                    raise EngineError(f"a Lean value has no {len(data)} scalar bytes at {offset}")
+            self._values([value for _, value in arg.fields], new)
             kept = [0 if i in indices else library.retain(w) for i, w in enumerate(words)]
             for index, value in zip(indices, new, strict=True):
                 kept[index] = value
@@ -205,6 +218,7 @@ class NativeEngine(Engine):
             library.release(word)
 
     def _ctor(self, arg: Ctor) -> int:
+        self._lib.check_ctor(arg.tag, len(arg.fields), len(arg.scalars))
         words: list[int] = []
         self._values(arg.fields, words)
         return self._lib.ctor(arg.tag, words, arg.scalars)
@@ -223,9 +237,14 @@ class NativeEngine(Engine):
         return self._lib.array(words)
 
     def _closure(self, arg: Closure) -> int:
+        if not len(arg.fixed) < arg.arity <= MAX_CLOSURE_ARITY:
+            raise UsageError(
+                f"a closure over {arg.symbol} cannot have {len(arg.fixed)} of {arg.arity} arguments"
+            )
+        function = self._lib.address(arg.symbol)
         words: list[int] = []
         self._values(arg.fixed, words)
-        return self._lib.closure(self._lib.address(arg.symbol), arg.arity, words)
+        return self._lib.closure(function, arg.arity, words)
 
     # --- the rest of the interface ---
 
@@ -238,6 +257,8 @@ class NativeEngine(Engine):
 
     def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
         """Return a Lean closure that calls *function*; see :meth:`Engine.callback`."""
+        if not 1 <= arity <= MAX_CLOSURE_ARITY:
+            raise UsageError(f"a callback has 1 to {MAX_CLOSURE_ARITY} parameters, not {arity}")
         library = self._lib
 
         def entry(*words: int) -> int:
@@ -263,7 +284,7 @@ class NativeEngine(Engine):
         self.check_alive()
         if self._lane.is_current():
             return work()
-        self._lib.function("lean_mark_mt", 1)(guard.token.ptr())
+        self._lib.function("lean_mark_mt", 1)(self.own(guard.token))
         if guard.sink is not None:
             guard.mailbox = deque()
         job = self._lane.submit(work)
@@ -328,7 +349,7 @@ class NativeEngine(Engine):
 
     def brief(self, work: Callable[[], T], guard: Guard) -> T:
         """Run *work* on this thread under a watchdog; see :meth:`Engine.brief`."""
-        self._lib.function("lean_mark_mt", 1)(guard.token.ptr())
+        self._lib.function("lean_mark_mt", 1)(self.own(guard.token))
         self._watchdog.watch(guard)
         try:
             with self.lock:
@@ -416,7 +437,9 @@ class _Lane:
             self._jobs = queue.SimpleQueue()
             before = threading.stack_size(LANE_STACK_BYTES)
             try:
-                thread = threading.Thread(target=self._serve, args=(self._jobs,), name="leanhost-lane", daemon=True)
+                thread = threading.Thread(
+                    target=self._serve, args=(self._jobs,), name="leanhost-lane", daemon=True
+                )
                 thread.start()
             finally:
                 threading.stack_size(before)
@@ -432,9 +455,19 @@ class _Lane:
             del job
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        surrogate = ord(text[error.start])
+        raise UsageError(
+            f"a Lean string has no lone surrogate (U+{surrogate:04X} at {error.start})"
+        ) from None
+
+
 _BUILDERS: dict[type, Callable[[NativeEngine, Any], int]] = {
     Call: NativeEngine._call,
-    str: lambda engine, arg: engine._lib.string(arg.encode("utf-8", "surrogatepass")),
+    str: lambda engine, arg: engine._lib.string(_utf8(arg)),
     bytes: lambda engine, arg: engine._lib.string(arg),
     Unwrap: NativeEngine._unwrap,
     Field: NativeEngine._field,
@@ -448,7 +481,7 @@ _BUILDERS: dict[type, Callable[[NativeEngine, Any], int]] = {
     Closure: NativeEngine._closure,
     Give: lambda engine, arg: (engine.own(arg.ref), arg.ref.take())[1],
     Const: lambda engine, arg: engine._lib.retain(engine._lib.constant(arg.symbol)),
-    USize: lambda engine, arg: engine._lib.ctor(0, [], arg.value.to_bytes(8, "little")),
-    UInt64: lambda engine, arg: engine._lib.ctor(0, [], arg.value.to_bytes(8, "little")),
+    USize: lambda engine, arg: engine._lib.boxed_word(arg.value),
+    UInt64: lambda engine, arg: engine._lib.boxed_word(arg.value),
     bool: lambda engine, arg: engine._lib.box(int(arg)),
 }

@@ -21,11 +21,12 @@ from leanhost.engine.base import (
     Node,
     Opaque,
 )
-from leanhost.errors import EngineError, ObjectTooLarge
+from leanhost.errors import EngineError, ObjectTooLarge, UsageError
 
 WORD = 8
 HEADER = 8
 _MAX_BOXED = (1 << 63) - 1
+_MAX_SCALARS = 1024
 
 _header = struct.Struct("<iHBB")
 _word = struct.Struct("<Q")
@@ -99,16 +100,14 @@ class Library:
         """Return *symbol* prototyped as a function of *arity* words that returns a word."""
         found = self._functions.get((symbol, arity))
         if found is None:
-            try:
-                address = self.address(symbol)
-            except AttributeError:
-                raise EngineError(f"{self.path} does not export {symbol}") from None
             prototype = ctypes.CFUNCTYPE(ctypes.c_size_t, *[ctypes.c_size_t] * arity)
-            found = self._functions[symbol, arity] = prototype(address)
+            found = self._functions[symbol, arity] = prototype(self.address(symbol))
         return found
 
     def address(self, symbol: str) -> int:
-        """Return the address of an exported symbol; ``AttributeError`` if there is none."""
+        """Return the address of an exported symbol; ``EngineError`` if there is none."""
+        if not self.has(symbol):
+            raise EngineError(f"{self.path} does not export {symbol}")
         value = ctypes.cast(self._lib[symbol], ctypes.c_void_p).value
         assert value is not None
         return value
@@ -145,18 +144,34 @@ class Library:
         return int(self._make_string(data, len(data)))
 
     def box(self, value: int) -> int:
-        """Box a small natural number."""
-        if not 0 <= value <= _MAX_BOXED:
-            raise EngineError(f"{value} does not fit a boxed scalar")
-        return (value << 1) | 1
+        """Box a natural number; one that is too large for a scalar becomes a bignum."""
+        if 0 <= value <= _MAX_BOXED:
+            return (value << 1) | 1
+        if value < 0:
+            raise UsageError(f"{value} is not a natural number")
+        digits = ctypes.create_string_buffer(str(value).encode())
+        return self.function("lean_cstr_to_nat", 1)(ctypes.addressof(digits))
+
+    def boxed_word(self, value: int) -> int:
+        """Box a ``USize`` or a ``UInt64``."""
+        if not 0 <= value < 1 << 64:
+            raise UsageError(f"{value} does not fit 64 bits")
+        return self.ctor(0, [], value.to_bytes(8, "little"))
+
+    def check_ctor(self, tag: int, fields: int, scalars: int) -> None:
+        """Raise :class:`~leanhost.errors.UsageError` for a constructor object that Lean could not have."""
+        if not 0 <= tag <= MAX_CTOR_TAG or fields > 255 or scalars > _MAX_SCALARS or not (fields or scalars):
+            raise UsageError(f"no constructor has tag {tag}, {fields} fields and {scalars} scalar bytes")
 
     def ctor(self, tag: int, fields: list[int], scalars: bytes) -> int:
         """Build a constructor object; *fields* are given away."""
         n = len(fields)
-        size = HEADER + WORD * n + (len(scalars) + 7) // 8 * 8
+        layout = _words_cache[n] if n < len(_words_cache) else _words(n)
+        # Padded with zeros: nothing reads what an earlier object left in the memory.
+        body = layout.pack(*fields) + scalars + bytes(-len(scalars) % WORD)
+        size = HEADER + len(body)
         address = self._alloc(size)
-        body = _words_cache[n].pack(*fields) + scalars
-        ctypes.memmove(address, _header.pack(1, size, n, tag) + body, HEADER + len(body))
+        ctypes.memmove(address, _header.pack(1, size, n, tag) + body, size)
         return address
 
     def array(self, items: list[int]) -> int:
@@ -192,7 +207,7 @@ class Library:
 
     def checked_field(self, word: int, index: int) -> int:
         """Like :meth:`field`; ``EngineError`` when the value is no constructor with that many fields."""
-        if index >= self.fields(word) or self.tag(word) > MAX_CTOR_TAG:
+        if not 0 <= index < self.fields(word) or self.tag(word) > MAX_CTOR_TAG:
             raise EngineError(f"a Lean value has no field {index}")
         return self.field(word, index)
 
@@ -212,7 +227,7 @@ class Library:
 
     def element(self, word: int, index: int) -> int:
         """Return an array's element (borrowed)."""
-        if index >= self.size(word):
+        if not 0 <= index < self.size(word):
             raise EngineError(f"a Lean array has no element {index}")
         return ctypes.c_size_t.from_address(word + 24 + WORD * index).value
 
@@ -240,7 +255,9 @@ class Library:
                 _, size, count, tag = _header.unpack(read(address, HEADER))
                 if tag <= MAX_CTOR_TAG:
                     raw = read(address + HEADER, size - HEADER) if size >= HEADER else b""
-                    words = _words_cache[count].unpack_from(raw) if count < 32 else _words(count).unpack_from(raw)
+                    words = (
+                        _words_cache[count].unpack_from(raw) if count < 32 else _words(count).unpack_from(raw)
+                    )
                     ready = (tag, words, raw[WORD * count :])
                 elif tag == TAG_STRING:
                     length = _word.unpack(read(address + HEADER, WORD))[0]

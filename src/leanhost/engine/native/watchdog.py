@@ -21,25 +21,29 @@ class Watchdog:
         self._guards: list[Guard] = []
         self._wake = threading.Event()
         self._start = threading.Lock()
+        self._lock = threading.Lock()
+        """Held while a token is being set: its owner may let go of it as soon as :meth:`forget` has returned."""
         self._pid = 0
 
     def watch(self, guard: Guard) -> None:
         """Cancel *guard*'s token when its time is over, until :meth:`forget`."""
         if self._pid != os.getpid():
             self._launch()
-        self._guards.append(guard)
+        with self._lock:
+            self._guards.append(guard)
         if not self._wake.is_set():
             self._wake.set()
 
     def forget(self, guard: Guard) -> None:
         """Stop watching *guard*."""
-        self._guards.remove(guard)
+        with self._lock:
+            self._guards = [other for other in self._guards if other is not guard]
 
     def _launch(self) -> None:
         with self._start:
             if self._pid != os.getpid():
                 # A forked child has none of its parent's threads, and none of its parent's calls.
-                self._guards, self._wake = [], threading.Event()
+                self._guards, self._wake, self._lock = [], threading.Event(), threading.Lock()
                 threading.Thread(target=self._serve, name="leanhost-watchdog", daemon=True).start()
                 self._pid = os.getpid()
 
@@ -51,14 +55,15 @@ class Watchdog:
                 if not self._guards:
                     continue
                 self._wake.set()
-            now = time.monotonic()
-            for guard in tuple(self._guards):
-                if guard.why:
-                    continue
-                if guard.cancelled is not None and guard.cancelled.is_set():
-                    guard.why = "cancelled"
-                elif guard.deadline is not None and now >= guard.deadline:
-                    guard.why = "deadline"
-                if guard.why:
-                    self._cancel(guard.token)
+            with self._lock:
+                now = time.monotonic()
+                for guard in self._guards:
+                    if guard.why:
+                        continue
+                    if guard.cancelled is not None and guard.cancelled.is_set():
+                        guard.why = "cancelled"
+                    elif guard.deadline is not None and now >= guard.deadline:
+                        guard.why = "deadline"
+                    if guard.why:
+                        self._cancel(guard.token)
             time.sleep(_TICK)
