@@ -9,15 +9,15 @@ def sumTo : Nat → Nat
   | 0 => 0
   | n + 1 => sumTo n + (n + 1)
 
+theorem sumTo_succ (n : Nat) : sumTo (n + 1) = sumTo n + (n + 1) := rfl
+
 /-- Gauss: twice the sum is `n * (n + 1)`. -/
 theorem two_sumTo (n : Nat) : 2 * sumTo n = n * (n + 1) := by
   induction n with
   | zero => rfl
   | succ n ih =>
-    simp only [sumTo, Nat.mul_add, ih]
-    have expand : (n + 1) * (n + 1) = n * n + 2 * n + 1 := by
-      simp only [Nat.mul_add, Nat.add_mul]; omega
-    simp only [Nat.mul_one, Nat.mul_add, Nat.add_mul] at *
+    rw [sumTo_succ, Nat.mul_add, ih]
+    simp only [Nat.mul_add, Nat.add_mul]
     omega
 
 theorem between (a b : Nat) (h : a < b) (h' : b < a + 2) : b = a + 1 := by
@@ -40,9 +40,14 @@ def mirror : Tree α → Tree α
   | leaf => leaf
   | node l x r => node r.mirror x l.mirror
 
+@[simp] theorem mirror_leaf : (leaf : Tree α).mirror = leaf := rfl
+
+@[simp] theorem mirror_node (l : Tree α) (x : α) (r : Tree α) :
+    (node l x r).mirror = node r.mirror x l.mirror := rfl
+
 theorem mirror_mirror (t : Tree α) : t.mirror.mirror = t := by
   induction t with
-  | leaf => rfl
-  | node l x r ihl ihr => simp [mirror, ihl, ihr]
+  | leaf => simp
+  | node l x r ihl ihr => simp [ihl, ihr]
 
 end Tree

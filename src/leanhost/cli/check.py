@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ class _Plan:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the files and return the exit status."""
+    started = time.monotonic()
     plan = _plan(arguments)
     if not plan.entries:
         return TROUBLE
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     report: Report | None = None
     with closing(_verdicts(arguments, toolchain, plan.entries)) as verdicts:
         for result in verdicts:
-            report = report or _report(arguments, plan)
+            report = report or _report(arguments, plan, started)
             statuses.add(result.status)
             report.result(result)
     if report is not None:
@@ -60,11 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     return ACCEPTED if statuses == {Status.ACCEPTED} else REJECTED
 
 
-def _report(arguments: argparse.Namespace, plan: _Plan) -> Report:
+def _report(arguments: argparse.Namespace, plan: _Plan, started: float) -> Report:
     # Called with the first verdict, because importing rich costs as much as the rest of the command line.
     from leanhost.cli.report import ForPeople, JsonLines
 
-    return JsonLines() if arguments.json else ForPeople(plan.given, quiet=arguments.quiet)
+    if arguments.json:
+        return JsonLines()
+    return ForPeople(plan.given, started=started, quiet=arguments.quiet)
 
 
 def _verdicts(

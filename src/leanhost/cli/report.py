@@ -52,10 +52,11 @@ class _Console(Console):
 class ForPeople:
     """Diagnostics with excerpts, a verdict for each file and a summary.
 
-    *given* holds the text of sources that are no regular file and cannot be read a second time.
+    *given* holds the text of sources that are no regular file and cannot be read a second time; *started* is the
+    ``time.monotonic()`` from which the whole run is counted.
     """
 
-    def __init__(self, given: Mapping[str, str], *, quiet: bool = False) -> None:
+    def __init__(self, given: Mapping[str, str], *, started: float, quiet: bool = False) -> None:
         self._console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
         terminal = self._console.is_terminal
         self._width = max(_NARROWEST, min(self._console.width, _WIDEST)) if terminal else 120
@@ -64,7 +65,7 @@ class ForPeople:
         self._counts: Counter[Status] = Counter()
         self._caveats: dict[str, None] = {}
         self._toolchain = ""
-        self._started = time.monotonic()
+        self._started = started
 
     def result(self, result: CheckResult) -> None:
         """Print the file's diagnostics and its verdict."""
@@ -125,11 +126,16 @@ class ForPeople:
         style = "bold green" if result.accepted else "bold red"
         said = [f"{result.elapsed:.2f} s"]
         if result.accepted:
-            count = sum(1 for t in result.theorems if t.kind == "theorem")
+            # Those an inductive type brings with it have no place in the source and are nobody's achievement.
+            count = sum(1 for t in result.theorems if t.kind == "theorem" and t.position is not None)
             axioms = sorted({axiom for t in result.theorems for axiom in t.axioms})
             said = [
                 f"{count} theorem{'s' if count != 1 else ''}",
-                f"axioms: {', '.join(axioms)}" if axioms else "no axioms",
+                f"axioms: {', '.join(axioms)}"
+                if axioms
+                else "no axioms seen"
+                if result.caveats
+                else "no axioms",
                 *said,
             ]
         self._print(
