@@ -64,7 +64,8 @@ class Imported:
         self.env = env
         self.axioms = ImportedAxioms(lean, env)
         self._users = 1
-        self._lock = threading.Lock()
+        # The collector can close a forgotten session in the middle of anything.
+        self._lock = threading.RLock()
 
     def share(self) -> Imported:
         """Count one more user, who has to :meth:`close`."""

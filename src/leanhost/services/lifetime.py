@@ -121,6 +121,15 @@ class Lifetime:
             self._closed = True
             self._free_when_done()
 
+    def _abandon(self) -> None:
+        """Let go of what is counted; called by the collector when nobody closed the session."""
+
+    def __del__(self) -> None:
+        # Handles are collected on their own.
+        if not getattr(self, "_freed", True):
+            self._freed = True
+            self._abandon()
+
     def __enter__(self) -> Self:
         return self
 

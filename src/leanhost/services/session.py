@@ -410,6 +410,9 @@ class Session(Questions):
         """Give the imported environment back."""
         self._imported.close()
 
+    def _abandon(self) -> None:
+        self._imported.close()
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._added)} constants added"
         return f"<{type(self).__name__} over {self._imported.key}: {state}>"
