@@ -1,0 +1,511 @@
+"""What can be asked of a declaration, for one or for many at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Index, Node, Ref, Thrown
+from leanhost.errors import Cancelled, MetaError
+from leanhost.lean import names
+from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
+from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.queries import REDUCIBILITY
+from leanhost.services.axioms import Rests, rests_of
+from leanhost.services.cancellation import Cancellation
+from leanhost.services.elaboration import WHY_LIMITS
+from leanhost.services.exprs import Expr, Name
+from leanhost.services.imports import Imported
+from leanhost.services.meta import DEFAULT, MetaService
+from leanhost.services.results import Position
+
+FIELDS = (
+    "type",
+    "value",
+    "universes",
+    "module",
+    "docstring",
+    "range",
+    "attributes",
+    "used_constants",
+    "axioms",
+)
+"""What :meth:`DeclarationService.get_many` can ask for in bulk."""
+
+ATTRIBUTES = ("reducible", "simp", "instance", "class", "protected", "private", "deprecated")
+"""What :attr:`Declaration.attributes` tells of."""
+
+LIMIT = 10_000_000
+"""Objects in one copied answer: a bound against mistakes, not against large libraries."""
+
+_WITH_VALUE = ("definition", "theorem", "opaque")
+_AXIOMS_TIMEOUT = 600.0
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_'!?]*(?:\.[A-Za-z_][A-Za-z0-9_'!?]*)*").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRange:
+    """Where a declaration stands in its file; *name* is where its name does."""
+
+    start: Position
+    end: Position
+    name: tuple[Position, Position]
+
+
+@dataclass(frozen=True, slots=True)
+class Axioms:
+    """The axioms a declaration rests on.
+
+    ``complete`` is false where the toolchain ships a library without its proofs, so that some were not seen.
+    """
+
+    names: frozenset[Name]
+    complete: bool
+
+
+def name_of(parts: NameTuple) -> Name:
+    """Make a name of components that came from Lean, without looking at them again."""
+    result = object.__new__(Name)
+    object.__setattr__(result, "parts", parts)
+    return result
+
+
+class _Question(NamedTuple):
+    """A question about an array of names, and how its answer is read."""
+
+    ask: Callable[[Ref, Ref, int], Arg]
+    read: Callable[[Any, int], list[Any]]
+
+
+class Facts:
+    """Puts questions about declarations to one environment, an array of names at a time."""
+
+    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
+        self.lean = lean
+        self.env = env
+        self.imported = imported
+        self.meta = meta
+        self._modules: tuple[Name, ...] | None = None
+        self._own: dict[NameTuple, Rests] | None = None
+        self._questions = {
+            "universes": _Question(self._ask_universes, _read_universes),
+            "module": _Question(self._ask_module, self._read_module),
+            "docstring": _Question(self._ask_docstring, _read_docstring),
+            "range": _Question(self._ask_range, _read_range),
+            "attributes": _Question(self._ask_attributes, _read_attributes),
+        }
+
+    # --- names in ---
+
+    def name(self, name: NameTuple) -> Arg:
+        """Return the expression for one name: one call where its text needs no parsing, else one a component."""
+        if name and all(type(part) is str for part in name):
+            text = ".".join(name)  # type: ignore[arg-type]
+            if _PLAIN(text) and text.count(".") == len(name) - 1:
+                return self.lean.table.text_name(text)
+        return self.lean.name(name)
+
+    def array(self, wanted: Sequence[NameTuple]) -> Arg:
+        """Return the expression for an ``Array Name``."""
+        return ArrayOf([self.name(name) for name in wanted])
+
+    def find(self, array: Arg) -> Ref:
+        """Look an ``Array Name`` up: ``Array (Option ConstantInfo)``."""
+        table = self.lean.table
+        return self.lean.engine.eval(table.array_map(table.find_fn(self.env), array))
+
+    def exist(self, wanted: Sequence[NameTuple]) -> list[bool]:
+        """Tell for each name whether it is declared."""
+        table = self.lean.table
+        known = table.compose_fn(table.is_some_fn(), table.find_fn(self.env))
+        return [bool(flag) for flag in self.lean.array(table.array_map(known, self.array(wanted)))]
+
+    def tags(self, found: Ref) -> list[int | None]:
+        """Return the constructor tags of an ``Array (Option ConstantInfo)``."""
+        table = self.lean.table
+        data = self.lean.array(table.array_map(table.in_option_fn(table.kind_fn()), found), LIMIT)
+        return [_number(item) for item in data]
+
+    def kinds(self, array: Ref, tags: Sequence[int | None]) -> list[str | None]:
+        """Turn tags into kinds; what is an axiom only for want of its proof is called what it was declared as."""
+        table = self.lean.table
+        doubtful = ArrayOf([Index(array, i) for i, tag in enumerate(tags) if tag == 0])
+        originals = (
+            self.lean.array(table.array_map(table.original_kind_fn(self.env), doubtful), LIMIT)
+            if 0 in tags
+            else []
+        )
+        there = iter(self.original_kinds([tag for tag in tags if tag is not None], originals))
+        return [None if tag is None else next(there) for tag in tags]
+
+    def original_kinds(self, tags: Sequence[int], originals: Sequence[Data]) -> list[str]:
+        """Name the kinds with these tags; *originals* are the ``Option ConstantKind`` of those that are axioms."""
+        kinds = [CONSTANT_KINDS[tag] for tag in tags]
+        doubtful = [i for i, tag in enumerate(tags) if tag == 0]
+        for i, original in zip(doubtful, originals, strict=True):
+            tag = _number(original)
+            if tag is not None:
+                kinds[i] = self.lean.table.ORIGINAL_KINDS[tag]
+        return kinds
+
+    def decode(self, copied: Sequence[Data], array: Arg) -> list[NameTuple]:
+        """Return the names in a copied ``Array Name``."""
+        try:
+            return [names.decode(name) for name in copied]
+        except TypeError:
+            # A number in a name can be too large to be copied; Lean can still write it.
+            with self.lean.engine.eval(array) as kept:
+                return [self._decode_one(name, Index(kept, i)) for i, name in enumerate(copied)]
+
+    def _decode_one(self, copied: Data, name: Arg) -> NameTuple:
+        try:
+            return names.decode(copied)
+        except TypeError:
+            return names.parse(self.lean.text(self.lean.table.name_text(name)))
+
+    # --- whole fields ---
+
+    def load(
+        self,
+        wanted: Sequence[str],
+        batch: Batch,
+        items: Sequence[Declaration | None],
+        cancellation: Cancellation,
+    ) -> None:
+        """Ask for the fields *wanted* of every declaration of *batch*, and put them into its cache."""
+        plain = [name for name in wanted if name in self._questions]
+        if plain:
+            for name, values in zip(plain, self._answer(plain, batch, len(items)), strict=True):
+                _keep(name, items, values)
+        present = [item for item in items if item is not None]
+        for name in wanted:
+            if name in ("type", "value"):
+                _keep(name, present, self._terms(name, present))
+            elif name == "used_constants":
+                _keep(name, present, self._used(present, cancellation))
+            elif name == "axioms":
+                _keep(name, present, self._axioms([item.name.parts for item in present], cancellation))
+
+    def _answer(self, wanted: Sequence[str], batch: Batch, count: int) -> list[list[Any]]:
+        """Put several questions in one step."""
+        questions = [self._questions[name] for name in wanted]
+        asked = ArrayOf([question.ask(batch.names, batch.found, count) for question in questions])
+        try:
+            answers = self.lean.array(asked, LIMIT)
+        except Thrown:
+            # A docstring that Lean cannot render spoils the lot; it has to go without one.
+            if count > 1:
+                ones = [self._answer(wanted, batch.one(i), 1) for i in range(count)]
+                return [[one[k][0] for one in ones] for k in range(len(wanted))]
+            return [[None] if name == "docstring" else self._answer([name], batch, 1)[0] for name in wanted]
+        return [question.read(answer, count) for question, answer in zip(questions, answers, strict=True)]
+
+    def _terms(self, which: str, items: Sequence[Declaration]) -> list[Expr | None]:
+        table, home = self.lean.table, self.meta.home
+        part = table.constant_type if which == "type" else table.constant_value
+        has = [which == "type" or CONSTANT_KINDS[item.tag] in _WITH_VALUE for item in items]
+        refs = iter(
+            self.lean.engine.eval_all([part(i.info) for i, yes in zip(items, has, strict=True) if yes])
+        )
+        return [Expr(home, next(refs)) if yes else None for yes in has]
+
+    def _used(self, items: Sequence[Declaration], cancellation: Cancellation) -> list[frozenset[Name]]:
+        def work(pause: Callable[[], None]) -> list[frozenset[NameTuple]]:
+            pause()
+            infos = self.lean.engine.eval_all([item.info for item in items])
+            constants = [
+                Constant(item.name.parts, CONSTANT_KINDS[item.tag], info)
+                for item, info in zip(items, infos, strict=True)
+            ]
+            return self.lean.used_constants(constants)
+
+        return [frozenset(map(name_of, used)) for used in self.walk(work, cancellation)]
+
+    def _axioms(self, wanted: Sequence[NameTuple], cancellation: Cancellation) -> list[Axioms]:
+        """Walk what *wanted* rests on, as ``Lean.collectAxioms`` does; remembered with the imported environment."""
+
+        def work(pause: Callable[[], None]) -> list[Rests]:
+            own = self._own_rests(pause)
+            return [
+                own[name] if name in own else self.imported.axioms.under((name,), pause) for name in wanted
+            ]
+
+        found = self.walk(work, cancellation, timeout=_AXIOMS_TIMEOUT)
+        return [Axioms(frozenset(map(name_of, rests.axioms)), not rests.unseen) for rests in found]
+
+    def _own_rests(self, pause: Callable[[], None]) -> dict[NameTuple, Rests]:
+        if self._own is None:
+            added = self.lean.new_constants(self.env)
+            used = dict(zip((c.name for c in added), self.lean.used_constants(added), strict=True))
+            self._own = rests_of(self.imported.axioms, added, used, pause)
+        return self._own
+
+    def walk(
+        self, work: Callable[[Callable[[], None]], Any], cancellation: Cancellation, *, timeout: float = 0.0
+    ) -> Any:
+        """Run *work*, which goes through terms, where deep ones have the stack they need.
+
+        It calls its argument now and then, which raises once the work shall stop.
+        """
+        options = replace(DEFAULT, timeout=timeout) if timeout else DEFAULT
+
+        def inside(_contexts: object, guard: Guard) -> Any:
+            return work(lambda: go_on(guard))
+
+        return self.meta.supervised(inside, options, cancellation)
+
+    # --- the questions ---
+
+    def _ask_universes(self, _array: Ref, found: Ref, _count: int) -> Arg:
+        table = self.lean.table
+        return table.array_map(table.in_option_fn(table.levels_fn()), found)
+
+    def _ask_module(self, array: Ref, _found: Ref, _count: int) -> Arg:
+        table = self.lean.table
+        return table.array_map(table.module_index_fn(self.env), array)
+
+    def modules(self) -> tuple[Name, ...]:
+        """The imported modules, by ``ModuleIdx``."""
+        if self._modules is None:
+            listed = self.lean.array(self.lean.table.module_names(self.env), LIMIT)
+            self._modules = tuple(name_of(names.decode(item)) for item in listed)
+        return self._modules
+
+    def _read_module(self, answer: Any, _count: int) -> list[Name | None]:
+        modules = self.modules()
+        return [None if index is None else modules[index] for index in map(_number, answer)]
+
+    def _ask_docstring(self, array: Ref, _found: Ref, count: int) -> Arg:
+        return ArrayOf([self.lean.table.docstring(self.env, Index(array, i)) for i in range(count)])
+
+    def _ask_range(self, array: Ref, _found: Ref, _count: int) -> Arg:
+        # As Lean.findDeclarationRanges? does: recursors and their like have the range of their type.
+        table, env = self.lean.table, self.env
+        ranges = table.ranges_fn(env)
+        mapped = (
+            table.is_aux_recursor_fn(env),
+            table.is_no_confusion_fn(env),
+            table.is_recursor_fn(env),
+            ranges,
+            table.compose_fn(ranges, table.prefix_fn()),
+            table.builtin_ranges_fn(),
+        )
+        return ArrayOf([table.array_map(function, array) for function in mapped])
+
+    def _ask_attributes(self, array: Ref, _found: Ref, count: int) -> Arg:
+        table, env = self.lean.table, self.env
+        simp = table.simp_theorems(self.meta.contexts(DEFAULT.heartbeats).six.core_state)
+        flags = [
+            table.array_map(table.is_instance_fn(env), array),
+            table.array_map(table.is_class_fn(env), array),
+            table.array_map(table.is_protected_fn(env), array),
+            table.array_map(table.is_private_fn(), array),
+            table.array_map(table.is_deprecated_fn(env), array),
+            table.array_map(table.is_simp_unfolded_fn(simp), array),
+        ]
+        for inverse in (False, True):
+            origins = [table.simp_origin(Index(array, i), post=True, inverse=inverse) for i in range(count)]
+            flags.append(table.array_map(table.is_simp_lemma_fn(simp), ArrayOf(origins)))
+        return ArrayOf([table.array_map(table.reducibility_fn(env), array), *flags])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Names that were looked up together, and what was found for each."""
+
+    facts: Facts
+    names: Ref
+    found: Ref
+
+    def one(self, index: int) -> Batch:
+        """Return the batch of one item."""
+        engine = self.facts.lean.engine
+        parts: list[Arg] = [ArrayOf((Index(self.names, index),)), ArrayOf((Index(self.found, index),))]
+        return Batch(self.facts, *engine.eval_all(parts))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Declaration:
+    """A declaration of an environment.
+
+    Its name and kind are at hand; every other field is asked of Lean when it is first read, or before that and
+    for many at once by ``get_many(names, fields=...)``. Two declarations are equal when their names, kinds,
+    universe names, types and values are.
+    """
+
+    name: Name
+    kind: str
+    """``axiom``, ``definition``, ``theorem``, ``opaque``, ``quot``, ``inductive``, ``constructor`` or
+    ``recursor``, as it was declared (``Lean.getOriginalConstKind?``)."""
+    tag: int
+    """What the environment has it as: an index into :data:`~leanhost.lean.core.CONSTANT_KINDS`. A theorem whose
+    proof was not shipped is an axiom here."""
+    _batch: Batch
+    _index: int
+    _cache: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def info(self) -> Arg:
+        """The expression for its ``ConstantInfo``."""
+        return Field(Index(self._batch.found, self._index), 0)
+
+    def _get(self, name: str) -> Any:
+        if name not in self._cache:
+            facts = self._batch.facts
+            facts.load((name,), self._batch.one(self._index), (self,), None)
+        return self._cache[name]
+
+    @property
+    def type(self) -> Expr:
+        """Its type (``ConstantInfo.type``)."""
+        return self._get("type")  # type: ignore[no-any-return]
+
+    @property
+    def value(self) -> Expr | None:
+        """The body of a definition, theorem or opaque constant; ``None`` for others and for proofs not shipped.
+
+        The embedded toolchain ships no proofs of its library.
+        """
+        return self._get("value")  # type: ignore[no-any-return]
+
+    @property
+    def universes(self) -> tuple[Name, ...]:
+        """Its universe parameters, in order (``ConstantInfo.levelParams``)."""
+        return self._get("universes")  # type: ignore[no-any-return]
+
+    @property
+    def module(self) -> Name | None:
+        """The module it was imported from; ``None`` when it was declared since (``getModuleIdxFor?``)."""
+        return self._get("module")  # type: ignore[no-any-return]
+
+    @property
+    def docstring(self) -> str | None:
+        """Its documentation as Lean shows it (``Lean.findDocString?``), or ``None``.
+
+        The embedded toolchain ships none for its library.
+        """
+        return self._get("docstring")  # type: ignore[no-any-return]
+
+    @property
+    def range(self) -> SourceRange | None:
+        """Where it stands in its file (``Lean.findDeclarationRanges?``); ``None`` where that was not recorded.
+
+        The embedded toolchain ships no ranges for its library.
+        """
+        return self._get("range")  # type: ignore[no-any-return]
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Which of :data:`ATTRIBUTES` it has, each asked of Lean; ``simp`` is the default simp set."""
+        return self._get("attributes")  # type: ignore[no-any-return]
+
+    @property
+    def used_constants(self) -> frozenset[Name]:
+        """The constants in its type and value, and an inductive's constructors (``Expr.getUsedConstants``)."""
+        return self._get("used_constants")  # type: ignore[no-any-return]
+
+    @property
+    def axioms(self) -> Axioms:
+        """What it rests on in the end; the first walk through a large library takes seconds."""
+        return self._get("axioms")  # type: ignore[no-any-return]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Declaration):
+            return NotImplemented
+        return (self.name, self.kind) == (other.name, other.kind) and (
+            (self.universes, self.type, self.value) == (other.universes, other.type, other.value)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.kind))
+
+    def __repr__(self) -> str:
+        return f"<Declaration {self.name}: {self.kind}>"
+
+
+# --- reading answers ---
+
+
+def _keep(name: str, items: Sequence[Declaration | None], values: Sequence[Any]) -> None:
+    for item, value in zip(items, values, strict=True):
+        if item is not None:
+            item._cache[name] = value
+
+
+def go_on(guard: Guard) -> None:
+    """Raise when the work under *guard* shall stop."""
+    if guard.why == "deadline":
+        raise MetaError("a question about declarations took too long", limit="timeout")
+    if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
+        raise Cancelled(f"the question was stopped: {WHY_LIMITS[guard.why or 'cancelled']}")
+
+
+def _number(option: Data) -> int | None:
+    """Read an ``Option Nat``."""
+    if not isinstance(option, Node):
+        return None
+    assert isinstance(option.fields[0], int)
+    return option.fields[0]
+
+
+def _read_universes(answer: Any, _count: int) -> list[tuple[Name, ...]]:
+    result: list[tuple[Name, ...]] = []
+    for option in answer:
+        found: list[Name] = []
+        rest = option.fields[0] if isinstance(option, Node) else 0
+        while isinstance(rest, Node):
+            found.append(name_of(names.decode(rest.fields[0])))
+            rest = rest.fields[1]
+        result.append(tuple(found))
+    return result
+
+
+def _read_docstring(answer: Any, _count: int) -> list[Any]:
+    return [option.fields[0] if isinstance(option, Node) else None for option in answer]
+
+
+def _read_range(answer: Any, count: int) -> list[SourceRange | None]:
+    auxiliary, no_confusion, recursor, own, prefix, builtin = answer
+    result: list[SourceRange | None] = []
+    for i in range(count):
+        found = prefix[i] if auxiliary[i] or no_confusion[i] or recursor[i] else own[i]
+        ranges = found if isinstance(found, Node) else builtin[i]
+        result.append(_source_range(ranges.fields[0]) if isinstance(ranges, Node) else None)
+    return result
+
+
+def _source_range(ranges: Any) -> SourceRange:
+    """Read a ``DeclarationRanges``."""
+    (start, end), name = (_positions(item) for item in ranges.fields)
+    return SourceRange(start, end, name)
+
+
+def _positions(range_: Any) -> tuple[Position, Position]:
+    """Read a ``DeclarationRange``: two positions, each with its column in UTF-16 behind it."""
+    return Position(*range_.fields[0].fields), Position(*range_.fields[2].fields)
+
+
+def _read_attributes(answer: Any, count: int) -> list[frozenset[str]]:
+    reducibility, instance, class_, protected, private, deprecated, *simp = answer
+    return [
+        frozenset(
+            name
+            for name, has in zip(
+                ATTRIBUTES,
+                (
+                    REDUCIBILITY[reducibility[i]] == "reducible",
+                    any(flags[i] for flags in simp),
+                    instance[i],
+                    class_[i],
+                    protected[i],
+                    private[i],
+                    deprecated[i],
+                ),
+                strict=True,
+            )
+            if has
+        )
+        for i in range(count)
+    ]

@@ -1,0 +1,350 @@
+"""Questions about the declarations of an environment (``session.declarations``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from leanhost.engine.base import Arg, ArrayOf, Field, Guard, Index, Ref, Thrown
+from leanhost.errors import UsageError
+from leanhost.lean.core import Lean
+from leanhost.lean.monads import Contexts
+from leanhost.lean.names import NameTuple
+from leanhost.services.cancellation import Cancellation, check
+from leanhost.services.declaration_fields import (
+    ATTRIBUTES,
+    FIELDS,
+    Axioms,
+    Batch,
+    Declaration,
+    Facts,
+    SourceRange,
+    go_on,
+)
+from leanhost.services.declaration_search import Listed, Match, Rank, best, walk, where
+from leanhost.services.exprs import Name, NameLike
+from leanhost.services.imports import Imported
+from leanhost.services.meta import DEFAULT, MetaService
+from leanhost.services.progress import Phase, ProgressSink
+
+__all__ = [
+    "ATTRIBUTES",
+    "FIELDS",
+    "Axioms",
+    "BoundedText",
+    "Declaration",
+    "DeclarationService",
+    "Inspection",
+    "Listed",
+    "Match",
+    "Rank",
+    "SourceRange",
+]
+
+R = TypeVar("R")
+
+_CHUNK = 512
+"""How many names are asked about in one step."""
+_PRINTED = 32
+"""How many terms are printed in one step; so that a step stays short."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedText:
+    """Text cut to a budget of UTF-8 bytes, between two characters; ``truncated`` says whether it was."""
+
+    text: str
+    truncated: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.text}…" if self.truncated else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A declaration for people to read, in bounded size.
+
+    ``value`` is ``None`` where :attr:`Declaration.value` is. ``truncated`` says whether any field was cut.
+    """
+
+    name: Name
+    kind: str
+    universes: tuple[Name, ...]
+    module: Name | None
+    range: SourceRange | None
+    attributes: frozenset[str]
+    type: BoundedText
+    value: BoundedText | None
+    docstring: BoundedText | None
+    truncated: bool
+
+
+def clip(text: str, budget: int) -> BoundedText:
+    """Cut *text* to *budget* bytes of UTF-8."""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= budget:
+        return BoundedText(text)
+    return BoundedText(raw[: max(0, budget)].decode("utf-8", "ignore"), True)
+
+
+class DeclarationService:
+    """What is declared in one environment, asked of Lean.
+
+    Names are given as text, as :class:`~leanhost.services.exprs.Name` or as components. Bulk questions give one
+    result an item, in the order of the items, ``None`` for what is not declared; *progress* hears of them in
+    items, on the calling thread, and *cancellation* stops them between two steps with
+    :class:`~leanhost.errors.Cancelled`. Any question can raise :class:`~leanhost.errors.ClosedError` once the
+    session is closed, and :class:`~leanhost.errors.EngineLost`.
+    """
+
+    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
+        self._lean = lean
+        self._meta = meta
+        self._facts = Facts(lean, env, imported, meta)
+
+    # --- one or many ---
+
+    def get(self, name: NameLike, *, fields: Collection[str] = ()) -> Declaration | None:
+        """Look *name* up (``Environment.find?``); ``None`` when nothing has that name."""
+        return self.get_many((name,), fields=fields)[0]
+
+    def get_many(
+        self,
+        wanted: Iterable[NameLike],
+        *,
+        fields: Collection[str] = (),
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> list[Declaration | None]:
+        """Look many names up at once, and ask for *fields* (some of :data:`FIELDS`) of all of them.
+
+        The number of steps does not grow with the names, up to some hundred at a time. What is not in *fields*
+        is asked for when it is first read.
+        """
+        if isinstance(fields, str) or not set(fields) <= set(FIELDS):
+            raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {fields!r}")
+        facts, chosen = self._facts, tuple(dict.fromkeys(fields))
+
+        def look_up(chunk: Sequence[NameTuple]) -> list[Declaration | None]:
+            array = self._lean.engine.eval(facts.array(chunk))
+            batch = Batch(facts, array, facts.find(array))
+            tags = facts.tags(batch.found)
+            found: list[Declaration | None] = []
+            for i, kind in enumerate(facts.kinds(array, tags)):
+                tag = tags[i]
+                there = kind is not None and tag is not None
+                found.append(Declaration(Name(chunk[i]), kind, tag, batch, i) if there else None)  # type: ignore[arg-type]
+            if chosen:
+                facts.load(chosen, batch, found, cancellation)
+            return found
+
+        return self._bulk("declarations", wanted, look_up, progress, cancellation)
+
+    def exists(
+        self,
+        wanted: Iterable[NameLike],
+        *,
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> list[bool]:
+        """Tell for each name whether it is declared."""
+        return self._bulk("exists", wanted, self._facts.exist, progress, cancellation)
+
+    def kind(self, name: NameLike) -> str | None:
+        """Return the kind of *name*; see :attr:`Declaration.kind`."""
+        return self.kinds((name,))[0]
+
+    def kinds(
+        self,
+        wanted: Iterable[NameLike],
+        *,
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> list[str | None]:
+        """Return the kind of each name; see :attr:`Declaration.kind`."""
+        facts = self._facts
+
+        def ask(chunk: Sequence[NameTuple]) -> list[str | None]:
+            with self._lean.engine.eval(facts.array(chunk)) as array, facts.find(array) as found:
+                return facts.kinds(array, facts.tags(found))
+
+        return self._bulk("kinds", wanted, ask, progress, cancellation)
+
+    def types(
+        self,
+        wanted: Iterable[NameLike],
+        *,
+        type_bytes: int = 4096,
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> list[BoundedText | None]:
+        """Return the type of each name as Lean prints it (``Lean.Meta.ppExpr``), cut to *type_bytes* bytes.
+
+        A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
+        """
+        _budget("type_bytes", type_bytes)
+        facts, table = self._facts, self._lean.table
+
+        def ask(chunk: Sequence[NameTuple]) -> list[BoundedText | None]:
+            with facts.find(facts.array(chunk)) as found:
+                there = [i for i, tag in enumerate(facts.tags(found)) if tag is not None]
+                terms = [table.constant_type(Field(Index(found, i), 0)) for i in there]
+                result: list[BoundedText | None] = [None] * len(chunk)
+                for i, text in zip(there, self._print(terms, cancellation), strict=True):
+                    result[i] = BoundedText("", True) if text is None else clip(text, type_bytes)
+                return result
+
+        return self._bulk("types", wanted, ask, progress, cancellation)
+
+    def inspect(
+        self,
+        name: NameLike,
+        *,
+        type_bytes: int = 4096,
+        value_bytes: int = 4096,
+        doc_bytes: int = 4096,
+        total_bytes: int = 16384,
+        cancellation: Cancellation = None,
+    ) -> Inspection | None:
+        """Return what is known of *name*, to be read; ``None`` when nothing has that name.
+
+        Each text has a budget in UTF-8 bytes, and all of them *total_bytes* together: the type comes first, then
+        the documentation, then the value.
+        """
+        budgets = {"type_bytes": type_bytes, "value_bytes": value_bytes, "doc_bytes": doc_bytes}
+        for which, budget in (*budgets.items(), ("total_bytes", total_bytes)):
+            _budget(which, budget)
+        fields = ("type", "value", "universes", "module", "docstring", "range", "attributes")
+        found = self.get_many((name,), fields=fields, cancellation=cancellation)[0]
+        if found is None:
+            return None
+        terms: list[Arg] = [
+            term.ref(self._meta.home) for term in (found.type, found.value) if term is not None
+        ]
+        printed = self._print(terms, cancellation)
+        texts: list[tuple[str | None, int]] = [
+            (printed[0], type_bytes),
+            (found.docstring or "", doc_bytes),
+            (printed[1] if len(printed) > 1 else "", value_bytes),
+        ]
+        left = total_bytes
+        cut: list[BoundedText] = []
+        for text, budget in texts:
+            cut.append(BoundedText("", True) if text is None else clip(text, min(budget, left)))
+            left -= len(cut[-1].text.encode("utf-8", "replace"))
+        return Inspection(
+            found.name,
+            found.kind,
+            found.universes,
+            found.module,
+            found.range,
+            found.attributes,
+            cut[0],
+            cut[2] if found.value is not None else None,
+            cut[1] if found.docstring is not None else None,
+            any(text.truncated for text in cut),
+        )
+
+    # --- all of them ---
+
+    def iterate(
+        self,
+        *,
+        module: NameLike | None = None,
+        namespace: NameLike | None = None,
+        kinds: str | Collection[str] | None = None,
+        private: bool | None = None,
+        internal: bool | None = None,
+        own: bool | None = None,
+        mentions: Iterable[NameLike] = (),
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> Iterator[Listed]:
+        """Stream the constants of the environment, in an order that stays the same.
+
+        The filters are those of :class:`~leanhost.services.declaration_search.Where`. Imported constants come
+        module by module, then those declared since, by name. Nothing is kept: memory stays flat however many
+        there are. *progress* hears of the phase ``declarations``, in constants looked at; what it or
+        *cancellation* raises comes out of the iterator.
+        """
+        wanted = where(module, namespace, kinds, private, internal, own, mentions)
+        return walk(self._facts, wanted, progress, cancellation, "declarations")
+
+    def search(
+        self,
+        fragment: str = "",
+        *,
+        module: NameLike | None = None,
+        namespace: NameLike | None = None,
+        kinds: str | Collection[str] | None = None,
+        private: bool | None = None,
+        internal: bool | None = False,
+        own: bool | None = None,
+        mentions: Iterable[NameLike] = (),
+        limit: int = 50,
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> list[Match]:
+        """Find declarations whose name contains *fragment*, in any case; the best *limit*, best first.
+
+        A whole name comes before a beginning, that before a component (``add_comm`` of ``Nat.add_comm``), that
+        before any other place; among equals the one in the fragment's own case, then the one with fewer
+        components, then the shorter, then the first by its text. Filters as for :meth:`iterate`, but internal
+        details are left out unless asked for. *progress* hears of the phase ``search``.
+        """
+        wanted = where(module, namespace, kinds, private, internal, own, mentions)
+        return best(walk(self._facts, wanted, progress, cancellation, "search"), fragment, limit)
+
+    # --- how ---
+
+    def _bulk(
+        self,
+        what: str,
+        wanted: Iterable[NameLike],
+        ask: Callable[[Sequence[NameTuple]], list[R]],
+        progress: ProgressSink | None,
+        cancellation: Cancellation,
+    ) -> list[R]:
+        if isinstance(wanted, str | Name):
+            raise UsageError(f"a sequence of names is wanted, not one name; write [{str(wanted)!r}]")
+        parts = [name.parts if type(name) is Name else Name(name).parts for name in wanted]
+        check(cancellation, what)
+        listening = Phase(progress, what, len(parts)) if progress is not None else None
+        if listening is not None:
+            listening.at(0)
+        result: list[R] = []
+        for start in range(0, len(parts), _CHUNK):
+            result.extend(ask(parts[start : start + _CHUNK]))
+            if listening is not None:
+                listening.at(len(result))
+            check(cancellation, what)
+        return result
+
+    def _print(self, terms: Sequence[Arg], cancellation: Cancellation) -> list[str | None]:
+        """Print terms, each within the heartbeats of one ``MetaM`` call; ``None`` for one that ran out of them."""
+        result: list[str | None] = []
+        for start in range(0, len(terms), _PRINTED):
+            step = partial(self._printed, terms=terms[start : start + _PRINTED])
+            result.extend(self._meta.supervised(step, DEFAULT, cancellation))
+        return result
+
+    def _printed(self, contexts: Contexts, guard: Guard, terms: Sequence[Arg]) -> list[str | None]:
+        table = self._lean.table
+        each: list[Arg] = [table.pp_meta(term, contexts.six) for term in terms]
+        try:
+            with contexts.meta(ArrayOf(each)) as printed:
+                rows = self._lean.array(printed)
+        except Thrown:
+            go_on(guard)
+            if len(terms) == 1:
+                return [None]
+            # They shared the heartbeats of one call; each gets its own.
+            return [text for term in terms for text in self._printed(contexts, guard, (term,))]
+        return [str(row) for row in rows]
+
+
+def _budget(which: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UsageError(f"{which} must be a natural number of bytes, not {value!r}")
