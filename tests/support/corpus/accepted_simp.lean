@@ -4,8 +4,6 @@ theorem both (p : Prop) (h : p) : p ∧ True := by simp [h]
 
 def double (n : Nat) : Nat := n + n
 
-theorem double_three : double 3 = 6 := by simp [double]
-
 @[simp] theorem double_zero : double 0 = 0 := rfl
 
 theorem use_attribute : double 0 = 0 ∧ True := by simp
