@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leanhost.engine import can_fork
 from leanhost.errors import UsageError
 from leanhost.lean.core import Import
-from leanhost.services.cancellation import CancellationToken
+from leanhost.services.cancellation import Cancellation
 from leanhost.services.imports import parse_imports
 from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.results import CheckResult
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 from leanhost.workers.heads import head_of, importable
 from leanhost.workers.items import CheckItem, prepare_item
 from leanhost.workers.job import Job
 from leanhost.workers.settings import SandboxMode, Settings
+from leanhost.workers.stats import WorkerStats
+from leanhost.workers.stream import ProgressCallback, Stream
 from leanhost.workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -30,15 +32,6 @@ if TYPE_CHECKING:
 
 CANCEL_LOOK_S = 0.05
 """Seconds between two looks at a caller's token."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckProgress:
-    """How far :meth:`WorkerPool.check_many` has come: items taken, items answered, answers by status."""
-
-    taken: int
-    done: int
-    statuses: dict[Status, int] = field(default_factory=dict)
 
 
 class WorkerPool:
@@ -153,13 +146,13 @@ class WorkerPool:
         :class:`~leanhost.errors.PoolClosed`, and what keeps a worker from starting
         (:class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.WorkerStartError`).
         """
-        queued = self._submit(item, bounded=True)
+        queued = self.submit(item, bounded=True)
         if isinstance(queued, CheckResult):
             return queued
         try:
             return queued.future.result()
         except BaseException:
-            self._supervisor.cancel(queued)
+            self.cancel(queued)
             raise
 
     def check_many(
@@ -167,76 +160,101 @@ class WorkerPool:
         items: Iterable[CheckItem | str],
         *,
         ordered: bool = True,
-        progress: Callable[[CheckProgress], None] | None = None,
-        cancellation: CancellationToken | None = None,
+        progress: ProgressCallback | None = None,
+        cancellation: Cancellation = None,
     ) -> Iterator[CheckResult]:
         """Check any number of items, as many at once as there are workers; yield a verdict for each.
 
         *items* may be endless: it is read a bounded number of items ahead, in the caller's thread. Results come
-        in the order of *items*, or with ``ordered=False`` as they are known. *progress* is called after each
-        answer. Once *cancellation* is cancelled nothing more is read, and what was read is answered as ``cancelled``;
-        leaving the iterator early stops what still runs. Raises as :meth:`check` does, except that waiting for
-        a worker has no limit.
+        in the order of *items*, or with ``ordered=False`` as they are known. *progress* is called with a
+        :class:`CheckProgress` after each answer. Once *cancellation* is cancelled nothing more is read, and what
+        was read is answered as ``cancelled``; leaving the iterator early stops what still runs. Raises as
+        :meth:`check` does, except that waiting for a worker has no limit.
         """
-        ahead = 8 + 4 * self._settings.workers
-        pending: deque[Job | CheckResult] = deque()
+        stream = Stream(self, ordered=ordered, progress=progress, cancellation=cancellation)
         source = iter(items)
-        exhausted = stopped = False
-        taken = done = 0
-        statuses: dict[Status, int] = {}
+        exhausted = False
         try:
             while True:
-                if cancellation is not None and cancellation.is_cancelled and not stopped:
-                    exhausted = stopped = True
-                    self._cancel_all(pending)
-                while not exhausted and len(pending) < ahead and (not _first_done(pending, ordered)):
+                while not exhausted and stream.wants_more:
                     try:
                         item = next(source)
                     except StopIteration:
                         exhausted = True
-                        break
-                    pending.append(self._submit(item, bounded=False))
-                    taken += 1
-                if not pending:
+                    else:
+                        stream.add(item)
+                result = stream.pop()
+                if result is not None:
+                    yield result
+                elif stream.empty:
                     return
-                result = self._take(pending, ordered, None if stopped else cancellation)
-                if result is None:
-                    continue
-                done += 1
-                statuses[result.status] = statuses.get(result.status, 0) + 1
-                if progress is not None:
-                    progress(CheckProgress(taken, done, dict(statuses)))
-                yield result
+                else:
+                    slice_s = CANCEL_LOOK_S if stream.watches else None
+                    wait(stream.awaited, timeout=slice_s, return_when=FIRST_COMPLETED)
         finally:
-            self._cancel_all(pending)
-            wait([job.future for job in pending if isinstance(job, Job)], timeout=self._settings.grace + 10)
+            wait(stream.cancel(), timeout=self._settings.grace + 10)
 
-    def _take(
-        self, pending: deque[Job | CheckResult], ordered: bool, cancellation: CancellationToken | None
-    ) -> CheckResult | None:
-        """Wait for the next result and take it out; ``None`` when the caller cancelled first."""
-        while True:
-            for index, entry in enumerate(pending):
-                if isinstance(entry, CheckResult) or entry.future.done():
-                    del pending[index]
-                    return entry if isinstance(entry, CheckResult) else entry.future.result()
-                if ordered:
-                    break
-            if cancellation is not None and cancellation.is_cancelled:
-                return None
-            jobs: list[Future[CheckResult]] = [entry.future for entry in pending if isinstance(entry, Job)]
-            wait(
-                jobs[:1] if ordered else jobs,
-                timeout=None if cancellation is None else CANCEL_LOOK_S,
-                return_when=FIRST_COMPLETED,
-            )
+    async def acheck(self, item: CheckItem | str) -> CheckResult:
+        """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
+        from leanhost.workers.aio import first_done, in_thread
 
-    def _cancel_all(self, pending: Iterable[Job | CheckResult]) -> None:
-        for entry in pending:
-            if isinstance(entry, Job):
-                self._supervisor.cancel(entry)
+        queued: list[Job | CheckResult] = []
+        try:
+            # Kept outside: a cancelled task does not get what the thread returns.
+            await in_thread(lambda: queued.append(self.submit(item, bounded=True)))
+            entry = queued[0]
+            if isinstance(entry, CheckResult):
+                return entry
+            await first_done([entry.future])
+            return entry.future.result()
+        except BaseException:
+            for entry in queued:
+                if isinstance(entry, Job):
+                    self.cancel(entry)
+            raise
 
-    def _submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
+    async def acheck_many(
+        self,
+        items: Iterable[CheckItem | str] | AsyncIterable[CheckItem | str],
+        *,
+        ordered: bool = True,
+        progress: ProgressCallback | None = None,
+        cancellation: Cancellation = None,
+    ) -> AsyncIterator[CheckResult]:
+        """Check any number of items from asyncio or trio; as :meth:`check_many`.
+
+        Close the iterator (``contextlib.aclosing``) when leaving it early.
+        """
+        from leanhost.workers.aio import first_done, in_thread
+
+        stream = Stream(self, ordered=ordered, progress=progress, cancellation=cancellation)
+        source = aiter(items) if isinstance(items, AsyncIterable) else _asynchronous(items)
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and stream.wants_more:
+                    try:
+                        item = await anext(source)
+                    except StopAsyncIteration:
+                        exhausted = True
+                    else:
+                        await in_thread(partial(stream.add, item))
+                result = stream.pop()
+                if result is not None:
+                    yield result
+                elif stream.empty:
+                    return
+                else:
+                    await first_done(stream.awaited, CANCEL_LOOK_S if stream.watches else None)
+        finally:
+            stream.cancel()
+
+    def stats(self) -> WorkerStats:
+        """Return what the pool has done and holds; reading memory costs a millisecond for each process."""
+        return self._supervisor.stats()
+
+    def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
+        """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
         settings = self._settings
         request = prepare_item(
             item,
@@ -256,6 +274,10 @@ class WorkerPool:
         self._supervisor.submit(job, bounded=bounded)
         return job
 
+    def cancel(self, job: Job) -> None:
+        """Stop what :meth:`submit` returned; its verdict becomes ``cancelled`` unless it has one."""
+        self._supervisor.cancel(job)
+
     def close(self) -> None:
         """Kill the workers, refuse whoever waits with :class:`~leanhost.errors.PoolClosed`; twice is fine."""
         self._close()
@@ -273,11 +295,6 @@ class WorkerPool:
         return f"<WorkerPool of {self.workers} over {self._supervisor.label}: {state}>"
 
 
-def _first_done(pending: deque[Job | CheckResult], ordered: bool) -> bool:
-    """Whether a result can be yielded before more is read."""
-    for entry in pending:
-        if isinstance(entry, CheckResult) or entry.future.done():
-            return True
-        if ordered:
-            return False
-    return False
+async def _asynchronous(items: Iterable[CheckItem | str]) -> AsyncIterator[CheckItem | str]:
+    for item in items:
+        yield item

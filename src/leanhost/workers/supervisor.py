@@ -13,14 +13,20 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 
 from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
-from leanhost.services.results import Status
+from leanhost.services.results import CheckResult, Status
 from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
+from leanhost.workers.limits import family
 from leanhost.workers.nursery import Nursery
 from leanhost.workers.process import Process
 from leanhost.workers.settings import Settings
+from leanhost.workers.stats import Counters, WorkerStats, memory_of
 from leanhost.workers.worker import State, Worker
 
 START_ATTEMPTS = 2
@@ -52,7 +58,8 @@ class Supervisor:
         self._recent = settings.default_head
         self._used_up = 0
         self._start_trouble = False
-        self.kills: dict[str, int] = {}
+        self._ended: dict[str, int] = {}
+        self.counters = Counters()
         self._closing = False
         self._broken = False
         self._thread: threading.Thread | None = None
@@ -67,12 +74,14 @@ class Supervisor:
         with self._lock:
             self._check_usable()
             if bounded and self._waiting >= self.settings.max_waiting + self.settings.workers:
-                raise TooManyRequests(
+                refusal = TooManyRequests(
                     f"{self._waiting} requests are waiting or running already",
                     hint="send less at a time, or raise max_waiting or workers",
                 )
+                self.counters.error(refusal)
+                raise refusal
             self._waiting += 1
-            job.future.add_done_callback(self._count_done)
+            job.future.add_done_callback(partial(self._count_done, job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="leanhost-pool", daemon=True)
                 self._thread.start()
@@ -120,9 +129,51 @@ class Supervisor:
         if self._broken:
             raise PoolClosed("the pool's supervisor ended with an error; this pool cannot be used any more")
 
-    def _count_done(self, _: object) -> None:
+    def _count_done(self, job: Job, future: Future[CheckResult]) -> None:
+        error = future.exception()
         with self._lock:
             self._waiting -= 1
+            if error is not None:
+                self.counters.error(error)
+            else:
+                self.counters.answer(future.result().status, time.monotonic() - job.queued)
+
+    def stats(self) -> WorkerStats:
+        """Return a snapshot, taken between two turns of the thread."""
+        asked: Future[tuple[WorkerStats, list[int]]] = Future()
+        with self._lock:
+            running = self._thread is not None and self._thread.is_alive() and not self._closing
+            if running and self._pid == os.getpid():
+                self._post(lambda: asked.set_result(self._snapshot()))
+            else:
+                asked.set_result(self._snapshot())
+        stats, pids = asked.result(CLOSE_S)
+        private, shared = memory_of(pids)
+        return replace(stats, private_bytes=private, shared_bytes=shared)
+
+    def _snapshot(self) -> tuple[WorkerStats, list[int]]:
+        living = [worker for worker in self._workers if worker.state is not State.DYING]
+        pids = [pid for worker in living if worker.process.pid for pid in family(worker.process.pid)]
+        nursery, counters = self._nursery, self.counters
+        stats = WorkerStats(
+            workers=self.settings.workers,
+            busy=self._busy(),
+            free=len(living) - self._busy(),
+            waiting=self._waiting,
+            answered=MappingProxyType(dict(counters.answered)),
+            errors=MappingProxyType(dict(counters.errors)),
+            leases=nursery.forks + nursery.spawned,
+            forks=nursery.forks,
+            zygotes=nursery.alive,
+            zygotes_started=nursery.zygotes_started,
+            imports_avoided=nursery.imports_avoided,
+            ended=MappingProxyType(dict(self._ended)),
+            latency_buckets=tuple(counters.buckets),
+            latency_sum=counters.latency_sum,
+            private_bytes=0,
+            shared_bytes=0,
+        )
+        return stats, pids + nursery.pids()
 
     def _post(self, letter: Callable[[], None]) -> None:
         self._mail.append(letter)
@@ -254,7 +305,7 @@ class Supervisor:
     def dying(self, worker: Worker, why: str) -> None:
         """A worker does no more."""
         self._used_up += 1
-        self.kills[why] = self.kills.get(why, 0) + 1
+        self._ended[why] = self._ended.get(why, 0) + 1
 
     def births_failed(self, children: Collection[Process], why: LeanHostError, lasting: bool) -> None:
         """A zygote ended before it had made these workers."""

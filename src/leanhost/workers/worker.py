@@ -244,7 +244,7 @@ class Worker:
         self._gone_at = time.monotonic() + LINGER_S
         for source in (self._ends.channel, self._ends.stdout.fd, self._ends.stderr.fd):
             self._forget(source)
-        self._owner.dying(self, why)
+        self._owner.dying(self, why if self._cause is None else str(self._cause[0]))
 
     def _forget(self, source: object) -> None:
         try:
@@ -265,7 +265,7 @@ class Worker:
         job, self.job = self.job, None
         if self._was_starting and (self._cause is None or job is None):
             error = self._failed or WorkerStartError(
-                f"a worker {self._why}: {verdicts.of_death(code, stderr)[1]}"
+                f"a worker {self._why} while starting: {verdicts.of_death(code, stderr)[1]}"
             )
             if job is not None:
                 job.worker, self.job = None, job
@@ -331,7 +331,7 @@ class Worker:
     def _ended(self) -> None:
         # What is left of its group goes too; how it ended is read when it is reaped.
         self.process.kill()
-        self._leave("ended before it was asked to")
+        self._leave("ended by itself")
 
     def _on_output(self, drain: Drain) -> None:
         if self.state not in (State.DYING, State.GONE) and not drain.read():

@@ -1,0 +1,60 @@
+"""A pool's numbers for Prometheus, through ``prometheus-client`` (the extra ``metrics``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from leanhost.workers.pool import WorkerPool
+from leanhost.workers.stats import LATENCY_BOUNDS_S
+
+
+class PoolCollector(Collector):
+    """Register it with a registry: ``REGISTRY.register(PoolCollector(pool))``. Numbers are read when scraped."""
+
+    def __init__(self, pool: WorkerPool, *, name: str = "default") -> None:
+        self._pool = pool
+        self._name = name
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of one scrape, each with the label ``pool``."""
+        stats = self._pool.stats()
+        for key, text, value in (
+            ("busy", "Workers that check now.", stats.busy),
+            ("free", "Workers without work.", stats.free),
+            ("waiting", "Requests without an answer.", stats.waiting),
+            ("zygotes", "Zygotes alive.", stats.zygotes),
+            ("private_bytes", "Memory of single processes.", stats.private_bytes),
+            ("shared_bytes", "Share of memory that several processes map.", stats.shared_bytes),
+        ):
+            gauge = GaugeMetricFamily(f"leanhost_workers_{key}", text, labels=["pool"])
+            gauge.add_metric([self._name], value)
+            yield gauge
+        for key, text, value in (
+            ("leases", "Worker processes started.", stats.leases),
+            ("forks", "Workers forked from zygotes.", stats.forks),
+            ("imports_avoided", "Forks that found their imports done.", stats.imports_avoided),
+        ):
+            counter = CounterMetricFamily(f"leanhost_workers_{key}", text, labels=["pool"])
+            counter.add_metric([self._name], value)
+            yield counter
+        for key, label, text, values in (
+            ("answers", "status", "Answers by status.", stats.answered),
+            ("errors", "error", "Requests without an answer by exception.", stats.errors),
+            ("ended", "cause", "Ended worker processes by cause.", stats.ended),
+        ):
+            counter = CounterMetricFamily(f"leanhost_workers_{key}", text, labels=["pool", label])
+            for what, count in values.items():
+                counter.add_metric([self._name, str(what)], count)
+            yield counter
+        bounds = [*map(str, LATENCY_BOUNDS_S), "+Inf"]
+        histogram = HistogramMetricFamily(
+            "leanhost_workers_latency_seconds", "From question to answer.", labels=["pool"]
+        )
+        buckets = list(zip(bounds, map(float, accumulate(stats.latency_buckets)), strict=True))
+        histogram.add_metric([self._name], buckets, stats.latency_sum)
+        yield histogram
