@@ -121,26 +121,24 @@ def elaborate(
     begun = time.monotonic()
     beats = lean.number(table.heartbeats())
     messages = Messages(lean, file, options.diagnostic_bytes)
-    context = engine.eval(table.input_context(source, file, len(source.encode("utf-8"))))
+    size = len(source.encode("utf-8"))
+    context = engine.eval(table.input_context(source, file, size))
     file_map = engine.eval(table.input_file_map(context))
     first = table.command_state(env, lean_options)
     state = engine.eval(table.new_ref(first if watch is None else table.state_with_info(first)))
     parser_state: Arg = table.parser_state(start)
+    position = start
     current = table.get_ref(state)
-    listening = phase(guard, "elaborate", len(source.encode("utf-8")))
+    listening = phase(guard, "elaborate", size)
     while not guard.why:
         parsed = engine.eval(table.parse_command(context, current, parser_state))
         syntax = table.parsed_syntax(parsed)
-        said, terminal, kind = engine.eval_all(
-            [
-                table.message_list(table.parsed_messages(parsed)),
-                table.is_terminal(syntax),
-                table.syntax_kind(syntax),
-            ]
+        said, terminal = engine.eval_all(
+            (table.message_list(table.parsed_messages(parsed)), table.is_terminal(syntax))
         )
         messages.take(said)
         last = terminal.ptr() >> 1 == 1
-        if not last or not lean.is_name(kind, _EOI):
+        if not last or not lean.is_name(engine.eval(table.syntax_kind(syntax)), _EOI):
             command_context = table.command_context(
                 file, file_map, table.parser_position(parser_state), guard.token
             )
@@ -162,15 +160,16 @@ def elaborate(
             messages.take(said)
         if last:
             break
-        began = parser_state
         parser_state = engine.eval(table.parsed_state(parsed))
+        began, position = position, lean.number(table.parser_position(parser_state))
         if watch is not None:
-            places = [lean.number(table.parser_position(p)) for p in (began, parser_state)]
-            watch(*places, engine.eval(current))
+            watch(began, position, engine.eval(current))
         if listening is not None:
-            listening.at(lean.number(table.parser_position(parser_state)))
+            listening.at(position)
+        if position >= size:  # the space behind a command belongs to it: nothing is left to parse
+            break
     if listening is not None and not guard.why:
-        listening.at(len(source.encode("utf-8")))
+        listening.at(size)
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])
