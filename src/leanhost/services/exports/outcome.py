@@ -1,0 +1,68 @@
+"""What replaying a file comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from leanhost.engine.base import Ref
+from leanhost.services.results import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedTheorem:
+    """A theorem of the file that the kernel checked, and the axioms it rests on (sorted, as text)."""
+
+    name: str
+    axioms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The kernel accepted every declaration of the file, in an environment that held nothing else.
+
+    Attributes:
+        names: every constant the file declares, in its order, constructors and recursors included. theorems:
+        those that are theorems. axioms: those that are axioms. missing_bodies: axioms that the exporter says
+        are theorems to somebody who has their proofs. lines, bytes: the size of the file. lean: the version
+        of the Lean that exported, as the file says. kernel_env: the ``Kernel.Environment`` they are in.
+    """
+
+    names: tuple[str, ...]
+    theorems: tuple[ReplayedTheorem, ...]
+    axioms: tuple[str, ...]
+    missing_bodies: tuple[str, ...]
+    lines: int
+    bytes: int
+    lean: str
+    kernel_env: Ref = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRejected:
+    """The file is well-formed, and what it declares as *name* on *line* is wrong; ``text`` is the kernel's."""
+
+    name: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The file is no export that can be read: *line* (from 1) is malformed or over a limit."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOpen:
+    """No verdict was reached: ``limit`` was hit on *line*."""
+
+    limit: Limit
+    message: str
+    line: int
+
+
+ReplayOutcome: TypeAlias = Replayed | ReplayRejected | Refused | ReplayOpen
+"""What :func:`~leanhost.services.exports.replay.replay` returns."""

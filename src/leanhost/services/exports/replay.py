@@ -1,0 +1,383 @@
+"""Replaying an export: rebuild what a file declares and let the kernel check it, with nothing else around.
+
+What ``Replayed`` means: every declaration of the file, as the file spells it, was accepted by the kernel in an
+environment that held only the declarations before it; the constructors, recursors and quotient constants the
+file lists are the kernel's own; nothing rests on compiled code. Binder names, reducibility hints and the name of
+the exporting Lean are not statements: a file that differs only there replays as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from leanhost.engine.base import Arg, ArrayOf, Field, Guard, Node, Ref, Thrown
+from leanhost.errors import Cancelled, UsageError
+from leanhost.lean import names
+from leanhost.lean.core import Lean
+from leanhost.lean.names import NameTuple, show
+from leanhost.lean.tables.declarations import SAFETIES
+from leanhost.services.cancellation import Cancellation
+from leanhost.services.elaboration import WHY_LIMITS, new_guard
+from leanhost.services.evidence import open_question
+from leanhost.services.exports.families import family_declaration, family_names, mismatch
+from leanhost.services.exports.form import QUOT_NAMES
+from leanhost.services.exports.lines import (
+    HAS_NAT,
+    HAS_NATIVE,
+    HAS_STRING,
+    DeclarationLine,
+    LineReader,
+    Malformed,
+    ReplayLimits,
+)
+from leanhost.services.exports.outcome import (
+    Refused,
+    Replayed,
+    ReplayedTheorem,
+    ReplayOpen,
+    ReplayOutcome,
+    ReplayRejected,
+)
+from leanhost.services.exports.primitives import COMPUTED, NAT_FAMILY, Primitives
+from leanhost.services.exports.rebuild import Builder
+from leanhost.services.options import ElabOptions
+from leanhost.services.progress import ProgressSink, phase
+from leanhost.services.results import Limit
+
+_WINDOW = 4096
+"""How many lines are read before they are rebuilt."""
+
+Source: TypeAlias = "str | os.PathLike[str] | BinaryIO"
+"""Where a file is read from: a path or a binary file object."""
+
+
+def replay(
+    source: Source,
+    lean: Lean,
+    *,
+    options: ElabOptions | None = None,
+    limits: ReplayLimits | None = None,
+    trusted: Collection[str] = (),
+    timeout: float | None = None,
+    cancellation: Cancellation = None,
+    progress: ProgressSink | None = None,
+) -> ReplayOutcome:
+    """Rebuild and kernel-check the export in *source*, in an otherwise empty environment.
+
+    No library is needed, and nothing the file says can keep the kernel from looking. *options* bound the
+    kernel (``max_heartbeats`` for each declaration, ``timeout`` for all); *limits* bound the file. *trusted*
+    names functions on numbers (``Nat.gcd``...) which the file is known to define as Lean does: the kernel then
+    computes them itself (see :mod:`~leanhost.services.exports.primitives`). *progress* hears of the phase
+    ``replay``, in bytes of the file.
+
+    Returns a :data:`~leanhost.services.exports.outcome.ReplayOutcome`, whatever the file holds. Raises
+    ``OSError`` when it cannot be read, :class:`~leanhost.errors.EngineStuck` when the kernel ignored a
+    cancellation.
+    """
+    options = options or ElabOptions()
+    vouched = frozenset(names.parse(name) for name in trusted)
+    if not vouched <= COMPUTED:
+        odd = ", ".join(sorted(map(show, vouched - COMPUTED)))
+        raise UsageError(f"only functions the kernel computes can be trusted, not {odd}")
+    guard = new_guard(lean, options, timeout, cancellation, progress)
+    try:
+        with lean.options(options.kernel_options()) as kernel_options:
+            if not isinstance(source, str | os.PathLike):
+                run = _Replay(lean, source, limits or ReplayLimits(), kernel_options, guard, vouched)
+                return lean.engine.supervise(run.run, guard)
+            with Path(source).open("rb") as file:
+                run = _Replay(lean, file, limits or ReplayLimits(), kernel_options, guard, vouched)
+                return lean.engine.supervise(run.run, guard)
+    finally:
+        guard.token.close()
+
+
+class _Ended(Exception):  # noqa: N818 - an outcome, not an error
+    def __init__(self, outcome: ReplayOutcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+class _Replay:
+    def __init__(
+        self,
+        lean: Lean,
+        file: BinaryIO,
+        limits: ReplayLimits,
+        options: Ref,
+        guard: Guard,
+        trusted: Collection[NameTuple],
+    ) -> None:
+        self._lean = lean
+        self._options = options
+        self._guard = guard
+        self._reader = LineReader(file, limits)
+        self._tables = self._reader.tables
+        self._builder = Builder(lean, self._constant_name)
+        self._special = Primitives(lean, options, guard.token, trusted)
+        self._env = lean.engine.eval(lean.table.kernel_env(lean.empty_environment()))
+        self._waiting: list[DeclarationLine] = []
+        self._declared: dict[NameTuple, str] = {}
+        self._rests: dict[NameTuple, frozenset[NameTuple]] = {}
+        self._real: dict[NameTuple, NameTuple] = {}
+        self._quot = False
+
+    def run(self) -> ReplayOutcome:
+        """Read to the end or to the first fault."""
+        reader = self._reader
+        listening = phase(self._guard, "replay", None)
+        try:
+            line = 0
+            for record in reader:
+                line = reader.line
+                if isinstance(record, DeclarationLine):
+                    self._waiting.append(record)
+                    names_ = self._names_of(record)
+                    if any(self._is_computed(name) for name in names_):
+                        self._work()
+                else:
+                    try:
+                        self._builder.add(record)
+                    except Malformed as why:
+                        self._work()
+                        return Refused(reader.line, str(why))
+                if self._builder.waiting + len(self._waiting) >= _WINDOW:
+                    self._work()
+                    self._stop_if_asked(line)
+                    if listening is not None:
+                        listening.at(reader.bytes)
+            self._work()
+            if reader.refusal is not None:
+                return Refused(*reader.refusal)
+            if listening is not None:
+                listening.at(reader.bytes)
+            return self._replayed()
+        except _Ended as ended:
+            return ended.outcome
+
+    def _replayed(self) -> Replayed:
+        meta = self._reader.meta
+        kinds = self._declared
+        axioms = sorted((name for name, kind in kinds.items() if kind == "axiom"), key=str)
+        missing = meta.get("missingBodies")
+        said = {m for m in missing if isinstance(m, str)} if isinstance(missing, list) else set()
+        lean = meta.get("lean")
+        version = lean.get("version") if isinstance(lean, dict) else None
+        theorems = tuple(
+            ReplayedTheorem(show(name), tuple(sorted(map(show, self._rests[name]))))
+            for name, kind in kinds.items()
+            if kind == "thm"
+        )
+        return Replayed(
+            tuple(map(show, kinds)),
+            theorems,
+            tuple(map(show, axioms)),
+            tuple(text for text in map(show, axioms) if text in said),
+            self._reader.line,
+            self._reader.bytes,
+            version if isinstance(version, str) else "",
+            self._env,
+        )
+
+    def _stop_if_asked(self, line: int) -> None:
+        why = self._guard.why
+        if why:
+            limit = WHY_LIMITS[why]
+            raise _Ended(ReplayOpen(limit, f"the replay was stopped ({why})", line))
+
+    # --- names ---
+
+    def _names_of(self, record: DeclarationLine) -> list[int]:
+        if record.word == "inductive":
+            return family_names(record.body)
+        return [record.body["name"]]
+
+    def _is_computed(self, number: int) -> bool:
+        prefix, part = self._tables.names[number]
+        return prefix != 0 and self._tables.names[prefix] == (0, "Nat") and ("Nat", part) in COMPUTED
+
+    def _constant_name(self, number: int) -> Arg:
+        """The name a constant has in the kernel, where that is not its own; else 0."""
+        if not self._is_computed(number):
+            return 0
+        name = self._tables.name(number)
+        called = self._special.called.get(name)
+        if called is None:
+            raise Malformed(f"{show(name)} is used before it is declared")
+        return self._lean.name(called)
+
+    # --- declaring ---
+
+    def _work(self) -> None:
+        """Make and check what was read."""
+        self._builder.build()
+        waiting, self._waiting = self._waiting, []
+        for record in waiting:
+            try:
+                self._declare(record)
+            except Malformed as why:
+                raise _Ended(Refused(record.line, str(why))) from None
+            self._stop_if_asked(record.line)
+
+    def _declare(self, record: DeclarationLine) -> None:
+        word, body = record.word, record.body
+        declares = [self._tables.name(number) for number in self._names_of(record)]
+        for name in declares:
+            if name in self._declared:
+                raise Malformed(f"{show(name)} is declared twice")
+            self._declared[name] = word
+        self._look_at_literals(body)
+        mentioned: list[Arg] = []
+        match word:
+            case "inductive":
+                mentioned = self._inductive(record, declares)
+            case "quot":
+                self._quotient(record, declares[0])
+            case _:
+                mentioned = self._single(record, declares[0])
+        self._rest(declares, word, mentioned)
+
+    def _look_at_literals(self, body: dict[str, Any]) -> None:
+        flags = 0
+        for number in _exprs(body):
+            flags |= self._tables.flags[number]
+        if flags & HAS_NATIVE:
+            raise Malformed("it rests on compiled code (Lean.reduceBool), which a replay does not run")
+        if flags & HAS_NAT and not self._special.nat:
+            raise Malformed("it has a number literal before Nat is declared")
+        if flags & HAS_STRING and not self._special.check_strings(self._env):
+            raise Malformed("it has a string literal where String.ofList and its types are not what Lean's are")
+
+    def _inductive(self, record: DeclarationLine, declares: list[NameTuple]) -> list[Arg]:
+        body, table = record.body, self._lean.table
+        if any(name in COMPUTED for name in declares):
+            raise Malformed("a function the kernel computes is declared as part of an inductive type")
+        natural = NAT_FAMILY & set(declares)
+        declaration = family_declaration(self._lean, self._builder, self._tables, body)
+        self._env = self._add(record, declares[0], declaration)
+        found = mismatch(self._lean, self._builder, self._tables, body, self._env)
+        if found is not None:
+            name, what = found
+            raise _Ended(ReplayRejected(show(name), what, record.line))
+        if natural and (
+            natural != NAT_FAMILY
+            or [t["numParams"] for t in body["types"]] != [0]
+            or [self._tables.name(c["name"]) for c in body["ctors"]] != [("Nat", "zero"), ("Nat", "succ")]
+            or body["types"][0]["isUnsafe"]
+            or body["types"][0]["levelParams"]
+            or not self._special.check_nat(self._env)
+        ):
+            raise Malformed("Nat is something else than the natural numbers")
+        parts = [*body["types"], *body["ctors"]]
+        return [table.used_constants(self._builder.expr(part["type"])) for part in parts]
+
+    def _quotient(self, record: DeclarationLine, name: NameTuple) -> None:
+        body, lean = record.body, self._lean
+        if name not in QUOT_NAMES:
+            raise Malformed(f"{show(name)} is no constant of the quotient package")
+        if not self._quot:
+            self._env = self._add(record, name, lean.table.quot_declaration())
+            self._quot = True
+        table = lean.table
+        with lean.engine.eval(table.kernel_find(self._env, self._builder.names[body["name"]])) as option:
+            info = lean.engine.eval(Field(option, 0))
+        data = lean.engine.eval_data(
+            ArrayOf(
+                [
+                    table.list_to_array(table.constant_levels(info)),
+                    table.expr_eqv(table.constant_type(info), self._builder.expr(body["type"])),
+                ]
+            )
+        )
+        assert isinstance(data, list)
+        levels, same = data
+        assert isinstance(levels, list)
+        ours = [self._tables.name(n) for n in body["levelParams"]]
+        kind = ("type", "ctor", "lift", "ind")[QUOT_NAMES.index(name)]
+        if not same or list(map(names.decode, levels)) != ours or body["kind"] != kind:
+            raise _Ended(ReplayRejected(show(name), "the kernel's quotient type is another", record.line))
+
+    def _single(self, record: DeclarationLine, name: NameTuple) -> list[Arg]:
+        if name in NAT_FAMILY:
+            raise Malformed("Nat is something else than the natural numbers")
+        if name in QUOT_NAMES and self._quot:
+            raise Malformed(f"{show(name)} is declared twice")
+        called = name
+        if name in COMPUTED:
+            called = self._special.called[name] = self._computed(record, name)
+        if called != name:
+            self._real[called] = name
+        self._env = self._add(record, name, self._declaration(record, called))
+        body = record.body
+        parts = [body["type"], *([body["value"]] if "value" in body else [])]
+        return [self._lean.table.used_constants(self._builder.expr(part)) for part in parts]
+
+    def _computed(self, record: DeclarationLine, name: NameTuple) -> NameTuple:
+        """Choose the name a function shall have that the kernel would compute itself."""
+        aside = self._special.aside(name)
+        if name in self._special.trusted:
+            return name
+        if record.word != "def" or record.body["safety"] != "safe":
+            return aside
+        with self._add(record, name, self._declaration(record, aside)) as env:
+            return name if self._special.holds(env, name) else aside
+
+    def _declaration(self, record: DeclarationLine, called: NameTuple) -> Arg:
+        body, builder, table = record.body, self._builder, self._lean.table
+        name = self._lean.name(called)
+        header = table.constant_header(name, builder.name_list(body["levelParams"]), builder.expr(body["type"]))
+        if record.word == "axiom":
+            return table.axiom_declaration(header, body["isUnsafe"])
+        value, all_ = builder.expr(body["value"]), builder.name_list(body["all"])
+        if record.word == "thm":
+            return table.theorem_declaration(header, value, all_)
+        if record.word == "opaque":
+            return table.opaque_declaration(header, value, all_, body["isUnsafe"])
+        safety = SAFETIES.index(body["safety"])
+        return table.definition_declaration(header, value, table.hints(body["hints"]), all_, safety)
+
+    def _add(self, record: DeclarationLine, name: NameTuple, declaration: Arg) -> Ref:
+        """Have the kernel check a declaration; return the grown environment."""
+        engine, table = self._lean.engine, self._lean.table
+        add = table.add_decl(self._env, self._options, declaration, self._guard.token)
+        try:
+            # Each declaration has the limit to itself.
+            _, grown = engine.eval_all([table.set_heartbeats(0), add])
+        except Thrown as thrown:
+            reason = table.KERNEL_REASONS.get(self._lean.number_tag(thrown.error), "rejected")
+            text = self._lean.text(table.kernel_exception_text(thrown.error, self._options))
+            if reason == "rejected":
+                raise _Ended(ReplayRejected(show(name), text, record.line)) from None
+            self._stop_if_asked(record.line)
+            limit = Limit.REC_DEPTH if reason == "recursion" else open_question(reason)
+            raise _Ended(ReplayOpen(limit, f"{show(name)}: {text}", record.line)) from None
+        return grown
+
+    def _rest(self, declares: list[NameTuple], word: str, mentioned: list[Arg]) -> None:
+        """Note the axioms that new constants rest on."""
+        total: set[NameTuple] = set(declares) if word == "axiom" else set()
+        for used in self._lean.array(ArrayOf(mentioned)) if mentioned else []:
+            assert isinstance(used, list)
+            for item in used:
+                assert isinstance(item, Node | int)
+                name = names.decode(item)
+                total |= self._rests.get(self._real.get(name, name), frozenset())
+        found = frozenset(total)
+        for name in declares:
+            self._rests[name] = found
+
+
+def _exprs(body: dict[str, Any]) -> list[int]:
+    """The numbers of all expressions in a declaration."""
+    found: list[int] = []
+    for key, value in body.items():
+        if key in ("type", "value", "rhs"):
+            found.append(value)
+        elif key in ("types", "ctors", "recs", "rules"):
+            for part in value:
+                if isinstance(part, dict):
+                    found.extend(_exprs(part))
+    return found

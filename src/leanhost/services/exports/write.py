@@ -1,0 +1,341 @@
+"""Writing declarations with everything they rest on, in lean4export's format, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Node, Opaque, Ref
+from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.names import NameTuple, show
+from leanhost.lean.tables.declarations import QUOT_KINDS, SAFETIES
+from leanhost.services.cancellation import Cancellation
+from leanhost.services.exports.closure import Unit, closure_of
+from leanhost.services.exports.form import FORMAT_VERSION
+from leanhost.services.exports.terms import TermWriter, items
+from leanhost.services.progress import Phase, ProgressSink, phase
+
+_PIECE = 64
+"""How many constants are copied out of Lean in one step, at most."""
+_PIECE_OBJECTS = 100_000
+"""How many objects such a step may copy before it is halved."""
+_STRIDE = 32
+"""How many projections are put into one expression."""
+
+MAX_OBJECTS = 4_000_000
+"""How many objects one constant may consist of; each takes some 300 bytes while it is written."""
+
+Target: TypeAlias = "str | os.PathLike[str] | BinaryIO"
+"""Where an export goes: a path, which appears whole or not at all, or a binary file object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export came to.
+
+    Attributes:
+        count: constants written, constructors and recursors included. lines: lines written. bytes: bytes
+        written. axioms: constants written as axioms which are axioms. missing_bodies: constants written as
+        axioms because this toolchain does not ship their proofs or values; the file's first line names them
+        too. skipped: constants asked for that were left out, being unsafe or partial. format: the version of
+        the file format.
+    """
+
+    count: int
+    lines: int
+    bytes: int
+    axioms: tuple[str, ...]
+    missing_bodies: tuple[str, ...]
+    skipped: tuple[str, ...]
+    format: str = FORMAT_VERSION
+
+    @property
+    def complete(self) -> bool:
+        """Whether every body is in the file."""
+        return not self.missing_bodies
+
+
+def export(
+    lean: Lean,
+    env: Ref,
+    wanted: Sequence[NameTuple],
+    target: Target,
+    *,
+    added: Sequence[Constant] = (),
+    max_objects: int = MAX_OBJECTS,
+    timeout: float | None = None,
+    grace: float = 5.0,
+    cancellation: Cancellation = None,
+    progress: ProgressSink | None = None,
+) -> ExportReport:
+    """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
+
+    Constants are looked for in *added* first, then in *env* (an ``Environment``). The same environment gives
+    the same bytes. Safe constants only: an unsafe or partial one that is asked for is reported as skipped.
+    *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
+    and *grace* are in seconds.
+
+    Raises :class:`~leanhost.errors.UsageError` for a name that is not there,
+    :class:`~leanhost.errors.LeanError` for a term that is not closed,
+    :class:`~leanhost.errors.ObjectTooLarge` for a constant of more than *max_objects* objects,
+    :class:`~leanhost.errors.Cancelled` when it was cancelled or *timeout* ran out, and ``OSError``.
+    """
+    import time
+
+    token = lean.engine.eval(lean.table.new_cancel_token())
+    deadline = None if timeout is None else time.monotonic() + timeout
+    guard = Guard(token, deadline, grace, cancellation, sink=progress)
+    try:
+        if not isinstance(target, str | os.PathLike):
+            return lean.engine.supervise(
+                lambda: _Export(lean, env, target, guard, max_objects).run(wanted, added), guard
+            )
+        path = Path(target)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                report = lean.engine.supervise(
+                    lambda: _Export(lean, env, file, guard, max_objects).run(wanted, added), guard
+                )
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return report
+    finally:
+        token.close()
+
+
+class _Export:
+    def __init__(self, lean: Lean, env: Ref, file: BinaryIO, guard: Guard, max_objects: int) -> None:
+        self._lean = lean
+        self._env = env
+        self._file = file
+        self._guard = guard
+        self._max_objects = max_objects
+        self._terms = TermWriter()
+        self._bytes = 0
+        self._lines = 0
+
+    def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
+        collecting = phase(self._guard, "collect", None)
+        closure = closure_of(self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n))
+        missing = tuple(map(show, sorted(closure.missing_bodies, key=str)))
+        total = sum(len(unit.constants) for unit in closure.units)
+        self._meta(missing)
+        writing = phase(self._guard, "export", total)
+        count = 0
+        for unit, values in self._copied(closure.units):
+            self._unit(unit, values)
+            self._flush()
+            count += len(unit.constants)
+            self._pause(writing, count)
+        real = {unit.constants[0].name for unit in closure.units if unit.kind == "axiom"}
+        real -= set(closure.missing_bodies)
+        return ExportReport(
+            count,
+            self._terms.lines,
+            self._bytes,
+            tuple(map(show, sorted(real, key=str))),
+            missing,
+            tuple(map(show, closure.skipped)),
+        )
+
+    def _pause(self, listening: Phase | None, current: int) -> None:
+        if self._guard.why:
+            raise Cancelled(f"the export was stopped ({self._guard.why})")
+        if listening is not None:
+            listening.at(current)
+
+    def _flush(self) -> None:
+        data = self._terms.take().encode("utf-8", "surrogatepass")
+        self._file.write(data)
+        self._bytes += len(data)
+
+    def _meta(self, missing: tuple[str, ...]) -> None:
+        version, commit = self._lean.version()
+        meta: dict[str, Any] = {
+            "exporter": {"name": "leanhost", "version": metadata.version("leanhost")},
+            "format": {"version": FORMAT_VERSION},
+            "lean": {"githash": commit, "version": version},
+        }
+        if missing:
+            # Readers of the format skip what they do not know; to them these are axioms like any other.
+            meta["missingBodies"] = list(missing)
+        self._terms.add(_line({"meta": meta}))
+        self._flush()
+
+    # --- copying out of Lean ---
+
+    def _copied(self, units: list[Unit]) -> Iterator[tuple[Unit, list[Node]]]:
+        """Yield each unit with copies of its constants, which hold until the next one is asked for."""
+        constants = [constant for unit in units for constant in unit.constants]
+        ready: list[Node] = []
+        at = used = 0
+        for unit in units:
+            needed = len(unit.constants)
+            if len(ready) - used < needed:
+                piece = max(_PIECE, needed)
+                ready, numbers = self._copy(constants[at : at + piece], needed)
+                used = 0
+                self._terms.begin(numbers)
+            yield unit, ready[used : used + needed]
+            used += needed
+            at += needed
+
+    def _copy(self, constants: list[Constant], needed: int) -> tuple[list[Node], dict[int, str]]:
+        """Copy as many of *constants* as the budget allows, the first *needed* in any case."""
+        engine = self._lean.engine
+        while True:
+            enough = len(constants) <= needed
+            limit = self._max_objects * needed if enough else _PIECE_OBJECTS
+            infos: list[Arg] = [constant.info for constant in constants]
+            try:
+                data = engine.eval_data(ArrayOf(infos), limit)
+                break
+            except ObjectTooLarge:
+                if enough:
+                    what = ", ".join(show(constant.name) for constant in constants[:3])
+                    raise ObjectTooLarge(
+                        f"{what} consists of more than {limit} objects",
+                        hint="export() takes max_objects; the copy of a constant takes some 300 bytes an object",
+                    ) from None
+                constants = constants[: max(needed, len(constants) // 2)]
+        assert isinstance(data, list)
+        numbers: dict[int, str] = {}
+        nodes: list[Node] = []
+        for constant, node in zip(constants, data, strict=True):
+            assert isinstance(node, Node)
+            nodes.append(node)
+            numbers.update(self._bignums(constant.info, node))
+        return nodes, numbers
+
+    def _bignums(self, info: Ref, root: Node) -> dict[int, str]:
+        """Read the numbers that a copy has only stand-ins for, following the path to each."""
+        came: dict[int, tuple[Node, int]] = {}
+        stack = [root]
+        found: list[Opaque] = []
+        while stack:
+            node = stack.pop()
+            for i, field in enumerate(node.fields):
+                if isinstance(field, Node | Opaque) and id(field) not in came:
+                    came[id(field)] = (node, i)
+                    if isinstance(field, Node):
+                        stack.append(field)
+                    else:
+                        found.append(field)
+        return {id(number): self._digits(info, number, root, came) for number in found}
+
+    def _digits(self, info: Ref, number: Opaque, root: Node, came: dict[int, tuple[Node, int]]) -> str:
+        path: list[int] = []
+        at: Data = number
+        while at is not root:
+            at, index = came[id(at)]
+            path.append(index)
+        path.reverse()
+        value = info
+        for start in range(0, len(path), _STRIDE):
+            step: Arg = value
+            for index in path[start : start + _STRIDE]:
+                step = Field(step, index)
+            value = self._lean.engine.eval(step)
+        return self._lean.text(self._lean.table.nat_text(value))
+
+    # --- declarations ---
+
+    def _unit(self, unit: Unit, values: list[Node]) -> None:
+        copies = list(zip(unit.constants, (value.fields[0] for value in values), strict=True))
+        match unit.kind:
+            case "inductive":
+                self._terms.add(_line({"inductive": self._family(copies)}))
+            case "quot":
+                for _, value in copies:
+                    body = self._head(value)
+                    self._terms.add(_line({"quot": body | {"kind": QUOT_KINDS[_node(value).scalars[0]]}}))
+            case "constructor" | "recursor":
+                raise LeanError(f"{show(unit.constants[0].name)} belongs to no inductive type that is there")
+            case kind:
+                word, body = self._single(kind, _node(copies[0][1]))
+                self._terms.add(_line({word: body}))
+
+    def _head(self, value: Data) -> dict[str, Any]:
+        """What every declaration begins with: ``ConstantVal``."""
+        header = _node(_node(value).fields[0])
+        terms = self._terms
+        name = terms.name(header.fields[0])
+        levels = [terms.name(level) for level in items(header.fields[1])]
+        for level in levels:
+            terms.param(level)
+        return {"name": name, "levelParams": levels, "type": terms.expr(header.fields[2])}
+
+    def _names(self, data: Data) -> list[int]:
+        return [self._terms.name(name) for name in items(data)]
+
+    def _single(self, kind: str, value: Node) -> tuple[str, dict[str, Any]]:
+        head = self._head(value)
+        fields, scalars = value.fields, value.scalars
+        if kind == "axiom":
+            return "axiom", head | {"isUnsafe": bool(scalars[0])}
+        head["value"] = self._terms.expr(fields[1])
+        if kind == "definition":
+            head |= {
+                "hints": _hints(fields[2]),
+                "safety": SAFETIES[scalars[0]],
+                "all": self._names(fields[3]),
+            }
+            return "def", head
+        head["all"] = self._names(fields[2])
+        if kind == "theorem":
+            return "thm", head
+        return "opaque", head | {"isUnsafe": bool(scalars[0])}
+
+    def _family(self, copies: list[tuple[Constant, Data]]) -> dict[str, Any]:
+        parts: dict[str, list[dict[str, Any]]] = {"types": [], "ctors": [], "recs": []}
+        for constant, value in copies:
+            node, head = _node(value), self._head(value)
+            f, s = node.fields, node.scalars
+            match constant.kind:
+                case "inductive":
+                    parts["types"].append(
+                        head
+                        | dict(zip(("numParams", "numIndices"), f[1:3], strict=True))
+                        | {"all": self._names(f[3]), "ctors": self._names(f[4]), "numNested": f[5]}
+                        | {"isRec": bool(s[0]), "isUnsafe": bool(s[1]), "isReflexive": bool(s[2])}
+                    )
+                case "constructor":
+                    counts = dict(zip(("cidx", "numParams", "numFields"), f[2:5], strict=True))
+                    induct = self._terms.name(f[1])
+                    parts["ctors"].append(head | counts | {"induct": induct, "isUnsafe": bool(s[0])})
+                case _:
+                    words = ("numParams", "numIndices", "numMotives", "numMinors")
+                    parts["recs"].append(
+                        head
+                        | dict(zip(words, f[2:6], strict=True))
+                        | {"all": self._names(f[1]), "rules": [self._rule(rule) for rule in items(f[6])]}
+                        | {"k": bool(s[0]), "isUnsafe": bool(s[1])}
+                    )
+        return parts
+
+    def _rule(self, rule: Data) -> dict[str, Any]:
+        ctor, count, rhs = _node(rule).fields
+        return {"ctor": self._terms.name(ctor), "nfields": count, "rhs": self._terms.expr(rhs)}
+
+
+def _node(data: Data) -> Node:
+    assert isinstance(data, Node)
+    return data
+
+
+def _hints(data: Data) -> Any:
+    if isinstance(data, Node):
+        return {"regular": int.from_bytes(data.scalars[:4], "little")}
+    return ("opaque", "abbrev")[data] if isinstance(data, int) else "opaque"
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
