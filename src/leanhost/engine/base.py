@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from leanhost.errors import ClosedError, EngineLost, ForeignHandleError
@@ -338,6 +339,9 @@ class Engine(ABC):
         An engine may run it on the caller's thread and only cancel, never give up.
         """
         return self.supervise(work, guard)
+
+    def mount(self, directory: Path) -> None:  # noqa: B027 - most engines see every file
+        """Let the runtime see *directory*; mounting one twice is fine."""
 
     def start_tasks(self) -> None:  # noqa: B027 - an engine that cannot fork has nothing to start late
         """Start what was left off by ``open_engine(tasks=False)``; needed before anything is elaborated."""

@@ -120,6 +120,8 @@ def _environment(lean: Lean, key: ImportKey, search_path: Sequence[Path], leak: 
     level = LEVEL_EXPORTED if key.is_module else LEVEL_PRIVATE
     try:
         if key.imports:
+            for directory in search_path:
+                lean.engine.mount(directory)
             with lean.engine.eval(lean.table.options_empty()) as options:
                 paths = [str(p) for p in search_path]
                 env = lean.import_modules(key.imports, paths, options, level=level, leak=leak)
