@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -137,6 +138,26 @@ def test_an_interrupted_caller_leaves_no_child(
         selftest.run(native_toolchain, progress=interrupt)
     assert len(children) == 1
     assert children[0].returncode is not None
+
+
+KILLED = """
+import os, subprocess, sys
+from leanhost.services import selftest
+from leanhost.toolchain import resolve
+kept, real = int(sys.argv[1]), subprocess.Popen
+subprocess.Popen = lambda *args, pass_fds, **more: real(*args, pass_fds=(*pass_fds, kept), **more)
+selftest.run(resolve("native-runtime"), progress=lambda step: os.kill(os.getpid(), 9))
+"""
+
+
+def test_a_killed_caller_leaves_no_child(native_toolchain: Toolchain) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe:
+        # The child holds this pipe as well, so its end is the end of both processes.
+        caller = subprocess.Popen([sys.executable, "-c", KILLED, str(writing)], pass_fds=(writing,))
+        os.close(writing)
+        assert caller.wait() == -9
+        assert pipe.read() == b""
 
 
 @pytest.mark.parametrize("flood", [1 << 10, 1 << 22])

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -171,8 +172,9 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            with suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(json.dumps(request).encode())
+            with suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                process.stdin.flush()  # and left open: its end tells the child that nobody listens any more
             in_time = _listen(report, process.stdout, listener, begun + timeout)
             if in_time:
                 with suppress(subprocess.TimeoutExpired):
@@ -182,6 +184,8 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
     return listener.finish(process.returncode, None if in_time else timeout)
 
 
@@ -298,7 +302,8 @@ def _unpack(values: dict[str, Any]) -> Toolchain:
 
 def main() -> None:
     """Serve one request; the process ends here, without Python's own end: Lean's threads may be anywhere."""
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     descriptor = int(request["report"])
     os.set_inheritable(descriptor, False)
     _limit_this_process(float(request["timeout"]))
@@ -334,8 +339,14 @@ def main() -> None:
     os._exit(0)
 
 
+def _end_with_the_parent() -> None:
+    """Wait for the end of standard input, which the parent keeps open for as long as it lives."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 def _limit_this_process(timeout: float) -> None:
-    """Leave no core dump, and end even if the parent was killed and nobody watches the clock."""
+    """Leave no core dump, and end even if the parent is stopped and does not watch the clock."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -88,6 +88,7 @@ class Probe:
         self._host: Host | None = None
         self._sessions: list[Session] = []
         self._before = 0
+        self._blind = False
         self.version = ""
         self.commit = ""
 
@@ -163,7 +164,8 @@ class Probe:
             due = {"Truth.sure", "Num.rec", "walk", "quick", "sure"}
             _demand(due <= names, f"only {sorted(names)} were declared")
             self._sessions.append(empty.extend(BASE))
-        return f"{len(names)} declarations accepted"
+        blind = "; mkEmptyEnvironment does not show what is added" if self._blind else ""
+        return f"{len(names)} declarations accepted{blind}"
 
     def _reject(self) -> str:
         result = self._base.run(WRONG)
@@ -296,6 +298,7 @@ class Probe:
         if session.run("inductive Seen where | seen\n").declarations:
             return session
         session.close()
+        self._blind = True
         # Until 4.28 the map of constants of Lean.mkEmptyEnvironment is in its first stage, where what is added
         # cannot be told from what is imported. An import of nothing ends that stage.
         lean = self.lean
