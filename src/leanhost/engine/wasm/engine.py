@@ -55,6 +55,7 @@ class WasmEngine(Engine):
         self._functions: list[Callable[..., Arg]] = []
         self._watches: list[Watch] = []
         self._last_id = 0
+        self._mounted: set[str] = set()
         # Runs at garbage collection and at exit: no child is left behind, and no zombie.
         self._finalizer = weakref.finalize(self, _end, child, self._pid)
 
@@ -95,6 +96,7 @@ class WasmEngine(Engine):
             "stackBytes": _C_STACK,
         }
         engine = cls(Child(node, config), max_frame)
+        engine._mounted.update(_mountable(path) for path in mounts)
         try:
             engine._await_start(time.monotonic() + startup_timeout)
         except BaseException:
@@ -339,7 +341,9 @@ class WasmEngine(Engine):
         path = _mountable(directory)
         with self.lock:
             self.check_alive()
-            self._request(wire.MOUNT, path.encode())
+            if path not in self._mounted:
+                self._request(wire.MOUNT, path.encode())
+                self._mounted.add(path)
 
     def private_bytes(self) -> int:
         """Return the bytes of memory Lean's allocator has taken so far; it keeps what is freed for itself."""
