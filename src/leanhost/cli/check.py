@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE, complain
 from leanhost.errors import UsageError
+from leanhost.services import verified
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Diagnostic, Status
 from leanhost.services.source import decode
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         return TROUBLE
     # Here and not in the pool, so that a first download shows its progress before anything else happens.
     toolchain = resolve(arguments.toolchain, arguments.project)
+    _announce_first_use(toolchain)
     statuses: set[Status] = set()
     report: Report | None = None
     with closing(_verdicts(arguments, toolchain, plan.entries)) as verdicts:
@@ -69,6 +71,14 @@ def _report(arguments: argparse.Namespace, plan: _Plan, started: float) -> Repor
     if arguments.json:
         return JsonLines()
     return ForPeople(plan.given, started=started, quiet=arguments.quiet)
+
+
+def _announce_first_use(toolchain: Toolchain) -> None:
+    """Tell a person at a terminal why the first check with a Lean takes longer than the next."""
+    if sys.stderr.isatty() and verified.load(toolchain) is None:
+        print(
+            "leanhost: first use of this Lean: it goes through a self-test, once", file=sys.stderr, flush=True
+        )
 
 
 def _verdicts(
