@@ -210,7 +210,7 @@ class Probe:
 
     def _import(self) -> str:
         lean, table = self.lean, self.lean.table
-        _show(self._engine, self._scratch)
+        self._engine.mount(self._scratch)
         file = self._scratch / f"{_MODULE}.olean"
         with lean.engine.eval(table.set_main_module(self._base._env, lean.name(_MODULE))) as named:
             lean.io(table.write_module(named, str(file), False)).close()
@@ -329,10 +329,3 @@ def _checked(outcome: KernelOutcome) -> Checked:
 def _rejected(outcome: KernelOutcome, code: str) -> None:
     right = isinstance(outcome, Rejected) and outcome.failure.code == code
     _demand(right, f"{code!r} was due to be found wrong: {outcome}")
-
-
-def _show(engine: Engine, directory: Path) -> None:
-    """Let an engine with a file system of its own see *directory*."""
-    mount = getattr(engine, "mount", None)
-    if mount is not None:
-        mount(directory)
