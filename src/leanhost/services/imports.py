@@ -120,7 +120,7 @@ def _environment(lean: Lean, key: ImportKey, search_path: Sequence[Path], leak: 
     level = LEVEL_EXPORTED if key.is_module else LEVEL_PRIVATE
     try:
         if key.imports:
-            for directory in search_path:
+            for directory in filter(Path.is_dir, search_path):
                 lean.engine.mount(directory)
             with lean.engine.eval(lean.table.options_empty()) as options:
                 paths = [str(p) for p in search_path]
