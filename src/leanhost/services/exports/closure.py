@@ -98,7 +98,11 @@ class _Search:
         lean = self._lean
         constants = self._look_up(step)
         flags = lean.flags(
-            [flag for c in constants for flag in (lean.table.is_unsafe(c.info), lean.table.is_partial(c.info))]
+            [
+                flag
+                for c in constants
+                for flag in (lean.table.is_unsafe(c.info), lean.table.is_partial(c.info))
+            ]
         )
         safe: list[Constant] = []
         for i, constant in enumerate(constants):
@@ -203,7 +207,9 @@ class _Search:
         missing: list[NameTuple] = []
         for start in range(0, len(axioms), _STEP):
             step = axioms[start : start + _STEP]
-            kinds = lean.array(ArrayOf([lean.table.original_kind(self._env, lean.name(name)) for name in step]))
+            kinds = lean.array(
+                ArrayOf([lean.table.original_kind(self._env, lean.name(name)) for name in step])
+            )
             for name, kind in zip(step, kinds, strict=True):
                 if isinstance(kind, Node) and kind.fields[0] != lean.table.AXIOM_KIND:
                     missing.append(name)

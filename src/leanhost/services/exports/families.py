@@ -9,8 +9,9 @@ from leanhost.engine.base import Arg, ArrayOf, Ctor, Field, Index, ListOf, Node,
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.exports.lines import Malformed, Tables
+from leanhost.services.exports.lines import Tables
 from leanhost.services.exports.rebuild import Builder
+from leanhost.services.exports.strict import Malformed
 
 _KINDS = {"types": "inductive", "ctors": "constructor", "recs": "recursor"}
 _TAGS = {"types": 5, "ctors": 6, "recs": 7}
@@ -117,6 +118,7 @@ def _facts(tables: Tables, key: str, part: dict[str, Any], value: Node) -> Itera
     def ours(field: str) -> list[NameTuple]:
         return [tables.name(n) for n in part[field]]
 
+    flagged: tuple[str, ...]
     if key == "types":
         numbers = zip(("numParams", "numIndices"), f[1:3], strict=True)
         yield "all", listed(f[3]), ours("all")

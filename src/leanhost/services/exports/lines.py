@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from leanhost.errors import UsageError, bounded
 from leanhost.lean.names import NameTuple
-from leanhost.services.exports.form import BINDERS
+from leanhost.services.exports.form import BINDERS, RESERVED
 from leanhost.services.exports.shapes import DECLARATIONS, Shape
+from leanhost.services.exports.strict import (
+    Malformed,
+    decode,
+    exactly,
+    flag,
+    known,
+    natural,
+    numbered,
+    one_of,
+    text,
+)
 
 _MAX_REASON = 300
 _MAX_BVAR = 1 << 16
@@ -25,10 +35,6 @@ HAS_NAT, HAS_STRING, HAS_NATIVE = 1, 2, 4
 
 _NATIVE = {("Lean", "reduceBool"), ("Lean", "reduceNat")}
 _NATIVE_LAST = {name[-1] for name in _NATIVE}
-
-
-class Malformed(Exception):  # noqa: N818 - a reason, caught by the reader
-    """Why a line is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,7 @@ class LineReader:
         if self.line > limits.lines:
             raise Malformed(f"the file has more than {limits.lines} lines")
         try:
-            value = _decode(raw.decode("utf-8"))
+            value = decode(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise Malformed(f"the line is not UTF-8: {error.reason}") from None
         except RecursionError:
@@ -211,17 +217,19 @@ class LineReader:
     # --- names and levels ---
 
     def _name_str(self, found: dict[str, Any]) -> Record:
-        prefix, part = _exactly(found["str"], "pre", "str")
-        return self._name(found, prefix, _text(part))
+        prefix, part = exactly(found["str"], "pre", "str")
+        return self._name(found, prefix, text(part))
 
     def _name_num(self, found: dict[str, Any]) -> Record:
-        prefix, part = _exactly(found["num"], "pre", "i")
-        return self._name(found, prefix, _natural(part, _MAX_NAME_PART))
+        prefix, part = exactly(found["num"], "pre", "i")
+        return self._name(found, prefix, natural(part, _MAX_NAME_PART))
 
     def _name(self, found: dict[str, Any], prefix: Any, part: str | int) -> Record:
         tables = self.tables
-        _numbered(found["in"], len(tables.names), "name")
+        numbered(found["in"], len(tables.names), "name")
         at = self._name_number(prefix)
+        if part == RESERVED and not at:
+            raise Malformed(f"names below {RESERVED} are leanhost's own")
         tables.name_depth.append(self._deep(tables.name_depth[at]))
         tables.names.append((at, part))
         return NameLine(at, part)
@@ -241,7 +249,7 @@ class LineReader:
 
     def _level(self, found: dict[str, Any], kind: str, parts: tuple[int, ...]) -> Record:
         tables = self.tables
-        _numbered(found["il"], len(tables.level_depth), "level")
+        numbered(found["il"], len(tables.level_depth), "level")
         inner = () if kind == "param" else parts
         nodes = 1 + sum(tables.level_nodes[i] for i in inner)
         if nodes > self._limits.level_nodes:
@@ -253,14 +261,14 @@ class LineReader:
     # --- expressions ---
 
     def _bvar(self, found: dict[str, Any]) -> Record:
-        index = _natural(found["bvar"], _MAX_BVAR)
+        index = natural(found["bvar"], _MAX_BVAR)
         return self._expr(found, ExprLine("bvar", (), (index,)), index + 1)
 
     def _sort(self, found: dict[str, Any]) -> Record:
         return self._expr(found, ExprLine("sort", (), (self._level_number(found["sort"]),)))
 
     def _const(self, found: dict[str, Any]) -> Record:
-        name, levels = _exactly(found["const"], "name", "us")
+        name, levels = exactly(found["const"], "name", "us")
         number = self._name_number(name)
         if not isinstance(levels, list):
             raise Malformed("`us` is not an array of levels")
@@ -269,25 +277,25 @@ class LineReader:
         return self._expr(found, ExprLine("const", (), (number, us)), flags=HAS_NATIVE if native else 0)
 
     def _app(self, found: dict[str, Any]) -> Record:
-        function, argument = _exactly(found["app"], "fn", "arg")
+        function, argument = exactly(found["app"], "fn", "arg")
         return self._expr(found, ExprLine("app", (self._expr_number(function), self._expr_number(argument))))
 
     def _binder(self, found: dict[str, Any]) -> Record:
         kind = "lam" if "lam" in found else "forallE"
-        name, type_, body, info = _exactly(found[kind], "name", "type", "body", "binderInfo")
+        name, type_, body, info = exactly(found[kind], "name", "type", "body", "binderInfo")
         if info not in BINDERS:
             raise Malformed("`binderInfo` is none of the four kinds of binders")
         rest = (self._name_number(name), BINDERS.index(info))
         return self._expr(found, ExprLine(kind, (self._expr_number(type_), self._expr_number(body)), rest))
 
     def _let(self, found: dict[str, Any]) -> Record:
-        name, type_, value, body, nondep = _exactly(found["letE"], "name", "type", "value", "body", "nondep")
+        name, type_, value, body, nondep = exactly(found["letE"], "name", "type", "value", "body", "nondep")
         parts = tuple(map(self._expr_number, (type_, value, body)))
-        return self._expr(found, ExprLine("letE", parts, (self._name_number(name), _flag(nondep))))
+        return self._expr(found, ExprLine("letE", parts, (self._name_number(name), flag(nondep))))
 
     def _proj(self, found: dict[str, Any]) -> Record:
-        name, index, struct = _exactly(found["proj"], "typeName", "idx", "struct")
-        rest = (self._name_number(name), _natural(index, _MAX_SMALL))
+        name, index, struct = exactly(found["proj"], "typeName", "idx", "struct")
+        rest = (self._name_number(name), natural(index, _MAX_SMALL))
         return self._expr(found, ExprLine("proj", (self._expr_number(struct),), rest))
 
     def _nat(self, found: dict[str, Any]) -> Record:
@@ -301,17 +309,17 @@ class LineReader:
         return self._expr(found, ExprLine("natVal", (), (digits,)), flags=HAS_NAT)
 
     def _string(self, found: dict[str, Any]) -> Record:
-        return self._expr(found, ExprLine("strVal", (), (_text(found["strVal"]),)), flags=HAS_STRING)
+        return self._expr(found, ExprLine("strVal", (), (text(found["strVal"]),)), flags=HAS_STRING)
 
     def _mdata(self, found: dict[str, Any]) -> Record:
-        inner, data = _exactly(found["mdata"], "expr", "data")
+        inner, data = exactly(found["mdata"], "expr", "data")
         if not isinstance(data, dict):
             raise Malformed("`data` is not an object")
         return self._expr(found, ExprLine("mdata", (self._expr_number(inner),)))
 
     def _expr(self, found: dict[str, Any], record: ExprLine, loose: int = 0, flags: int = 0) -> Record:
         tables = self.tables
-        _numbered(found["ie"], len(tables.depth), "expression")
+        numbered(found["ie"], len(tables.depth), "expression")
         depth = 0
         last = len(record.exprs) - 1
         binds = record.kind in ("lam", "forallE", "letE")
@@ -334,13 +342,13 @@ class LineReader:
     # --- references ---
 
     def _name_number(self, value: Any) -> int:
-        return _known(value, len(self.tables.names), "name")
+        return known(value, len(self.tables.names), "name")
 
     def _level_number(self, value: Any) -> int:
-        return _known(value, len(self.tables.level_depth), "level")
+        return known(value, len(self.tables.level_depth), "level")
 
     def _expr_number(self, value: Any) -> int:
-        return _known(value, len(self.tables.depth), "expression")
+        return known(value, len(self.tables.depth), "expression")
 
     def _closed(self, value: Any) -> int:
         number = self._expr_number(value)
@@ -351,7 +359,7 @@ class LineReader:
     # --- declarations ---
 
     def _declaration(self, body: Any, shape: Shape) -> dict[str, Any]:
-        values = _exactly(body, *shape)
+        values = exactly(body, *shape)
         return {key: self._value(value, shape[key]) for key, value in zip(shape, values, strict=True)}
 
     def _value(self, value: Any, kind: Any) -> Any:
@@ -368,95 +376,16 @@ class LineReader:
             case "expr":
                 return self._closed(value)
             case "nat":
-                return _natural(value, _MAX_SMALL)
+                return natural(value, _MAX_SMALL)
             case "bool":
-                return _flag(value)
+                return flag(value)
             case "hints":
                 if isinstance(value, dict):
-                    return _natural(_exactly(value, "regular")[0], 1 << 32)
-                return _one_of(value, ("opaque", "abbrev"))
+                    return natural(exactly(value, "regular")[0], 1 << 32)
+                return one_of(value, ("opaque", "abbrev"))
             case tuple():
-                return _one_of(value, kind)
+                return one_of(value, kind)
             case _:
                 if not isinstance(value, list):
                     raise Malformed("an array of objects is wanted")
                 return [self._declaration(item, kind) for item in value]
-
-
-# --- values ---
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Malformed("a key occurs twice")
-    return found
-
-
-def _no_number(text: str) -> NoReturn:
-    raise Malformed("the format has natural numbers only")
-
-
-def _integer(text: str) -> int:
-    # Longer ones are out of every range, and slow to read.
-    if len(text) > 20:
-        raise Malformed("a number is out of range")
-    return int(text)
-
-
-_decode = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_float=_no_number, parse_constant=_no_number, parse_int=_integer
-).decode
-
-
-def _exactly(value: Any, *keys: str) -> list[Any]:
-    """Return the values of an object that has exactly *keys*."""
-    if type(value) is not dict:
-        raise Malformed(f"an object with the keys {', '.join(keys)} is wanted")
-    if len(value) != len(keys):
-        raise Malformed(f"the keys are {', '.join(sorted(value))}, not {', '.join(keys)}")
-    try:
-        return [value[key] for key in keys]
-    except KeyError as missing:
-        raise Malformed(f"the key {missing.args[0]} is missing") from None
-
-
-def _natural(value: Any, below: int) -> int:
-    if type(value) is not int:
-        raise Malformed("a natural number is wanted")
-    if not 0 <= value < below:
-        raise Malformed("a number is out of range")
-    return value
-
-
-def _known(value: Any, count: int, what: str) -> int:
-    if type(value) is not int:
-        raise Malformed(f"the number of a {what} is wanted")
-    if not 0 <= value < count:
-        raise Malformed(f"there is no {what} {value} yet")
-    return value
-
-
-def _numbered(value: Any, expected: int, what: str) -> None:
-    if type(value) is not int or value != expected:
-        raise Malformed(f"the next {what} has the number {expected}, not {value!r}")
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise Malformed("true or false is wanted")
-    return value
-
-
-def _one_of(value: Any, words: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in words:
-        raise Malformed(f"one of {', '.join(words)} is wanted")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Malformed("a string is wanted")
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise Malformed("a string has half a surrogate pair")
-    return value

@@ -17,18 +17,16 @@ from typing import Any, Final
 from leanhost.engine.base import Arg, Field, ListOf, Ref, Thrown
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
+from leanhost.services.exports.form import RESERVED
 
-COMPUTED: Final[frozenset[NameTuple]] = frozenset(
-    ("Nat", name)
-    for name in (
-        "add sub mul div mod gcd beq ble land lor xor shiftLeft shiftRight pow log2".split()
-    )
-)
+_COMPUTED = """
+add sub mul div mod gcd beq ble land lor xor shiftLeft shiftRight pow log2
+"""
+COMPUTED: Final[frozenset[NameTuple]] = frozenset(("Nat", name) for name in _COMPUTED.split())
 """The functions the kernel computes on literals."""
 
 NAT_FAMILY: Final[frozenset[NameTuple]] = frozenset({("Nat",), ("Nat", "zero"), ("Nat", "succ")})
 
-_ASIDE = "_leanhost"
 _NAT: NameTuple = ("Nat",)
 _BOOL: NameTuple = ("Bool",)
 _ZERO, _TRUE, _FALSE = "zero", "true", "false"
@@ -98,7 +96,7 @@ class Primitives:
     @staticmethod
     def aside(name: NameTuple) -> NameTuple:
         """The name that means nothing to the kernel."""
-        return (_ASIDE, *name)
+        return (RESERVED, *name)
 
     def holds(self, kernel_env: Ref, name: NameTuple) -> bool:
         """Whether what *kernel_env* has under :meth:`aside` is the function *name* stands for."""
@@ -168,7 +166,7 @@ class Primitives:
     def _same(self, kernel_env: Ref, type_: Arg, left: Arg, right: Arg) -> bool:
         """Whether both sides have *type_* and are definitionally equal: a proof about one serves the other."""
         table, name = self.lean.table, self.lean.name
-        about, held, moved = (name((_ASIDE, "check", part)) for part in ("P", "h", "t"))
+        about, held, moved = (name((RESERVED, "check", part)) for part in ("P", "h", "t"))
         prop = table.sort(table.level_zero())
         about_type = table.forall(name(("x",)), type_, prop, 0)
         predicate = table.const(about, 0)

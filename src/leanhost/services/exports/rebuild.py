@@ -112,11 +112,12 @@ class Builder:
                 name = special if special != 0 else self.names[rest[0]]
                 return table.const(name, ListOf([self.levels[i] for i in rest[1]]))
             case "lam":
-                return table.lam(self.names[rest[0]], *parts, rest[1])
+                return table.lam(self.names[rest[0]], parts[0], parts[1], rest[1])
             case "forallE":
-                return table.forall(self.names[rest[0]], *parts, rest[1])
+                return table.forall(self.names[rest[0]], parts[0], parts[1], rest[1])
             case "letE":
-                return table.let_flagged(self.names[rest[0]], *parts, int(rest[1]))
+                type_, value, body = parts
+                return table.let_flagged(self.names[rest[0]], type_, value, body, int(rest[1]))
             case "proj":
                 return table.proj(self.names[rest[0]], rest[1], parts[0])
             case "natVal":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from leanhost.engine.base import Arg, ArrayOf, Field, Guard, Node, Ref, Thrown
-from leanhost.errors import Cancelled, UsageError
+from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
@@ -30,7 +30,6 @@ from leanhost.services.exports.lines import (
     HAS_STRING,
     DeclarationLine,
     LineReader,
-    Malformed,
     ReplayLimits,
 )
 from leanhost.services.exports.outcome import (
@@ -43,6 +42,7 @@ from leanhost.services.exports.outcome import (
 )
 from leanhost.services.exports.primitives import COMPUTED, NAT_FAMILY, Primitives
 from leanhost.services.exports.rebuild import Builder
+from leanhost.services.exports.strict import Malformed
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import Limit
@@ -228,6 +228,9 @@ class _Replay:
         for name in declares:
             if name in self._declared:
                 raise Malformed(f"{show(name)} is declared twice")
+            if name in QUOT_NAMES and word != "quot":
+                # The kernel would put its own in their place later on.
+                raise Malformed(f"{show(name)} is not the quotient package's")
             self._declared[name] = word
         self._look_at_literals(body)
         mentioned: list[Arg] = []
@@ -249,7 +252,9 @@ class _Replay:
         if flags & HAS_NAT and not self._special.nat:
             raise Malformed("it has a number literal before Nat is declared")
         if flags & HAS_STRING and not self._special.check_strings(self._env):
-            raise Malformed("it has a string literal where String.ofList and its types are not what Lean's are")
+            raise Malformed(
+                "it has a string literal where String.ofList and its types are not what Lean's are"
+            )
 
     def _inductive(self, record: DeclarationLine, declares: list[NameTuple]) -> list[Arg]:
         body, table = record.body, self._lean.table
@@ -303,8 +308,6 @@ class _Replay:
     def _single(self, record: DeclarationLine, name: NameTuple) -> list[Arg]:
         if name in NAT_FAMILY:
             raise Malformed("Nat is something else than the natural numbers")
-        if name in QUOT_NAMES and self._quot:
-            raise Malformed(f"{show(name)} is declared twice")
         called = name
         if name in COMPUTED:
             called = self._special.called[name] = self._computed(record, name)
@@ -328,7 +331,9 @@ class _Replay:
     def _declaration(self, record: DeclarationLine, called: NameTuple) -> Arg:
         body, builder, table = record.body, self._builder, self._lean.table
         name = self._lean.name(called)
-        header = table.constant_header(name, builder.name_list(body["levelParams"]), builder.expr(body["type"]))
+        header = table.constant_header(
+            name, builder.name_list(body["levelParams"]), builder.expr(body["type"])
+        )
         if record.word == "axiom":
             return table.axiom_declaration(header, body["isUnsafe"])
         value, all_ = builder.expr(body["value"]), builder.name_list(body["all"])

@@ -81,8 +81,11 @@ class TermWriter:
             at = at.fields[0]
         for node in reversed(chain):
             part = node.fields[1]
+            if isinstance(part, Opaque):
+                # On 32-bit platforms that is where hashes in names end up.
+                part = int(self._numbers[id(part)])
             if not isinstance(part, str | int):
-                raise LeanError("a name has a numeric part that is too large to export")
+                raise LeanError(f"not a name: {part!r}")
             number = seen[id(node)] = self._name(number, part)
         return number
 
@@ -197,9 +200,7 @@ class TermWriter:
             name, levels = self.name(fields[0]), self._level_list(fields[1])
             listed = self._level_lists.setdefault(levels, len(self._level_lists))
             us = ",".join(map(str, levels))
-            return self._number(
-                tag | name << 4, listed, f'"const":{{"name":{name},"us":[{us}]}}'
-            )
+            return self._number(tag | name << 4, listed, f'"const":{{"name":{name},"us":[{us}]}}')
         if tag == _SORT:
             level = self.level(fields[0])
             return self._number(tag, level, f'"sort":{level}')

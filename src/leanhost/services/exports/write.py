@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -86,8 +87,6 @@ def export(
     :class:`~leanhost.errors.ObjectTooLarge` for a constant of more than *max_objects* objects,
     :class:`~leanhost.errors.Cancelled` when it was cancelled or *timeout* ran out, and ``OSError``.
     """
-    import time
-
     token = lean.engine.eval(lean.table.new_cancel_token())
     deadline = None if timeout is None else time.monotonic() + timeout
     guard = Guard(token, deadline, grace, cancellation, sink=progress)

@@ -1,0 +1,96 @@
+"""Strict JSON values: what is not exactly what is wanted is :class:`Malformed`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+
+class Malformed(Exception):  # noqa: N818 - a reason, caught by the reader
+    """Why a line is refused."""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed("a key occurs twice")
+    return found
+
+
+def _no_number(text: str) -> NoReturn:
+    raise Malformed("the format has natural numbers only")
+
+
+def _integer(text: str) -> int:
+    # Longer ones are out of every range, and slow to read.
+    if len(text) > 20:
+        raise Malformed("a number is out of range")
+    return int(text)
+
+
+decode = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_float=_no_number, parse_constant=_no_number, parse_int=_integer
+).decode
+"""Read one line: no duplicate keys, no number but natural ones of twenty digits at most."""
+
+
+def exactly(value: Any, *keys: str) -> list[Any]:
+    """Return the values of an object that has exactly *keys*."""
+    if type(value) is not dict:
+        raise Malformed(f"an object with the keys {', '.join(keys)} is wanted")
+    if len(value) != len(keys):
+        raise Malformed(f"the keys are {', '.join(sorted(value))}, not {', '.join(keys)}")
+    try:
+        return [value[key] for key in keys]
+    except KeyError as missing:
+        raise Malformed(f"the key {missing.args[0]} is missing") from None
+
+
+def natural(value: Any, below: int) -> int:
+    """Return a natural number less than *below*."""
+    if type(value) is not int:
+        raise Malformed("a natural number is wanted")
+    if not 0 <= value < below:
+        raise Malformed("a number is out of range")
+    return value
+
+
+def known(value: Any, count: int, what: str) -> int:
+    """Return the number of something that was numbered already."""
+    if type(value) is not int:
+        raise Malformed(f"the number of a {what} is wanted")
+    if not 0 <= value < count:
+        raise Malformed(f"there is no {what} {value} yet")
+    return value
+
+
+def numbered(value: Any, expected: int, what: str) -> None:
+    """See that a line gives its subject the next number."""
+    if type(value) is not int or value != expected:
+        raise Malformed(f"the next {what} has the number {expected}, not {value!r}")
+
+
+def flag(value: Any) -> bool:
+    """Return a boolean."""
+    if not isinstance(value, bool):
+        raise Malformed("true or false is wanted")
+    return value
+
+
+def one_of(value: Any, words: tuple[str, ...]) -> str:
+    """Return one of *words*."""
+    if not isinstance(value, str) or value not in words:
+        raise Malformed(f"one of {', '.join(words)} is wanted")
+    return value
+
+
+def text(value: Any) -> str:
+    """Return a string that has a UTF-8 form."""
+    if not isinstance(value, str):
+        raise Malformed("a string is wanted")
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Malformed("a string has half a surrogate pair") from None
+    return value
