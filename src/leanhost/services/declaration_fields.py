@@ -7,19 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Index, Node, Ref, Thrown
+from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Index, Ref, Thrown
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
-from leanhost.lean.tables.queries import REDUCIBILITY
 from leanhost.services.axioms import Rests, rests_of
 from leanhost.services.cancellation import Cancellation
+from leanhost.services.declaration_answers import (
+    Axioms,
+    SourceRange,
+    name_of,
+    number,
+    read_attributes,
+    read_docstring,
+    read_range,
+    read_universes,
+)
 from leanhost.services.elaboration import WHY_LIMITS
 from leanhost.services.exprs import Expr, Name
 from leanhost.services.imports import Imported
 from leanhost.services.meta import DEFAULT, MetaService
-from leanhost.services.results import Position
 
 FIELDS = (
     "type",
@@ -34,42 +42,12 @@ FIELDS = (
 )
 """What :meth:`DeclarationService.get_many` can ask for in bulk."""
 
-ATTRIBUTES = ("reducible", "simp", "instance", "class", "protected", "private", "deprecated")
-"""What :attr:`Declaration.attributes` tells of."""
-
 LIMIT = 10_000_000
 """Objects in one copied answer: a bound against mistakes, not against large libraries."""
 
 _WITH_VALUE = ("definition", "theorem", "opaque")
 _AXIOMS_TIMEOUT = 600.0
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_'!?]*(?:\.[A-Za-z_][A-Za-z0-9_'!?]*)*").fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRange:
-    """Where a declaration stands in its file; *name* is where its name does."""
-
-    start: Position
-    end: Position
-    name: tuple[Position, Position]
-
-
-@dataclass(frozen=True, slots=True)
-class Axioms:
-    """The axioms a declaration rests on.
-
-    ``complete`` is false where the toolchain ships a library without its proofs, so that some were not seen.
-    """
-
-    names: frozenset[Name]
-    complete: bool
-
-
-def name_of(parts: NameTuple) -> Name:
-    """Make a name of components that came from Lean, without looking at them again."""
-    result = object.__new__(Name)
-    object.__setattr__(result, "parts", parts)
-    return result
 
 
 class _Question(NamedTuple):
@@ -90,11 +68,11 @@ class Facts:
         self._modules: tuple[Name, ...] | None = None
         self._own: dict[NameTuple, Rests] | None = None
         self._questions = {
-            "universes": _Question(self._ask_universes, _read_universes),
+            "universes": _Question(self._ask_universes, read_universes),
             "module": _Question(self._ask_module, self._read_module),
-            "docstring": _Question(self._ask_docstring, _read_docstring),
-            "range": _Question(self._ask_range, _read_range),
-            "attributes": _Question(self._ask_attributes, _read_attributes),
+            "docstring": _Question(self._ask_docstring, read_docstring),
+            "range": _Question(self._ask_range, read_range),
+            "attributes": _Question(self._ask_attributes, read_attributes),
         }
 
     # --- names in ---
@@ -126,7 +104,7 @@ class Facts:
         """Return the constructor tags of an ``Array (Option ConstantInfo)``."""
         table = self.lean.table
         data = self.lean.array(table.array_map(table.in_option_fn(table.kind_fn()), found), LIMIT)
-        return [_number(item) for item in data]
+        return [number(item) for item in data]
 
     def kinds(self, array: Ref, tags: Sequence[int | None]) -> list[str | None]:
         """Turn tags into kinds; what is an axiom only for want of its proof is called what it was declared as."""
@@ -145,7 +123,7 @@ class Facts:
         kinds = [CONSTANT_KINDS[tag] for tag in tags]
         doubtful = [i for i, tag in enumerate(tags) if tag == 0]
         for i, original in zip(doubtful, originals, strict=True):
-            tag = _number(original)
+            tag = number(original)
             if tag is not None:
                 kinds[i] = self.lean.table.ORIGINAL_KINDS[tag]
         return kinds
@@ -275,7 +253,7 @@ class Facts:
 
     def _read_module(self, answer: Any, _count: int) -> list[Name | None]:
         modules = self.modules()
-        return [None if index is None else modules[index] for index in map(_number, answer)]
+        return [None if index is None else modules[index] for index in map(number, answer)]
 
     def _ask_docstring(self, array: Ref, _found: Ref, count: int) -> Arg:
         return ArrayOf([self.lean.table.docstring(self.env, Index(array, i)) for i in range(count)])
@@ -440,72 +418,3 @@ def go_on(guard: Guard) -> None:
         raise MetaError("a question about declarations took too long", limit="timeout")
     if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
         raise Cancelled(f"the question was stopped: {WHY_LIMITS[guard.why or 'cancelled']}")
-
-
-def _number(option: Data) -> int | None:
-    """Read an ``Option Nat``."""
-    if not isinstance(option, Node):
-        return None
-    assert isinstance(option.fields[0], int)
-    return option.fields[0]
-
-
-def _read_universes(answer: Any, _count: int) -> list[tuple[Name, ...]]:
-    result: list[tuple[Name, ...]] = []
-    for option in answer:
-        found: list[Name] = []
-        rest = option.fields[0] if isinstance(option, Node) else 0
-        while isinstance(rest, Node):
-            found.append(name_of(names.decode(rest.fields[0])))
-            rest = rest.fields[1]
-        result.append(tuple(found))
-    return result
-
-
-def _read_docstring(answer: Any, _count: int) -> list[Any]:
-    return [option.fields[0] if isinstance(option, Node) else None for option in answer]
-
-
-def _read_range(answer: Any, count: int) -> list[SourceRange | None]:
-    auxiliary, no_confusion, recursor, own, prefix, builtin = answer
-    result: list[SourceRange | None] = []
-    for i in range(count):
-        found = prefix[i] if auxiliary[i] or no_confusion[i] or recursor[i] else own[i]
-        ranges = found if isinstance(found, Node) else builtin[i]
-        result.append(_source_range(ranges.fields[0]) if isinstance(ranges, Node) else None)
-    return result
-
-
-def _source_range(ranges: Any) -> SourceRange:
-    """Read a ``DeclarationRanges``."""
-    (start, end), name = (_positions(item) for item in ranges.fields)
-    return SourceRange(start, end, name)
-
-
-def _positions(range_: Any) -> tuple[Position, Position]:
-    """Read a ``DeclarationRange``: two positions, each with its column in UTF-16 behind it."""
-    return Position(*range_.fields[0].fields), Position(*range_.fields[2].fields)
-
-
-def _read_attributes(answer: Any, count: int) -> list[frozenset[str]]:
-    reducibility, instance, class_, protected, private, deprecated, *simp = answer
-    return [
-        frozenset(
-            name
-            for name, has in zip(
-                ATTRIBUTES,
-                (
-                    REDUCIBILITY[reducibility[i]] == "reducible",
-                    any(flags[i] for flags in simp),
-                    instance[i],
-                    class_[i],
-                    protected[i],
-                    private[i],
-                    deprecated[i],
-                ),
-                strict=True,
-            )
-            if has
-        )
-        for i in range(count)
-    ]

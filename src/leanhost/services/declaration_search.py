@@ -15,7 +15,8 @@ from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation, check
-from leanhost.services.declaration_fields import LIMIT, Facts, name_of
+from leanhost.services.declaration_answers import name_of
+from leanhost.services.declaration_fields import LIMIT, Facts
 from leanhost.services.exprs import Name, NameLike
 from leanhost.services.progress import Phase, ProgressSink
 
@@ -59,7 +60,8 @@ class Where:
         module: imported from this module or one below it (``Init`` takes ``Init.Core`` in); leaves out what was
         declared since the import. namespace: in this namespace, itself included; a private name counts by
         what follows its prefix. kinds: of one of these kinds. private: private (``Lean.isPrivateName``), or
-        not. internal: an internal detail (``Lean.Name.isInternalDetail``), or not. own: declared since the
+        not. internal: an internal detail (``Lean.Name.isInternalDetail``, of what follows a private prefix), or
+        not. own: declared since the
         import, or imported. mentions: whose types mention all of these constants.
     """
 

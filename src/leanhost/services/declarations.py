@@ -13,16 +13,8 @@ from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation, check
-from leanhost.services.declaration_fields import (
-    ATTRIBUTES,
-    FIELDS,
-    Axioms,
-    Batch,
-    Declaration,
-    Facts,
-    SourceRange,
-    go_on,
-)
+from leanhost.services.declaration_answers import ATTRIBUTES, Axioms, SourceRange
+from leanhost.services.declaration_fields import FIELDS, Batch, Declaration, Facts, go_on
 from leanhost.services.declaration_search import Listed, Match, Rank, best, walk, where
 from leanhost.services.exprs import Name, NameLike
 from leanhost.services.imports import Imported
@@ -265,9 +257,9 @@ class DeclarationService:
         """Stream the constants of the environment, in an order that stays the same.
 
         The filters are those of :class:`~leanhost.services.declaration_search.Where`. Imported constants come
-        module by module, then those declared since, by name. Nothing is kept: memory stays flat however many
-        there are. *progress* hears of the phase ``declarations``, in constants looked at; what it or
-        *cancellation* raises comes out of the iterator.
+        module by module, in each as its file has them, then those declared since, by name. Nothing is kept:
+        memory stays flat however many there are. *progress* hears of the phase ``declarations``, in constants
+        looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
         return walk(self._facts, wanted, progress, cancellation, "declarations")

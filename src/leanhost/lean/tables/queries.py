@@ -107,7 +107,7 @@ class QueryTable:
 
     def in_namespace_fn(self, namespace: Arg) -> Arg:
         """Whether the name of a ``ConstantInfo``, private or not, begins with *namespace*."""
-        user_name = self.compose_fn(Closure("l_Lean_privateToUserName", 1), self.constant_name_fn())
+        user_name = self.compose_fn(self.user_name_fn(), self.constant_name_fn())
         return self.compose_fn(Closure("l_Lean_Name_isPrefixOf___boxed", 2, (namespace,)), user_name)
 
     def module_index_fn(self, env: Arg) -> Arg:
@@ -138,8 +138,12 @@ class QueryTable:
     # --- attributes: Name → Bool, or what the docstring says ---
 
     def is_internal_detail_fn(self) -> Arg:
-        """``Lean.Name.isInternalDetail``."""
-        return Closure("l_Lean_Name_isInternalDetail___boxed", 1)
+        """``Lean.Name.isInternalDetail`` of what follows the prefix of a private name."""
+        return self.compose_fn(Closure("l_Lean_Name_isInternalDetail___boxed", 1), self.user_name_fn())
+
+    def user_name_fn(self) -> Arg:
+        """``Lean.privateToUserName``."""
+        return Closure("l_Lean_privateToUserName", 1)
 
     def is_private_fn(self) -> Arg:
         """``Lean.isPrivateName``."""
