@@ -1,8 +1,28 @@
-"""Isolated workers: sources checked in processes that can be killed, crash or run wild at nobody else's cost."""
+"""Isolated workers: sources checked in processes that can be killed, crash or run wild at nobody else's cost.
 
-from leanhost.workers.items import CheckItem
-from leanhost.workers.pool import WorkerPool
-from leanhost.workers.stats import WorkerStats
-from leanhost.workers.stream import CheckProgress
+Names are loaded when they are first used: a worker process needs little of what its pool does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leanhost.workers.items import CheckItem
+    from leanhost.workers.pool import WorkerPool
+    from leanhost.workers.stats import WorkerStats
+    from leanhost.workers.stream import CheckProgress
 
 __all__ = ["CheckItem", "CheckProgress", "WorkerPool", "WorkerStats"]
+
+_HOME = {"CheckItem": "items", "CheckProgress": "stream", "WorkerPool": "pool", "WorkerStats": "stats"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from the module that defines it (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -83,14 +83,16 @@ class Process(ABC):
 class Spawned(Process):
     """A child of this process, started afresh."""
 
-    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], *, tree: bool) -> None:
         self._popen = popen
+        self._tree = tree
         self.pid = popen.pid
 
     def kill(self) -> None:
-        """Kill the process with all it started; the pid is ours until :meth:`status` has reaped it."""
+        """Kill the group, and with *tree* all it started; the pid is ours until :meth:`status` has reaped it."""
         if self._popen.returncode is None:
-            for pid in family(self.pid)[:0:-1]:  # what it started may lead groups of its own
+            # What it started may lead groups of its own.
+            for pid in family(self.pid)[:0:-1] if self._tree else ():
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except (ProcessLookupError, PermissionError):
@@ -152,8 +154,8 @@ def make_ends(output_limit: int, kind: socket.SocketKind = socket.SOCK_STREAM) -
     return Ends(ours, out_read, err_read, output_limit), Inherited(theirs, out_write, err_write)
 
 
-def spawn(module: str, inherited: Inherited) -> Spawned:
-    """Start ``python -m module FD`` as the leader of a session of its own."""
+def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
+    """Start ``python -m module FD`` as the leader of a session of its own; *tree*: what it starts ends with it."""
     if not sys.executable:
         raise WorkerStartError(
             "this Python does not know its own executable, so no worker can be started",
@@ -176,4 +178,4 @@ def spawn(module: str, inherited: Inherited) -> Spawned:
         )
     except OSError as error:
         raise WorkerStartError(f"cannot start {sys.executable}: {error}") from None
-    return Spawned(popen)
+    return Spawned(popen, tree=tree)

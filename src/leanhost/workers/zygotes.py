@@ -117,7 +117,7 @@ class Zygote:
         """Once it is gone: what it was asked for and did not say it had made."""
         self._ends, inherited = make_ends(owner.settings.output_limit, socket.SOCK_SEQPACKET)
         try:
-            self.process = spawn("leanhost.workers.zygote", inherited)
+            self.process = spawn("leanhost.workers.zygote", inherited, tree=False)
         except BaseException:
             self._ends.close()
             raise

@@ -1,0 +1,131 @@
+"""What a confined process cannot do any more, tried with Python in the candidate's place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from leanhost.engine.native import sandbox
+from leanhost.errors import SandboxUnavailable
+from tests.faults.conftest import GOOD
+from tests.workers.conftest import MakePool
+
+PRELUDE = """
+import ctypes, os, signal, socket, subprocess, sys, threading
+from pathlib import Path
+from leanhost.engine.native.sandbox import apply
+inside = Path(sys.argv[1]); outside = inside.parent / "outside"
+report = apply([inside], programs={programs})
+if report.missing:
+    print("MISSING", report.missing); sys.exit()
+def libc(number, *args):
+    ctypes.set_errno(0)
+    if ctypes.CDLL(None, use_errno=True).syscall(number, *args) < 0:
+        raise OSError(ctypes.get_errno(), "")
+"""
+
+
+def confined(tmp_path: Path, code: str, *, programs: bool = False) -> str:
+    (tmp_path / "in").mkdir(exist_ok=True)
+    (tmp_path / "outside").write_text("kept")
+    script = PRELUDE.format(programs=programs) + textwrap.dedent(code)
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "in")], capture_output=True, text=True, timeout=60
+    )
+    assert (tmp_path / "outside").read_text() == "kept"
+    if run.stdout.startswith("MISSING"):
+        pytest.skip(f"this machine has no whole sandbox: {run.stdout}")
+    return run.stdout.strip() or run.stderr[-300:]
+
+
+FORBIDDEN = {
+    "write": "outside.write_text('x')",
+    "append": "os.open(outside, os.O_WRONLY | os.O_APPEND)",
+    "create": "(inside.parent / 'new').write_text('x')",
+    "delete": "outside.unlink()",
+    "truncate": "os.truncate(outside, 0)",
+    "move": "outside.rename(inside / 'stolen')",
+    "link": "os.link(outside, inside / 'link')",
+    "memory of itself": "os.open('/proc/self/mem', os.O_RDWR)",
+    "socket": "socket.socket()",
+    "unix socket": "socket.socket(socket.AF_UNIX)",
+    "io_uring": "libc(425, 8, 0)",
+    "program": "os.execv('/bin/true', ['true'])",
+    "subprocess": "subprocess.run(['/bin/true'])",
+    "fork": "os.fork() or os._exit(0)",
+    "fork bomb through clone3": "libc(435, 0, 0)",
+    "signal to others": "os.kill(os.getppid(), 0)",
+    "signal by pidfd": "os.pidfd_open(os.getppid())",
+    "leaving the group": "os.setsid()",
+    "tracing": "libc(101, 16, os.getppid(), 0, 0)",
+    "namespaces": "libc(272, 0x10000000)",
+}
+
+
+def test_nothing_outside_can_be_changed_reached_or_started(tmp_path: Path) -> None:
+    tries = "\n".join(
+        f"try:\n    {code}\n    print('{name}')\nexcept OSError:\n    pass"
+        for name, code in FORBIDDEN.items()
+    )
+    assert confined(tmp_path, tries + "\nprint('done')") == "done"
+
+
+def test_ordinary_work_goes_on(tmp_path: Path) -> None:
+    code = """
+    (inside / "a").write_text("x"); (inside / "a").rename(inside / "b"); (inside / "b").unlink()
+    Path("/dev/null").write_text("x")
+    thread = threading.Thread(target=lambda: print("thread", flush=True)); thread.start(); thread.join()
+    print(outside.read_text())
+    """
+    assert confined(tmp_path, code).split() == ["thread", "kept"]
+
+
+def test_a_process_can_still_end_itself_and_its_group(tmp_path: Path) -> None:
+    assert "Abort" in confined(tmp_path, "import faulthandler; faulthandler.enable(); os.abort()")
+
+
+def test_an_engine_that_is_a_program_may_start_it_and_no_more(tmp_path: Path) -> None:
+    code = """
+    subprocess.run(["/bin/sh", "-c", "echo started; echo x > " + str(outside)], stderr=subprocess.DEVNULL)
+    try:
+        socket.socket()
+    except OSError:
+        print("no network")
+    """
+    assert confined(tmp_path, code, programs=True) == "started\nno network"
+
+
+def test_workers_say_what_holds(make_pool: MakePool) -> None:
+    pool = make_pool()
+    assert pool.check(GOOD).accepted
+    assert pool.sandbox in ("none", "seccomp") or pool.sandbox.startswith("Landlock")
+    off = make_pool(sandbox="off")
+    assert off.check(GOOD).accepted
+    assert off.sandbox == "off"
+
+
+def test_required_means_required(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pool = make_pool(sandbox="required")
+    try:
+        assert pool.check(GOOD).accepted
+    except SandboxUnavailable:
+        pytest.skip("this machine has no whole sandbox")
+    # A machine without: the workers' own Python starts with a sandbox that cannot do its part.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import platform\nplatform.machine = lambda: 'pdp11'\n", encoding="ascii"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(SandboxUnavailable, match="pdp11"):
+        make_pool(sandbox="required").check(GOOD)
+    assert make_pool(sandbox="auto").check(GOOD).accepted
+
+
+def test_a_report_is_readable() -> None:
+    assert str(sandbox.Report(7, True)) == "Landlock 7 and seccomp"
+    assert str(sandbox.Report(missing=("all",))) == "none"

@@ -1,0 +1,92 @@
+"""A worker that misbehaves on demand: the first word of a source says how. No Lean is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from leanhost.workers.serve import Channel
+from leanhost.workers.wire import LENGTH, pack
+
+LIMIT = 1 << 20
+
+
+def verdict(status: str = "accepted", **changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {"status": status, "diagnostics": [], "theorems": [], "sorries": [], "reasons": []}
+    return {**base, "caveats": [], "elapsed_s": 0.0, "toolchain": "fake", **changes}
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    messages = Channel(channel)
+    messages.next()
+    channel.sendall(pack({"ready": "fake", "sandbox": "none"}, LIMIT))
+    while True:
+        message, _ = messages.next()
+        identity, source = message["id"], message["check"]["source"]
+        what, _, argument = source.partition(" ")
+
+        def answer(identity: str = identity, **fields: Any) -> None:
+            channel.sendall(pack({"id": identity, "spent": False, **fields}, LIMIT))
+
+        answer(begun=True)
+        match what:
+            case "accept":
+                answer(result=verdict(reasons=[str(os.getpid())]))
+            case "sleep":
+                time.sleep(float(argument))
+                answer(result=verdict())
+            case "exit":
+                os._exit(int(argument))
+            case "signal":
+                os.kill(os.getpid(), int(argument))
+            case "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case "flood":
+                for _ in range(int(argument)):
+                    os.write(1, b"o" * 65536)
+                    os.write(2, b"e" * 65536)
+                answer(result=verdict())
+            case "endless-flood":
+                while True:
+                    os.write(1, b"x" * 65536)
+            case "garbage":
+                channel.sendall(b"\0\0\0\x07nothing")
+            case "huge":
+                channel.sendall(LENGTH.pack(1 << 31))
+            case "list":
+                channel.sendall(b"\0\0\0\2[]")
+            case "other-id":
+                answer("0" * 32, result=verdict())
+            case "twice":
+                channel.sendall(pack({"id": identity, "result": verdict(), "spent": False}, LIMIT) * 2)
+            case "malformed":
+                answer(result=verdict("accepted", theorems=[{"name": 1}]))
+            case "unknown-status":
+                answer(result=verdict("splendid"))
+            case "deep":
+                channel.sendall(LENGTH.pack(200_000) + b"[" * 200_000)
+            case "forge":
+                # What a candidate can reach: every descriptor it has inherited, but for the private socket.
+                frame = pack({"id": identity, "result": verdict(), "spent": False}, LIMIT)
+                for fd in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
+                    for path in (f"/proc/self/fd/{fd}", f"/dev/fd/{fd}"):
+                        try:
+                            handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+                            os.write(handle, frame)
+                        except OSError:
+                            pass
+                answer(result=verdict("rejected"))
+            case "grandchild":
+                if os.fork() == 0:
+                    os.setsid()
+                    time.sleep(600)
+                time.sleep(600)
+
+
+if __name__ == "__main__":
+    main()

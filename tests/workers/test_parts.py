@@ -1,0 +1,159 @@
+"""The parts without processes: frames, verdicts as JSON, the guess at a header."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leanhost.errors import ImportFailed, WorkerStartError
+from leanhost.lean.core import Import
+from leanhost.services.evidence import Theorem
+from leanhost.services.header import parse_header
+from leanhost.services.host import Host
+from leanhost.services.options import ElabOptions
+from leanhost.services.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
+from leanhost.toolchain import Toolchain
+from leanhost.workers import codec
+from leanhost.workers.heads import Head, head_of, importable
+from leanhost.workers.items import Request
+from leanhost.workers.verdicts import UNKNOWN, of_death
+from leanhost.workers.wire import LENGTH, ProtocolError, Unpacker, pack
+
+FULL = CheckResult(
+    file="a.lean",
+    status=Status.REJECTED,
+    diagnostics=(
+        Diagnostic(Severity.ERROR, "no \ud800 ∀", Position(1, 2), Position(3, 4), "a.lean", "kind"),
+        Diagnostic(Severity.INFORMATION, "", Position(5, 0), None, "a.lean"),
+    ),
+    theorems=(Theorem("t", "theorem", "1 = 1", ("propext",), Position(1, 8)), Theorem("u", "axiom", "x", ())),
+    sorries=(Sorry("t"),),
+    reasons=("because",),
+    elapsed=0.123456789,
+    toolchain="some Lean",
+    caveats=("careful",),
+)
+
+
+def test_a_verdict_survives_the_way_whole() -> None:
+    (message,) = Unpacker(1 << 20).feed(pack(codec.result_out(FULL), 1 << 20))
+    assert codec.result_in(message, "a.lean") == FULL
+    # Output is added by the pool; everything else must have been non-trivial above.
+    empty = CheckResult("", Status.ACCEPTED)
+    same = {f.name for f in fields(FULL) if getattr(FULL, f.name) == getattr(empty, f.name)}
+    assert same == {"stdout", "stderr"}
+
+
+def test_a_verdict_is_about_the_file_that_was_asked_about() -> None:
+    assert codec.result_in(codec.result_out(FULL), "other").file == "other"
+
+
+@pytest.mark.parametrize("part", list(codec.result_out(FULL)))
+@pytest.mark.parametrize("junk", [None, 3, True, "x", [1], {"a": 1}, [[]], [None]])
+def test_no_part_of_a_verdict_is_taken_on_trust(part: str, junk: Any) -> None:
+    message = {**codec.result_out(FULL), part: junk}
+    try:
+        result = codec.result_in(message, "a")
+    except ProtocolError:
+        return
+    assert isinstance(result.elapsed, float)
+    assert all(isinstance(d, Diagnostic) for d in result.diagnostics)
+    assert all(isinstance(r, str) for r in result.reasons + result.caveats)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+)
+def test_whatever_is_sent_as_a_verdict_is_a_verdict_or_an_error(junk: Any) -> None:
+    with pytest.raises(ProtocolError):
+        codec.result_in(junk, "a")
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), max_size=5), st.integers(1, 7)
+)
+def test_frames_are_found_however_the_stream_is_cut(messages: list[dict[str, Any]], size: int) -> None:
+    data = b"".join(pack(message, 1 << 20) for message in messages)
+    unpacker = Unpacker(1 << 20)
+    found = [m for i in range(0, len(data), size) for m in unpacker.feed(data[i : i + size])]
+    assert found == messages
+
+
+def test_a_frame_over_the_limit_is_refused_before_it_arrives() -> None:
+    with pytest.raises(ProtocolError):
+        Unpacker(100).feed(LENGTH.pack(101))
+    with pytest.raises(ProtocolError):
+        pack({"a": "x" * 100}, 100)
+
+
+def test_settings_requests_and_errors_survive_the_way() -> None:
+    request = Request("s \ud800", "f", (Import(("A", 1), True, False, True),), ("ax",), 1.5)
+    assert codec.request_in(codec.request_out(request)) == request
+    assert codec.request_in(codec.request_out(replace(request, imports=None))).imports is None
+    options = ElabOptions(timeout=3, lean={"pp.all": True, "maxSynthPendingDepth": 3})
+    assert codec.options_in(codec.options_out(options)) == options
+    toolchain = Toolchain("n", "v", "c", "p", "native", None, Path("/l"), Path("/c"))
+    assert codec.toolchain_in(codec.toolchain_out(toolchain)) == toolchain
+    error = codec.error_in(codec.error_out(ImportFailed("no", hint="yes")))
+    assert (type(error), error.message, error.hint) == (ImportFailed, "no", "yes")
+    assert type(codec.error_in(codec.error_out(OSError("disk")))) is WorkerStartError
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "status"),
+    [
+        (1, "INTERNAL PANIC: out of memory\n", Status.OUT_OF_MEMORY),
+        (1, "INTERNAL PANIC: unreachable\n", Status.CRASHED),
+        (-6, "Stack overflow detected. Aborting.\n", Status.CRASHED),
+        (-24, "", Status.TIMEOUT),
+        (-9, "", Status.CRASHED),
+        (0, "", Status.CRASHED),
+        (-1000, "", Status.CRASHED),
+        (UNKNOWN, "", Status.CRASHED),
+    ],
+)
+def test_no_end_of_a_process_is_an_acceptance(code: int, said: str, status: Status) -> None:
+    assert of_death(code, said)[0] is status
+
+
+HEADERS = [
+    "theorem x : 1 = 1 := rfl",
+    "import Init.Core\nimport Init.Prelude",
+    "/- a /- nested -/ comment -/ import Init.Core -- end\n/- more -/import Init.Prelude\ndef a := 1",
+    "module\nprelude\npublic import Init.Prelude\nmeta import Init.Core\nimport all Init.Syntax\n",
+    "prelude",
+    "prelude import «Init».Core",
+    "/-! a module comment ends the header -/\nimport Init.Core",
+    "import Init.Core/- glued -/ def a := 1",
+    "  \n-- only this\n",
+]
+
+
+@pytest.mark.parametrize("source", HEADERS)
+def test_the_guess_is_what_lean_reads(native_host: Host, source: str) -> None:
+    lean = native_host.lean
+    really, guessed = (parse_header(lean, text, "x") for text in (source, head_of(source, None).text))
+    assert (guessed.imports, guessed.is_module) == (really.imports, really.is_module)
+
+
+def test_given_imports_count_where_there_is_no_header() -> None:
+    given = (Import(("A",)),)
+    assert head_of("def a := 1", given) == Head("", given, ("A",))
+    assert head_of("import B", given).imports is None
+
+
+@given(st.text(alphabet="import /-\n!. Abmoduleprd«»'", max_size=60))
+def test_the_guess_never_fails(source: str) -> None:
+    head_of(source, None)
+
+
+def test_only_what_has_files_is_worth_a_process(fixture_core: Path) -> None:
+    assert importable(["Init.Core", "Init"], [fixture_core])
+    assert not importable(["Init.Core", "Init.Nothing"], [fixture_core])
+    assert importable([], [])

@@ -1,0 +1,305 @@
+"""What a worker may do to its pool, by processes that do it on purpose: answer wrongly, not at all, or die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests, UsageError, WorkerStartError
+from leanhost.services.results import Status
+from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.job import Job
+from tests.workers.conftest import MakePool, children, descriptors
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what must come true; the limit is only against hanging."""
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    ["garbage", "huge", "list", "deep", "other-id", "malformed", "unknown-status"],
+)
+def test_a_forged_answer_costs_the_request_that_forged_it(fake_pool: MakePool, forgery: str) -> None:
+    pool = fake_pool()
+    result = pool.check(forgery)
+    assert result.status is Status.CRASHED
+    assert "protocol" in result.reasons[0]
+    assert pool.check("accept").accepted
+
+
+def test_a_second_answer_does_not_reach_the_next_request(fake_pool: MakePool) -> None:
+    pool = fake_pool()
+    assert pool.check("twice").accepted
+    assert [r.status for r in pool.check_many(["signal 11", "accept"])] == [Status.CRASHED, Status.ACCEPTED]
+
+
+def test_no_inherited_descriptor_leads_to_the_pool(fake_pool: MakePool) -> None:
+    result = fake_pool().check("forge")
+    assert result.status is Status.REJECTED
+    assert "accepted" in result.stdout  # it ended up where a candidate's output belongs
+
+
+def test_output_is_kept_up_to_the_limit_and_never_blocks(fake_pool: MakePool) -> None:
+    result = fake_pool(output_limit=1000).check("flood 100")
+    assert result.accepted
+    assert result.stdout.startswith("o" * 1000)
+    assert "bytes left out" in result.stdout[1000:]
+    assert result.stderr.startswith("e" * 1000)
+    assert len(result.stdout) < 1100
+
+
+def test_output_belongs_to_its_own_request(fake_pool: MakePool) -> None:
+    first, second = fake_pool().check_many(["flood 1", "accept"])
+    assert first.stdout
+    assert not second.stdout
+
+
+@pytest.mark.parametrize("what", ["sleep 600", "endless-flood", "stop", "grandchild"])
+def test_past_timeout_and_grace_a_worker_is_killed_with_all_it_started(
+    fake_pool: MakePool, what: str
+) -> None:
+    before = children()
+    pool = fake_pool(grace=0.2)
+    result = pool.check(CheckItem(source=what, timeout=0.2))
+    assert result.status is Status.TIMEOUT
+    assert pool.check("accept").accepted
+    assert pool.stats().ended == {"timeout": 1}
+    pool.close()
+    eventually(lambda: children() <= before)
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "says"),
+    [
+        ("exit 7", Status.CRASHED, "exit status 7"),
+        (f"signal {signal.SIGSEGV}", Status.CRASHED, "SIGSEGV"),
+        (f"signal {signal.SIGKILL}", Status.CRASHED, "from outside"),
+        (f"signal {signal.SIGXCPU}", Status.TIMEOUT, "CPU"),
+    ],
+)
+def test_an_end_is_read_from_how_the_process_ended(
+    fake_pool: MakePool, what: str, status: Status, says: str
+) -> None:
+    result = fake_pool().check(what)
+    assert (result.status, says in result.reasons[0]) == (status, True)
+
+
+def test_workers_are_replaced_after_so_many_requests(fake_pool: MakePool) -> None:
+    pool = fake_pool(max_requests=3)
+    pids = [r.reasons[0] for r in pool.check_many(["accept"] * 7)]
+    assert pids[0] == pids[1] == pids[2] != pids[3] == pids[5] != pids[6]
+
+
+def test_workers_are_replaced_after_an_age(fake_pool: MakePool) -> None:
+    pool = fake_pool(max_age=1e-6)
+    first, second = pool.check_many(["accept"] * 2)
+    assert first.reasons != second.reasons
+    assert pool.stats().ended["age"] == 2
+
+
+def test_a_full_queue_refuses_and_says_so(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, max_waiting=1, grace=0.2)
+    waiting = [threading.Thread(target=pool.check, args=("sleep 600",), daemon=True) for _ in range(2)]
+    errors: list[type[BaseException]] = []
+    threading.excepthook, kept = lambda args: errors.append(args.exc_type), threading.excepthook
+    try:
+        for thread in waiting:
+            thread.start()
+        eventually(lambda: pool.stats().waiting == 2)
+        with pytest.raises(TooManyRequests) as caught:
+            pool.check("accept")
+        assert caught.value.code == "leanhost.pool.too_many_requests"
+        pool.close()
+        for thread in waiting:
+            thread.join(30)
+    finally:
+        threading.excepthook = kept
+    assert errors == [PoolClosed, PoolClosed]  # nobody is left waiting
+    assert pool.stats().errors == {"TooManyRequests": 1, "PoolClosed": 2}
+
+
+def test_a_place_in_the_queue_is_held_for_a_time(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, queue_timeout=0.2, grace=0.2)
+    results = pool.check_many(["accept", "sleep 600"])
+    next(results)
+    eventually(lambda: pool.stats().busy == 1)
+    with pytest.raises(PoolTimeout):
+        pool.check("accept")
+    results.close()  # type: ignore[attr-defined]
+    assert pool.check("accept").accepted
+
+
+def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1)
+    order: list[int] = []
+    for number in range(10):
+        job = pool.submit("sleep 0.01", bounded=True)
+        assert isinstance(job, Job)
+        job.future.add_done_callback(partial(lambda number, _: order.append(number), number))
+    pool.check("accept")
+    assert order == list(range(10))
+
+
+def test_closing_leaves_nothing_behind(fake_pool: MakePool) -> None:
+    before, open_before, threads = children(), descriptors(), threading.active_count()
+    pool = fake_pool(workers=2)
+    list(pool.check_many(["accept"] * 4))
+    pool.close()
+    pool.close()
+    assert children() <= before
+    assert descriptors() <= open_before
+    assert threading.active_count() == threads
+    with pytest.raises(PoolClosed):
+        pool.check("accept")
+    assert "closed" in repr(pool)
+
+
+def test_a_pool_that_was_never_used_starts_nothing(fake_pool: MakePool) -> None:
+    before = children()
+    pool = fake_pool()
+    assert pool.stats().leases == 0
+    pool.close()
+    assert children() == before
+
+
+def test_a_pool_that_is_forgotten_closes(fake_pool: MakePool) -> None:
+    from leanhost.workers.settings import Settings
+
+    made = fake_pool()
+    made.check("accept")
+    settings: Settings = made._settings
+    pool = WorkerPool(toolchain=settings.toolchain, spares=0)
+    pool.check("accept")
+    supervisor = pool._supervisor
+    del pool
+    eventually(lambda: supervisor.closed)
+
+
+def test_a_worker_that_never_comes_up_is_an_error_of_the_pool(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from leanhost.workers import nursery, process
+
+    monkeypatch.setattr(
+        nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
+    )
+    with pytest.raises(WorkerStartError, match="no_such_module"):
+        fake_pool().check("accept")
+
+
+def test_settings_are_checked(fake_pool: MakePool) -> None:
+    for wrong in (
+        {"workers": 0},
+        {"grace": 0},
+        {"sandbox": "maybe"},
+        {"max_requests": True},
+        {"allow_axioms": "a"},
+    ):
+        with pytest.raises(UsageError):
+            fake_pool(**wrong)
+
+
+PARENT = """
+import os, sys, time
+sys.path[:0] = {path!r}
+from pathlib import Path
+from leanhost.toolchain import Toolchain
+from leanhost.workers import WorkerPool, nursery, process
+from leanhost.workers.limits import family
+nursery.spawn = lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
+if __name__ == "__main__":
+    nothing = Toolchain("fake", "0", "", "none", "wasm", None, Path("/"), None)
+    pool = WorkerPool(toolchain=nothing, workers=2, spares=0, grace=0.2)
+    list(pool.check_many(["accept"] * 2))
+    {body}
+"""
+
+
+def parent(body: str) -> subprocess.Popen[str]:
+    script = PARENT.format(
+        path=[str(Path(__file__).parents[2])], body=textwrap.indent(textwrap.dedent(body), "    ").strip()
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_no_orphan_survives_its_parent(how: signal.Signals) -> None:
+    with parent("print(*family(os.getpid())[1:], flush=True)\npool.check('sleep 600')") as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        assert pids
+        process.send_signal(how)
+        process.wait(30)
+    eventually(lambda: not any(map(alive, pids)))
+
+
+def test_an_interrupt_reaches_the_caller_and_ends_the_workers() -> None:
+    body = """
+    print(*family(os.getpid())[1:], flush=True)
+    try:
+        pool.check("sleep 600")
+    except KeyboardInterrupt:
+        pool.close()
+        print("interrupted", family(os.getpid())[1:], flush=True)
+    """
+    with parent(body) as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted []\n"
+        process.wait(30)
+    assert not any(map(alive, pids))
+
+
+def test_a_pool_belongs_to_the_process_that_made_it() -> None:
+    body = """
+    pid = os.fork()
+    if pid == 0:
+        try:
+            pool.check("accept")
+        except Exception as error:
+            print(type(error).__name__, flush=True)
+        pool.close()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    print(pool.check("accept").status, flush=True)
+    """
+    with parent(body) as process:
+        out, _ = process.communicate(timeout=60)
+    assert out.splitlines() == ["PoolClosed", "accepted"]
+
+
+def test_leaving_the_interpreter_without_closing_ends_the_workers() -> None:
+    with parent("print(*family(os.getpid())[1:], flush=True)") as process:
+        out, _ = process.communicate(timeout=60)
+    eventually(lambda: not any(alive(int(pid)) for pid in out.split()))

@@ -1,0 +1,162 @@
+"""Workers forked from a process that has the imports: nobody sees a difference but in speed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from leanhost.services.options import ElabOptions
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.limits import family
+from tests.workers.conftest import ENDLESS, GOOD, MakePool, children
+from tests.workers.test_supervision import alive, eventually
+
+
+def zygotes(pool: WorkerPool) -> list[int]:
+    return pool._supervisor._nursery.pids()
+
+
+def busy_worker(pool: WorkerPool) -> int:
+    """The pid of the worker that has begun to elaborate."""
+    found: list[int] = []
+
+    def look() -> bool:
+        workers = pool._supervisor._workers
+        found[:] = [w.process.pid for w in workers if w.job is not None and w._begun and w.process.pid]
+        return bool(found)
+
+    eventually(look)
+    return found[0]
+
+
+def in_background(work: Callable[[], CheckResult]) -> Callable[[], CheckResult]:
+    results: list[CheckResult] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+
+    def finish() -> CheckResult:
+        thread.join(60)
+        return results[0]
+
+    return finish
+
+
+def test_an_import_is_done_once_for_many_workers(make_pool: MakePool) -> None:
+    pool = make_pool(workers=2)
+    assert all(r.accepted for r in pool.check_many([GOOD] * 10))
+    stats = pool.stats()
+    assert stats.zygotes_started == 1
+    assert stats.forks >= 10
+    assert stats.imports_avoided == stats.forks - 1
+    assert stats.answered == {Status.ACCEPTED: 10}
+    assert sum(stats.latency_buckets) == 10
+    assert stats.private_bytes > 0 < stats.shared_bytes
+
+
+def test_every_check_has_a_process_of_its_own_unless_asked_otherwise(make_pool: MakePool) -> None:
+    one = make_pool(spares=0)
+    list(one.check_many([GOOD] * 3))
+    assert one.stats().ended == {"requests": 3}
+    many = make_pool(max_requests=100, spares=0)
+    list(many.check_many([GOOD] * 3))
+    assert many.stats().leases == 1
+
+
+def test_each_set_of_imports_has_its_zygote_up_to_a_number(make_pool: MakePool) -> None:
+    pool = make_pool(max_zygotes=2, spares=0)
+    for module in ("Init.Core", "Fixture.Logic", "Fixture.Syntax"):
+        assert pool.check(f"import {module}\n").accepted
+    stats = pool.stats()
+    assert (stats.zygotes_started, stats.zygotes) == (3, 2)
+    assert pool.check("import Nowhere\n").status is Status.REJECTED
+    assert pool.stats().zygotes_started == 4  # the one without a header, and none for what has no file
+
+
+def test_a_timeout_keeps_the_import(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    assert pool.check(CheckItem(source=ENDLESS, timeout=0.3)).status is Status.TIMEOUT
+    assert pool.check(GOOD).accepted
+    assert pool.stats().zygotes_started == 1
+
+
+def test_a_killed_worker_costs_its_own_request(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    finish = in_background(lambda: pool.check(ENDLESS))
+    os.kill(busy_worker(pool), signal.SIGKILL)
+    result = finish()
+    assert result.status is Status.CRASHED
+    assert "from outside" in result.reasons[0]
+    assert pool.check(GOOD).accepted
+    assert pool.stats().zygotes_started == 1
+
+
+def test_a_killed_zygote_costs_an_import_and_no_request(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    assert pool.check(GOOD).accepted
+    os.kill(zygotes(pool)[0], signal.SIGKILL)
+    assert pool.check(GOOD).accepted
+    assert pool.stats().zygotes_started == 2
+
+
+def test_a_zygote_killed_under_a_running_check_leaves_it_running(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0, grace=0.5)
+    finish = in_background(lambda: pool.check(CheckItem(source=ENDLESS, timeout=3)))
+    worker = busy_worker(pool)
+    os.kill(zygotes(pool)[0], signal.SIGKILL)
+    assert pool.check(GOOD).accepted
+    assert finish().status is Status.TIMEOUT
+    eventually(lambda: not alive(worker))
+
+
+def test_a_cancelled_check_ends_and_its_worker_with_it(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    job = pool.submit(ENDLESS, bounded=True)
+    assert not isinstance(job, CheckResult)
+    worker = busy_worker(pool)
+    pool.cancel(job)
+    assert job.future.result(60).status is Status.CANCELLED
+    eventually(lambda: not alive(worker))
+
+
+def test_closing_leaves_no_process_and_no_file(make_pool: MakePool, tmp_path: Path) -> None:
+    before = children()
+    pool = make_pool(workers=2)
+    list(pool.check_many([GOOD] * 4))
+    scratch = pool._supervisor._nursery.scratch
+    assert scratch.is_dir()
+    in_background(lambda: pool.check(CheckItem(source=ENDLESS, timeout=0.2)))()
+    pool.close()
+    assert children() <= before
+    assert not scratch.exists()
+
+
+def test_a_damaged_import_is_the_sources_fault_alone(
+    make_pool: MakePool, fixture_core: Path, tmp_path: Path
+) -> None:
+    good = (fixture_core / "Init" / "Core.olean").read_bytes()
+    (tmp_path / "Damaged.olean").write_bytes(good[:-4096])
+    (tmp_path / "Empty.olean").write_bytes(b"")
+    pool = make_pool(search_path=[tmp_path, fixture_core])
+    for module in ("Damaged", "Empty"):
+        assert pool.check(f"import {module}\n" + GOOD).status in (Status.REJECTED, Status.CRASHED)
+    assert pool.check(GOOD).accepted
+
+
+def test_the_time_of_a_check_is_its_own(make_pool: MakePool) -> None:
+    # The import of the first request does not count, nor does waiting for the other one.
+    pool = make_pool(workers=1, options=ElabOptions(timeout=30))
+    started = time.monotonic()
+    results = list(pool.check_many([GOOD] * 3))
+    assert sum(r.elapsed for r in results) <= time.monotonic() - started
+
+
+def test_workers_are_all_in_this_process_family(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    finish = in_background(lambda: pool.check(CheckItem(source=ENDLESS, timeout=2)))
+    assert busy_worker(pool) in family(os.getpid())
+    assert finish().status is Status.TIMEOUT
