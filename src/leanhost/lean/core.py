@@ -259,6 +259,20 @@ class Lean:
                 )
             return result
 
+    def same_imports(self, kernel_env: Ref, env: Ref) -> bool:
+        """Tell whether *env* still has the imported constants of *kernel_env*, the very same map.
+
+        Additions are listed from the other map (:meth:`new_constants`), so code that replaces this one could hide
+        declarations among the imports.
+        """
+        table = self.table
+        with self.engine.lock:
+            ours, theirs = self.engine.eval_all(
+                (table.imported_constants(kernel_env), table.imported_constants(table.kernel_env(env)))
+            )
+            with ours, theirs:
+                return ours.ptr() == theirs.ptr()
+
     def find(self, env: Ref, wanted: Sequence[NameTuple]) -> list[Ref | None]:
         """Look constants up (``Environment.find?``): a ``ConstantInfo`` or ``None`` for each name."""
         found: list[Ref | None] = []

@@ -192,6 +192,8 @@ def _judge(
 
     if result.errors:
         fail("elaboration", result.errors[0].message)
+    if not lean.same_imports(ground.kernel_env, env):
+        fail("kernel", "the source replaced the environment's imported constants")
     everything = [*ground.added, *constants]
     used = dict(zip((c.name for c in everything), lean.used_constants(everything), strict=True))
     pause()

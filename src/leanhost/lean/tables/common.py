@@ -347,6 +347,10 @@ class Table:
         map2 = Field(Field(self.kernel_env(env), 0), 1)
         return Call("l_Lean_PersistentHashMap_toArray___redArg", (map2,))
 
+    def imported_constants(self, kernel_env: Arg) -> Arg:
+        """``map₁`` of a kernel environment's ``ConstMap``: what was imported; nothing legitimate changes it."""
+        return Field(Field(kernel_env, 0), 0)
+
     def find(self, env: Arg, name: Arg) -> Arg:
         """``Lean.Environment.find?``: ``Option ConstantInfo``."""
         return Call("l_Lean_Environment_find_x3f___boxed", (env, name, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leanhost.engine.base import Arg, Call, Unwrap
+from leanhost.engine.base import Arg, ArrayOf, Call, Unwrap
 from leanhost.lean.tables.common import W
 from leanhost.lean.tables.monads import MonadTable
 
@@ -21,3 +21,12 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     def write_module(self, env: Arg, path: Arg, is_module: bool) -> Arg:
         """``Lean.writeModule``, which has no further flag yet."""
         return Unwrap(Call("l_Lean_writeModule___boxed", (env, path, W)))
+
+    def empty_environment(self) -> Arg:
+        """``Lean.importModules`` of nothing.
+
+        The map of constants of ``Lean.mkEmptyEnvironment`` is in its first stage, where what is added lands among
+        what is imported and is not seen by :meth:`new_constants`.
+        """
+        options = self.options_empty()
+        return self.import_modules(ArrayOf(()), options, trust=0, leak=False, load_exts=True, level=2)
