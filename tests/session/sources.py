@@ -1,0 +1,15 @@
+"""Sources that several tests want, good on both engines' core libraries."""
+
+from __future__ import annotations
+
+GOOD = "theorem good (a b : Nat) (h : a = b) : b = a := h.symm\n"
+
+SLOW_FUNCTION = """\
+def g : Nat → Nat → Nat
+  | 0, m => m
+  | n+1, m => g n (2*m) + g n (2*m+1)
+"""
+"""``g n m`` takes 2^n steps, none of which Lean can find in a cache."""
+
+ENDLESS = SLOW_FUNCTION + "#reduce g 60 1\n"
+"""Elaborates for years, and looks at its cancellation while it does (heartbeats must be off)."""

@@ -1,0 +1,194 @@
+"""``Session.kernel_check``: every outcome, and what cannot talk the kernel into another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from leanhost.engine.base import Ctor, ListOf, Ref
+from leanhost.errors import UsageError
+from leanhost.lean.core import CONSTANT_KINDS, Constant
+from leanhost.services.elaboration import Additions, new_guard
+from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable
+from leanhost.services.host import Host
+from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.results import CommandResult, Limit
+from leanhost.services.session import Run, Session
+from tests.session.sources import GOOD, SLOW_FUNCTION
+
+
+@pytest.fixture
+def session(host: Host) -> Iterator[Session]:
+    with host.session(["Init"]) as opened:
+        yield opened
+
+
+def rejected(outcome: object) -> str:
+    assert isinstance(outcome, Rejected), outcome
+    assert outcome.failure.message
+    return outcome.failure.code
+
+
+def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
+    """Judge a theorem ``forged`` whose type is the value of ``claim`` and whose proof is that of ``proof``.
+
+    Elaborators type-check what they build, so a wrong proof has to be put together by hand.
+    """
+    lean = session._lean
+    table = lean.table
+    with session.extend(source) as grown:
+        by_name = {constant.name: constant for constant in grown._added}
+        claim, proof = by_name["claim",].info, by_name["proof",].info
+        name = lean.name("forged")
+        head = Ctor(0, (name, 0, table.constant_value(claim)))
+        theorem = Ctor(0, (head, table.constant_value(proof), ListOf([name])))
+        info = lean.engine.eval(Ctor(CONSTANT_KINDS.index("theorem"), (theorem,)))
+        forged = Constant(("forged",), "theorem", info)
+        guard = new_guard(lean, grown.options, limits.get("timeout"), None)
+        run = Run(
+            CommandResult((), (), (), 0.0, 0.0),
+            _again(grown._env),
+            _again(grown._lean_options),
+            Additions([forged], [(forged, None)]),
+            guard,
+        )
+        return lean.engine.supervise(lambda: grown._judge(run, DEFAULT_AXIOMS), guard)
+
+
+def _again(ref: Ref) -> Ref:
+    return ref.engine.eval(ref)
+
+
+def test_a_proof_is_checked(session: Session) -> None:
+    outcome = session.kernel_check(GOOD)
+    assert isinstance(outcome, Checked)
+    assert outcome.evidence.name == "good"
+    assert outcome.evidence.kind == "theorem"
+    assert outcome.evidence.axioms == ()
+    assert outcome.all == (outcome.evidence,)
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("theorem t : 1 = 2 := rfl", "elaboration"),
+        ("theorem t : 1 = 2 := nope", "elaboration"),
+        ("theorem t : 1 = 2 := sorry", "sorry"),
+        ("theorem a : 1 = 2 := sorry\ntheorem t : 1 = 2 := a", "sorry"),
+        ("axiom ax : 1 = 2\ntheorem t : 1 = 2 := ax", "axiom"),
+        ("-- nothing", "nothing_declared"),
+        ("", "nothing_declared"),
+        ("#check Nat", "nothing_declared"),
+        ("theorem t : True := \ud800", "source"),
+    ],
+)
+def test_each_reason_to_reject_has_a_code(session: Session, source: str, code: str) -> None:
+    assert rejected(session.kernel_check(source)) == code
+
+
+def test_a_check_after_one_that_declared_nothing(session: Session) -> None:
+    assert rejected(session.kernel_check("-- nothing")) == "nothing_declared"
+    assert isinstance(session.kernel_check(GOOD), Checked)
+
+
+def test_axioms_can_be_allowed_by_name(session: Session) -> None:
+    source = "axiom Mine.ax : 1 = 2\ntheorem t : 1 = 2 := Mine.ax"
+    assert rejected(session.kernel_check(source, allow_axioms=["ax"])) == "axiom"
+    outcome = session.kernel_check(source, allow_axioms=["Mine.ax"])
+    assert isinstance(outcome, Checked)
+    assert outcome.evidence.axioms == ("Mine.ax",)
+
+
+def test_the_classical_axioms_are_allowed_and_reported(session: Session) -> None:
+    outcome = session.kernel_check("theorem t (p q : Prop) (h : p ↔ q) : p = q := propext h")
+    assert isinstance(outcome, Checked)
+    assert outcome.evidence.axioms == ("propext",)
+
+
+def test_allow_axioms_is_no_single_string(session: Session) -> None:
+    with pytest.raises(UsageError, match="allow_axioms"):
+        session.kernel_check(GOOD, allow_axioms="ax")
+
+
+def test_sorry_cannot_hide_behind_an_error_budget(host: Host) -> None:
+    with host.session(["Init"], ElabOptions(diagnostic_bytes=0)) as session:
+        assert rejected(session.kernel_check("theorem t : 1 = 2 := sorry")) == "sorry"
+
+
+def test_sorry_as_an_allowed_axiom_is_still_sorry(session: Session) -> None:
+    assert rejected(session.kernel_check("theorem t : 1 = 2 := sorry", allow_axioms=["sorryAx"])) == "sorry"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["set_option Elab.async true in\n", "set_option debug.skipKernelTC true in\n"]
+)
+def test_options_in_the_source_do_not_change_the_verdict(session: Session, prefix: str) -> None:
+    assert isinstance(session.kernel_check(prefix + GOOD), Checked)
+    assert isinstance(session.kernel_check(prefix + "theorem t : 1 = 2 := by decide"), Rejected)
+
+
+FORGED = "def claim : Prop := False\ntheorem proof : True := True.intro\n"
+TRUE = "def claim : Prop := True\ntheorem proof : True := True.intro\n"
+SLOW = SLOW_FUNCTION + "def claim : Prop := g 60 0 = 1\ntheorem proof : 1 = 1 := Eq.refl 1\n"
+
+
+def test_the_kernel_has_the_last_word(session: Session) -> None:
+    assert judge_forged(session, TRUE).failures == []
+    judgement = judge_forged(session, FORGED)
+    assert [failure.code for failure in judgement.failures] == ["kernel"]
+    assert judgement.open is None
+    assert "forged" in judgement.failures[0].message
+
+
+def test_no_option_of_the_caller_makes_the_kernel_look_away(host: Host) -> None:
+    options = ElabOptions(lean={"debug.skipKernelTC": True})
+    with host.session(["Init"], options) as session:
+        assert [failure.code for failure in judge_forged(session, FORGED).failures] == ["kernel"]
+
+
+def test_a_timeout_inside_the_kernel_leaves_the_question_open(host: Host) -> None:
+    with host.session(["Init"], ElabOptions(max_heartbeats=0)) as session:
+        judgement = judge_forged(session, SLOW, timeout=0.3)
+        assert judgement.open is Limit.TIMEOUT
+        assert judgement.evidence == []
+        assert isinstance(session.kernel_check(GOOD), Checked)
+
+
+def test_heartbeats_inside_the_kernel_leave_the_question_open(host: Host) -> None:
+    with host.session(["Init"], ElabOptions(max_heartbeats=2000)) as session:
+        judgement = judge_forged(session, SLOW)
+        assert judgement.open in (Limit.HEARTBEATS, Limit.REC_DEPTH)
+        assert isinstance(session.kernel_check(GOOD), Checked)
+
+
+@pytest.mark.parametrize(
+    ("options", "source", "limit"),
+    [
+        (
+            ElabOptions(max_heartbeats=100),
+            SLOW_FUNCTION + "theorem t : g 12 0 = g 12 0 + 0 := by decide",
+            Limit.HEARTBEATS,
+        ),
+        (
+            ElabOptions(max_rec_depth=40),
+            "theorem t : " + " ∧ ".join(["True"] * 200) + " := by decide",
+            Limit.REC_DEPTH,
+        ),
+    ],
+    ids=["heartbeats", "rec_depth"],
+)
+def test_a_limit_is_no_verdict(host: Host, options: ElabOptions, source: str, limit: Limit) -> None:
+    with host.session(["Init"], options) as session:
+        outcome = session.kernel_check(source)
+        assert isinstance(outcome, Unavailable), outcome
+        assert outcome.limit is limit
+        assert outcome.diagnostics
+        assert isinstance(session.kernel_check(GOOD), Checked)
+
+
+def test_a_session_never_tires(host: Host) -> None:
+    """The limit counts each declaration's own heartbeats, not those of all calls before."""
+    with host.session(["Init"], ElabOptions(max_heartbeats=60)) as session:
+        for _ in range(30):
+            assert isinstance(session.kernel_check(GOOD), Checked)
