@@ -54,8 +54,21 @@ if TYPE_CHECKING:
         Unavailable,
         Unsupported,
     )
+    from leanhost.services.exprs import Expr, Level, Name
     from leanhost.services.host import Host, open
+    from leanhost.services.meta import (
+        Failed,
+        MetaOptions,
+        MetaResponse,
+        MetaUnsupported,
+        Ok,
+        TimeoutOrHeartbeat,
+    )
+    from leanhost.services.meta_program import Meta
     from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+    from leanhost.services.positions import SourceView
+    from leanhost.services.progress import ProgressEvent
+    from leanhost.services.proof import Goal, ProofState, TacticFailure
     from leanhost.services.results import (
         CheckResult,
         CommandResult,
@@ -68,8 +81,10 @@ if TYPE_CHECKING:
         Status,
     )
     from leanhost.services.session import Session
+    from leanhost.services.stats import SessionStats
     from leanhost.toolchain.model import Toolchain
     from leanhost.workers import CheckItem, WorkerPool
+    from leanhost.workers.session_pool import PooledSession, PoolStats, SessionPool
 
 __version__ = "0.1.0"
 
@@ -91,32 +106,51 @@ __all__ = [
     "EngineLost",
     "EngineStuck",
     "Evidence",
+    "Expr",
+    "Failed",
     "ForeignHandleError",
     "FreshImportRefused",
+    "Goal",
     "Host",
     "ImportFailed",
     "ImportRefused",
     "KernelOutcome",
     "LeanError",
     "LeanHostError",
+    "Level",
     "Limit",
     "MemoryRefused",
+    "Meta",
     "MetaError",
+    "MetaOptions",
+    "MetaResponse",
+    "MetaUnsupported",
+    "Name",
     "ObjectTooLarge",
+    "Ok",
     "OutOfMemory",
     "PoolClosed",
+    "PoolStats",
     "PoolTimeout",
+    "PooledSession",
     "Position",
+    "ProgressEvent",
     "ProjectError",
+    "ProofState",
     "Rejected",
     "SandboxUnavailable",
     "Session",
     "SessionBusy",
+    "SessionPool",
     "SessionReleased",
+    "SessionStats",
     "Severity",
     "Sorry",
+    "SourceView",
     "Status",
+    "TacticFailure",
     "Theorem",
+    "TimeoutOrHeartbeat",
     "TooManyRequests",
     "Toolchain",
     "ToolchainCorrupt",
@@ -140,15 +174,25 @@ _ELSEWHERE = {
         "Checked", "ElabFailure", "Evidence", "KernelOutcome", "Rejected", "Theorem", "Unavailable",
         "Unsupported",
     ),
+    "services.exprs": ("Expr", "Level", "Name"),
     "services.host": ("Host", "open"),
+    "services.meta": (
+        "Failed", "MetaOptions", "MetaResponse", "MetaUnsupported", "Ok", "TimeoutOrHeartbeat",
+    ),
+    "services.meta_program": ("Meta",),
     "services.options": ("DEFAULT_AXIOMS", "ElabOptions"),
+    "services.positions": ("SourceView",),
+    "services.progress": ("ProgressEvent",),
+    "services.proof": ("Goal", "ProofState", "TacticFailure"),
     "services.results": (
         "CheckResult", "CommandResult", "Declared", "Diagnostic", "Limit", "Position", "Severity", "Sorry",
         "Status",
     ),
     "services.session": ("Session",),
+    "services.stats": ("SessionStats",),
     "toolchain.model": ("Toolchain",),
     "workers": ("CheckItem", "WorkerPool"),
+    "workers.session_pool": ("PoolStats", "PooledSession", "SessionPool"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _ELSEWHERE.items() for name in names}
 
