@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from leanhost.engine.base import Engine
     from leanhost.toolchain import Toolchain
 
@@ -18,11 +20,12 @@ def can_fork(toolchain: Toolchain) -> bool:
     return toolchain.engine == "native" and sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
-def open_engine(toolchain: Toolchain, *, tasks: bool = True) -> Engine:
+def open_engine(toolchain: Toolchain, *, tasks: bool = True, scratch: Path | None = None) -> Engine:
     """Start the engine a toolchain runs on.
 
     ``tasks=False`` is for a process that imports and then forks: the native engine leaves Lean's task manager
-    off until :meth:`Engine.start_tasks`.
+    off until :meth:`Engine.start_tasks`. *scratch* is the one directory that an engine which confines Lean lets
+    it write to; others let it write where this process can.
 
     Raises :class:`~leanhost.errors.EngineError` (or a subclass) when it does not start.
     """
@@ -34,4 +37,10 @@ def open_engine(toolchain: Toolchain, *, tasks: bool = True) -> Engine:
 
     if toolchain.node is None or toolchain.glue is None or toolchain.core is None:
         raise ValueError(f"a wasm toolchain needs node, glue and core: {toolchain!r}")
-    return WasmEngine.open(node=toolchain.node, glue=toolchain.glue, wasm=toolchain.library, mounts=[toolchain.core])
+    return WasmEngine.open(
+        node=toolchain.node,
+        glue=toolchain.glue,
+        wasm=toolchain.library,
+        mounts=[toolchain.core],
+        scratch=scratch,
+    )

@@ -132,7 +132,7 @@ class Probe:
     # --- the steps ---
 
     def _start(self) -> str:
-        engine = open_engine(self._toolchain)
+        engine = open_engine(self._toolchain, scratch=self._scratch)
         self._lean = Lean(engine, self._table(engine.word))
         return f"{engine.kind}, {8 * engine.word} bits"
 
@@ -207,7 +207,6 @@ class Probe:
 
     def _import(self) -> str:
         lean, table = self.lean, self.lean.table
-        self._engine.mount(self._scratch)
         file = self._scratch / f"{_MODULE}.olean"
         with lean.engine.eval(table.set_main_module(self._base._env, lean.name(_MODULE))) as named:
             lean.io(table.write_module(named, str(file), False)).close()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from leanhost.errors import ToolchainCorrupt
 
-GLUE_FORMAT = 1
+GLUE_FORMAT = 2
 """Raised whenever the prepared text changes, so that installed copies are prepared again."""
 
 _ASSIGN_START = b"function assignWasmExports(wasmExports){"
@@ -66,7 +66,7 @@ _EDITS: tuple[tuple[str, str], ...] = (
     ),
     (
         "newSymIndex=Object.keys(lib.exports).indexOf(symbol);if(newSymIndex==-1||",
-        "newSymIndex=symbol in lib.exports?0:-1;if(newSymIndex==-1||",
+        "newSymIndex=symbol in wasmExports?0:-1;if(newSymIndex==-1||",
     ),
     # Data symbols are globals holding an address; as they stand they would convert to 0, "not found".
     (
@@ -79,6 +79,8 @@ _EDITS: tuple[tuple[str, str], ...] = (
         'func=wasmTable.get(funcPtr);if(func===wasmExports["pthread_cond_wait"]&&Module["onWait"])'
         'func=Module["onWait"];wasmTableMirror[funcPtr]=func}',
     ),
+    # Node's permission model refuses `process.binding`.
+    ('var flags=process.binding("constants")["fs"];', "var flags=fs.constants;"),
     # A memory limit of our own, and a mark when it is reached.
     ("var getHeapMax=()=>2147483648;", 'var getHeapMax=()=>Module["heapMax"]||2147483648;'),
     (

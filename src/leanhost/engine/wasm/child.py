@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from leanhost.engine.wasm.scratch import Scratch
 from leanhost.errors import EngineError
 
 _OUTPUT_KEPT = 64 * 1024
@@ -40,7 +41,7 @@ def _v8_stack() -> int:
 class Child:
     """A running ``host.js``. Reads and writes wait only as long as *tick* says, then call it again."""
 
-    def __init__(self, node: Path, config: Mapping[str, object]) -> None:
+    def __init__(self, node: Path, config: Mapping[str, object], scratch: Scratch) -> None:
         request_read, self._request = os.pipe()
         self._reply, reply_write = os.pipe()
         control_read, self._control = os.pipe()
@@ -58,6 +59,12 @@ class Child:
             "--wasm-lazy-validation",
             f"--stack-size={v8_stack // 1024}",
             "--no-deprecation",
+            # Behind what host.js itself refuses: no programs, no addons, no code from text, no files to write.
+            "--permission",
+            "--allow-worker",
+            "--allow-fs-read=*",
+            f"--allow-fs-write={scratch.real}",
+            "--disallow-code-generation-from-strings",
             str(Path(__file__).with_name("host.js")),
             json.dumps(
                 {
@@ -66,12 +73,13 @@ class Child:
                     "replyFd": reply_write,
                     "controlFd": control_read,
                     "parent": os.getpid(),
+                    "scratch": str(scratch.path) if scratch.private else None,
                 }
             ),
         ]
         try:
-            # The user's NODE_OPTIONS and friends are for the user's programs.
-            environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LD_LIBRARY_PATH", "TMPDIR")}
+            # The user's NODE_OPTIONS are for the user's programs, and secrets are often kept in an environment.
+            environment = {k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"}
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -5,13 +5,17 @@
 const fs = require("fs");
 const { workerData } = require("worker_threads");
 
-const { memory, fd, parent } = workerData;
+const { memory, fd, parent, scratch } = workerData;
 const FALSE = 1; // box(false)
 const TRUE = 3; // box(true)
 const REF_VALUE = 8; // offset of an IO.Ref's value
 
 function end() {
-  process.kill(process.pid, "SIGKILL");
+  try {
+    if (scratch) fs.rmSync(scratch, { recursive: true, force: true });
+  } finally {
+    process.kill(process.pid, "SIGKILL");
+  }
 }
 
 // A thread-safe reference holds NULL while somebody reads it, and gets the old value back afterwards, so only

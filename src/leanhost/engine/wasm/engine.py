@@ -13,6 +13,7 @@ from leanhost.engine.base import Arg, Data, Engine, Guard, Ref, Thrown
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child, ChildGone
 from leanhost.engine.wasm.interrupt import Shield
+from leanhost.engine.wasm.scratch import Scratch
 from leanhost.engine.wasm.watch import Watch
 from leanhost.errors import (
     EngineError,
@@ -45,19 +46,20 @@ class WasmEngine(Engine):
 
     kind: ClassVar[str] = "wasm"
 
-    def __init__(self, child: Child, max_frame: int) -> None:
+    def __init__(self, child: Child, max_frame: int, scratch: Scratch) -> None:
         super().__init__()
         self.word = 4
         self._child = child
         self._pid = os.getpid()
         self._max_frame = max_frame
+        self._scratch = scratch
+        self._mounted: dict[Path, bool] = {}  # whether it is writable
         self._symbols = wire.Symbols()
         self._functions: list[Callable[..., Arg]] = []
         self._watches: list[Watch] = []
         self._last_id = 0
-        self._mounted: set[str] = set()
         # Runs at garbage collection and at exit: no child is left behind, and no zombie.
-        self._finalizer = weakref.finalize(self, _end, child, self._pid)
+        self._finalizer = weakref.finalize(self, _end, child, self._pid, scratch)
 
     @classmethod
     def open(
@@ -67,6 +69,7 @@ class WasmEngine(Engine):
         glue: Path,
         wasm: Path,
         mounts: Sequence[Path] = (),
+        scratch: Path | None = None,
         heap_limit: int = MAX_HEAP,
         max_frame: int = _MAX_FRAME,
         startup_timeout: float = 120.0,
@@ -74,8 +77,9 @@ class WasmEngine(Engine):
         """Start a runtime and initialise Lean (seconds); nothing is imported.
 
         *glue* is what :func:`leanhost.toolchain.glue.prepare_glue` wrote. Lean sees the host directories
-        *mounts*, readable and writable, under their own absolute paths, and no other files. *heap_limit*
-        bounds Lean's memory and *max_frame* one message, both in bytes; *startup_timeout* is in seconds.
+        *mounts* under their own absolute paths, and no other files. It can read them and nothing more; it can
+        write to *scratch*. Without one, see :meth:`scratch`. *heap_limit* bounds Lean's memory and *max_frame*
+        one message, both in bytes; *startup_timeout* is in seconds.
 
         Raises :class:`~leanhost.errors.EngineError` (or its :class:`~leanhost.errors.EngineLost`) when Lean
         does not come up.
@@ -86,19 +90,29 @@ class WasmEngine(Engine):
             )
         if max_frame < 4096:
             raise UsageError(f"max_frame must be at least 4096 bytes: {max_frame}")
+        for path in (*mounts, *([scratch] if scratch else [])):
+            _mountable(path)
         config = {
             "glue": str(glue.absolute()),
             "wasm": str(wasm.absolute()),
-            "mounts": [_mountable(path) for path in mounts],
             "maxFrame": max_frame,
             "heapMax": heap_limit,
             "initialMemory": _INITIAL_MEMORY,
             "stackBytes": _C_STACK,
         }
-        engine = cls(Child(node, config), max_frame)
-        engine._mounted.update(_mountable(path) for path in mounts)
+        place = Scratch(scratch)
+        try:
+            child = Child(node, config, place)
+        except BaseException:
+            place.remove()
+            raise
+        engine = cls(child, max_frame, place)
         try:
             engine._await_start(time.monotonic() + startup_timeout)
+            for path in mounts:
+                engine.mount(path)
+            if scratch is not None:
+                engine.scratch()
         except BaseException:
             engine.close()
             raise
@@ -336,14 +350,33 @@ class WasmEngine(Engine):
             finally:
                 self._watches.remove(watch)
 
-    def mount(self, directory: Path) -> None:
-        """Let Lean see one more host directory (and write to it) under its own absolute path."""
+    def mount(self, directory: Path, writable: bool = False) -> None:
+        """Let Lean see one more host directory under its own absolute path; write to it, if in the scratch one."""
         path = _mountable(directory)
+        if writable and not self._scratch.holds(path):
+            raise UsageError(f"only what is in the scratch directory can be writable: {directory}")
         with self.lock:
             self.check_alive()
-            if path not in self._mounted:
-                self._request(wire.MOUNT, path.encode())
-                self._mounted.add(path)
+            if path in self._mounted and self._mounted[path] >= writable:
+                return
+            self._mount(path, writable)
+            # A mount hides those below it.
+            for inner, inner_writable in self._mounted.items():
+                if inner_writable and path in inner.parents:
+                    self._mount(inner, True)
+
+    def _mount(self, path: Path, writable: bool) -> None:
+        self._request(wire.MOUNT, bytes((writable,)) + str(path).encode())
+        self._mounted[path] = writable
+
+    def scratch(self) -> Path:
+        """Return the one directory that Lean can write to.
+
+        Where :meth:`open` was given none it is a private one: Lean sees it from the first call of this on, and
+        it is removed when the engine is closed.
+        """
+        self.mount(self._scratch.path, writable=True)
+        return self._scratch.path
 
     def private_bytes(self) -> int:
         """Return the bytes of memory Lean's allocator has taken so far; it keeps what is freed for itself."""
@@ -366,17 +399,18 @@ class WasmEngine(Engine):
 _ANSWERED_BY_WORDS = (wire.EVAL, wire.MAKE_CALLBACK)
 
 
-def _end(child: Child, owner: int) -> None:
+def _end(child: Child, owner: int, scratch: Scratch) -> None:
     if os.getpid() == owner:
         child.end(kill=True)
+        scratch.remove()
     else:
         child.forget()
 
 
-def _mountable(path: Path) -> str:
+def _mountable(path: Path) -> Path:
     absolute = path.absolute()
     if absolute == Path(absolute.anchor):
         raise UsageError("the root directory cannot be shown to Lean as a whole")
     if not absolute.is_dir():
         raise UsageError(f"not a directory: {absolute}")
-    return str(absolute)
+    return absolute

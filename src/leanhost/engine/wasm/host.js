@@ -5,6 +5,7 @@ const fs = require("fs");
 const path = require("path");
 const { Worker } = require("worker_threads");
 const { Reader, Writer } = require("./bytes.js");
+const { Files, refuseCalls } = require("./confine.js");
 const { TooLarge, dump } = require("./dump.js");
 const { BOX0, Heap, Refused, Thrown } = require("./heap.js");
 
@@ -30,6 +31,7 @@ class Deadlock {}
 
 const HEADER = 9; // length of the rest, request id, status
 
+let files;
 let heap;
 let Module;
 
@@ -229,9 +231,10 @@ function usageRequest() {
 }
 
 function mountRequest(r) {
+  const writable = r.u8() === 1;
   const directory = r.take(r.end - r.at).toString();
   try {
-    mount(directory);
+    files.mount(directory, writable);
   } catch (error) {
     throw new Refused(`cannot mount ${directory}: ${error.message || error.name} ${error.errno || ""}`);
   }
@@ -276,13 +279,6 @@ function serve(id, op, r) {
 
 // --- start
 
-function mount(directory) {
-  const { FS, NODEFS } = Module.leanhost;
-  FS.mkdirTree(directory);
-  // Links in the path are resolved by the host; Lean sees the path it was told.
-  FS.mount(NODEFS, { root: fs.realpathSync(directory) }, directory);
-}
-
 function call(name, ...args) {
   const f = Module.leanhost.wasmExports[name];
   if (typeof f !== "function") throw new Error(`lean.wasm exports no ${name}`);
@@ -295,10 +291,10 @@ function initialise() {
   const { wasmExports, wasmMemory } = Module.leanhost;
   mark("instantiated");
   new Worker(path.join(__dirname, "control.js"), {
-    workerData: { memory: wasmMemory, fd: config.controlFd, parent: config.parent },
+    workerData: { memory: wasmMemory, fd: config.controlFd, parent: config.parent, scratch: config.scratch },
   });
   placeStack(wasmExports, wasmMemory);
-  for (const directory of config.mounts) mount(directory);
+  files = new Files(Module.leanhost);
   call("lean_initialize_runtime_module");
   call("lean_initialize");
   mark("initialised");
@@ -324,6 +320,7 @@ function main() {
       throw new Deadlock();
     },
     instantiateWasm: (imports, receive) => {
+      refuseCalls(imports.env);
       const bytes = fs.readFileSync(config.wasm);
       mark("read");
       const module = new WebAssembly.Module(bytes);
