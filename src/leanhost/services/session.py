@@ -102,6 +102,23 @@ class Session(Questions):
         """The modules the session's environment was imported from, in order."""
         return tuple(i.text for i in self._imported.key.imports)
 
+    # For the floors above, not for users: what the session is made of.
+
+    @property
+    def lean(self) -> Lean:
+        """The Lean it runs in."""
+        return self._lean
+
+    @property
+    def env(self) -> Ref:
+        """Its ``Lean.Environment``; lent."""
+        return self._env
+
+    @property
+    def added(self) -> tuple[Constant, ...]:
+        """What it was extended by, in the order in which Lean listed it."""
+        return self._added
+
     # --- what it answers ---
 
     def run(
