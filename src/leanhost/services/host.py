@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from leanhost.engine.base import Ref
-from leanhost.errors import Cancelled, ClosedError, ImportFailed, UsageError
+from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.header import Header, parse_header
@@ -20,7 +20,7 @@ from leanhost.services.imports import Imported, ImportKey, import_environment, p
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.progress import ProgressSink
-from leanhost.services.results import CheckResult, Diagnostic, Limit, Position, Severity, Status
+from leanhost.services.results import CheckResult, CommandResult, Diagnostic, Limit, Position, Severity, Status
 from leanhost.services.session import WORDS, Session
 from leanhost.services.source import decode, prepare
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
@@ -214,6 +214,33 @@ class Host:
             while len(self._kept) > KEPT_IMPORTS:
                 self._kept.popitem(last=False)[1].close()
             return found.share()
+
+    def session_for(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        options: ElabOptions | None = None,
+        imports: Sequence[str | Import] | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[Session, str]:
+        """Return a session over what *source* imports, and *source* with blanks in place of its header.
+
+        *imports* as for :meth:`check_source`. Raises :class:`~leanhost.errors.ElaborationError` for a source or
+        a header that cannot be read, :class:`~leanhost.errors.ImportFailed`.
+        """
+        text = prepare(source, file)
+        if isinstance(text, Diagnostic):
+            raise ElaborationError(str(text), result=CommandResult((text,), (), (), 0, 0))
+        lean = self._lean
+        header = parse_header(lean, text, file)
+        if any(d.is_error for d in header.diagnostics):
+            result = CommandResult(header.diagnostics, (), (), 0, 0)
+            raise ElaborationError(str(header.diagnostics[0]), result=result)
+        environment = self._kept_import(lean, _key(header, imports), cancellation, None)
+        head = text.encode("utf-8")[: header.end].decode("utf-8")
+        blank = "".join("\n" if character == "\n" else " " for character in head)
+        return Session(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
 
     def check_file(
         self,
