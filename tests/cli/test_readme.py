@@ -62,3 +62,8 @@ def test_two_commands() -> None:
     assert "leanhost check examples/first.lean" in commands[0]
     assert commands[1].endswith("-m pytest")
     assert (ROOT / "examples" / "first.lean").is_file()
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
