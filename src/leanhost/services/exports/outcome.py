@@ -24,8 +24,10 @@ class Replayed:
     Attributes:
         names: every constant the file declares, in its order, constructors and recursors included. theorems:
         those that are theorems. axioms: those that are axioms. missing_bodies: axioms that the exporter says
-        are theorems to somebody who has their proofs. lines, bytes: the size of the file. lean: the version
-        of the Lean that exported, as the file says. kernel_env: the ``Kernel.Environment`` they are in.
+        are theorems to somebody who has their proofs. lines, bytes: the size of the file. set_aside: functions
+        on numbers that the kernel would compute itself if they kept their names; they have others in
+        ``kernel_env`` (:mod:`~leanhost.services.exports.primitives`). lean: the version of the Lean that
+        exported, as the file says. kernel_env: the ``Kernel.Environment`` they are in.
     """
 
     names: tuple[str, ...]
@@ -34,6 +36,7 @@ class Replayed:
     missing_bodies: tuple[str, ...]
     lines: int
     bytes: int
+    set_aside: tuple[str, ...]
     lean: str
     kernel_env: Ref = field(repr=False, compare=False)
 

@@ -72,6 +72,13 @@ class Builder:
             rounds.clear()
         self.waiting = 0
 
+    def close(self) -> None:
+        """Let go of everything that was made."""
+        for made in (self.names, self.levels, self.exprs):
+            for item in made:
+                if isinstance(item, Ref):
+                    item.close()
+
     def expr(self, number: int) -> Ref:
         """Return an expression that was made."""
         found = self.exprs[number]

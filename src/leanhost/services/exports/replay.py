@@ -157,6 +157,10 @@ class _Replay:
             return self._replayed()
         except _Ended as ended:
             return ended.outcome
+        finally:
+            self._builder.close()
+            # It knows this object: without a cycle the environments go when the outcome does.
+            del self._builder
 
     def _replayed(self) -> Replayed:
         meta = self._reader.meta
@@ -178,6 +182,7 @@ class _Replay:
             tuple(text for text in map(show, axioms) if text in said),
             self._reader.line,
             self._reader.bytes,
+            tuple(sorted(map(show, self._real.values()))),
             version if isinstance(version, str) else "",
             self._env,
         )

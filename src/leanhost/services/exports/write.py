@@ -192,7 +192,7 @@ class _Export:
         engine = self._lean.engine
         while True:
             enough = len(constants) <= needed
-            limit = self._max_objects * needed if enough else _PIECE_OBJECTS
+            limit = self._max_objects * needed if enough else min(_PIECE_OBJECTS, self._max_objects)
             infos: list[Arg] = [constant.info for constant in constants]
             try:
                 data = engine.eval_data(ArrayOf(infos), limit)
