@@ -10,6 +10,7 @@ from leanhost.engine.base import Guard, Ref
 from leanhost.lean.core import Constant, OptionValue
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import CancellationToken
+from leanhost.services.declarations import DeclarationService
 from leanhost.services.evidence import ElabFailure, KernelOutcome
 from leanhost.services.exprs import Expr, ExprBuilder, NameLike
 from leanhost.services.lifetime import Lifetime
@@ -45,6 +46,11 @@ class Questions(Lifetime):
     def build(self) -> ExprBuilder:
         """Builds terms: ``session.build.app(f, x)``."""
         return ExprBuilder(self.meta.home)
+
+    @cached_property
+    def declarations(self) -> DeclarationService:
+        """Queries about declarations: ``session.declarations.get("Nat.add_comm")``."""
+        return DeclarationService(self._lean, self._env, self._imported, self.meta)
 
     def elaborate(
         self,
