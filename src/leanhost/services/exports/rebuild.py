@@ -35,7 +35,11 @@ class Builder:
         """Ask for the next name, level or expression."""
         names, levels, exprs = self._name_round, self._level_round, self._expr_round
         special: Arg = 0
-        if isinstance(record, NameLine):
+        if record.__class__ is ExprLine and record[0] == "app":
+            target, rounds = self.exprs, exprs
+            function, argument = record[1]
+            after = max(exprs.get(function, _NO_ROUND), exprs.get(argument, _NO_ROUND))
+        elif isinstance(record, NameLine):
             target, rounds = self.names, names
             after = names.get(record.prefix, _NO_ROUND)
         elif isinstance(record, LevelLine):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from leanhost.engine.base import Data, Node, Opaque
 from leanhost.errors import LeanError
@@ -40,11 +40,11 @@ class TermWriter:
         self._literals: dict[str, int] = {}
         self._exprs = PairTable()
         self._seen: dict[int, int] = {}
-        self._numbers: Mapping[int, str] = {}
+        self._numbers: Callable[[Opaque], str] = repr
         self.lines = 0
 
-    def begin(self, numbers: Mapping[int, str]) -> None:
-        """Start with another copied value; *numbers* are its bignums, by the ``id`` of their stand-in.
+    def begin(self, numbers: Callable[[Opaque], str]) -> None:
+        """Start with another copied value; *numbers* tells the digits of a bignum that a copy stands in for.
 
         What was copied before must not be used any more: identity is how shared parts are known again.
         """
@@ -83,7 +83,7 @@ class TermWriter:
             part = node.fields[1]
             if isinstance(part, Opaque):
                 # On 32-bit platforms that is where hashes in names end up.
-                part = int(self._numbers[id(part)])
+                part = int(self._numbers(part))
             if not isinstance(part, str | int):
                 raise LeanError(f"not a name: {part!r}")
             number = seen[id(node)] = self._name(number, part)
@@ -232,7 +232,7 @@ class TermWriter:
         if isinstance(value, str):
             text = f'"strVal":{json.dumps(value, ensure_ascii=False)}'
         else:
-            digits = self._numbers[id(value)] if isinstance(value, Opaque) else str(value)
+            digits = self._numbers(value) if isinstance(value, Opaque) else str(value)
             text = f'"natVal":"{digits}"'
         listed = self._literals.setdefault(text, len(self._literals))
         return self._number(_LIT, listed, text)

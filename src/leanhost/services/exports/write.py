@@ -180,14 +180,14 @@ class _Export:
             needed = len(unit.constants)
             if len(ready) - used < needed:
                 piece = max(_PIECE, needed)
-                ready, numbers = self._copy(constants[at : at + piece], needed)
+                ready = self._copy(constants[at : at + piece], needed)
                 used = 0
-                self._terms.begin(numbers)
+                self._terms.begin(_Bignums(self._lean, constants[at : at + len(ready)], ready).digits)
             yield unit, ready[used : used + needed]
             used += needed
             at += needed
 
-    def _copy(self, constants: list[Constant], needed: int) -> tuple[list[Node], dict[int, str]]:
+    def _copy(self, constants: list[Constant], needed: int) -> list[Node]:
         """Copy as many of *constants* as the budget allows, the first *needed* in any case."""
         engine = self._lean.engine
         while True:
@@ -206,44 +206,7 @@ class _Export:
                     ) from None
                 constants = constants[: max(needed, len(constants) // 2)]
         assert isinstance(data, list)
-        numbers: dict[int, str] = {}
-        nodes: list[Node] = []
-        for constant, node in zip(constants, data, strict=True):
-            assert isinstance(node, Node)
-            nodes.append(node)
-            numbers.update(self._bignums(constant.info, node))
-        return nodes, numbers
-
-    def _bignums(self, info: Ref, root: Node) -> dict[int, str]:
-        """Read the numbers that a copy has only stand-ins for, following the path to each."""
-        came: dict[int, tuple[Node, int]] = {}
-        stack = [root]
-        found: list[Opaque] = []
-        while stack:
-            node = stack.pop()
-            for i, field in enumerate(node.fields):
-                if isinstance(field, Node | Opaque) and id(field) not in came:
-                    came[id(field)] = (node, i)
-                    if isinstance(field, Node):
-                        stack.append(field)
-                    else:
-                        found.append(field)
-        return {id(number): self._digits(info, number, root, came) for number in found}
-
-    def _digits(self, info: Ref, number: Opaque, root: Node, came: dict[int, tuple[Node, int]]) -> str:
-        path: list[int] = []
-        at: Data = number
-        while at is not root:
-            at, index = came[id(at)]
-            path.append(index)
-        path.reverse()
-        value = info
-        for start in range(0, len(path), _STRIDE):
-            step: Arg = value
-            for index in path[start : start + _STRIDE]:
-                step = Field(step, index)
-            value = self._lean.engine.eval(step)
-        return self._lean.text(self._lean.table.nat_text(value))
+        return [_node(item) for item in data]
 
     # --- declarations ---
 
@@ -323,6 +286,46 @@ class _Export:
     def _rule(self, rule: Data) -> dict[str, Any]:
         ctor, count, rhs = _node(rule).fields
         return {"ctor": self._terms.name(ctor), "nfields": count, "rhs": self._terms.expr(rhs)}
+
+
+class _Bignums:
+    """Reads the numbers that a copy has only stand-ins for, by following the path to each; they are rare."""
+
+    def __init__(self, lean: Lean, constants: list[Constant], copies: list[Node]) -> None:
+        self._lean = lean
+        self._infos = {id(copy): c.info for c, copy in zip(constants, copies, strict=True)}
+        self._copies = copies
+        self._came: dict[int, tuple[Node, int]] | None = None
+
+    def digits(self, number: Opaque) -> str:
+        """Return the decimal digits of a stand-in."""
+        if self._came is None:
+            self._came = self._walk()
+        path: list[int] = []
+        at: Data = number
+        while id(at) not in self._infos:
+            at, index = self._came[id(at)]
+            path.append(index)
+        path.reverse()
+        value = self._infos[id(at)]
+        for start in range(0, len(path), _STRIDE):
+            step: Arg = value
+            for index in path[start : start + _STRIDE]:
+                step = Field(step, index)
+            value = self._lean.engine.eval(step)
+        return self._lean.text(self._lean.table.nat_text(value))
+
+    def _walk(self) -> dict[int, tuple[Node, int]]:
+        came: dict[int, tuple[Node, int]] = {}
+        stack = list(self._copies)
+        while stack:
+            node = stack.pop()
+            for i, field in enumerate(node.fields):
+                if isinstance(field, Node | Opaque) and id(field) not in came:
+                    came[id(field)] = (node, i)
+                    if isinstance(field, Node):
+                        stack.append(field)
+        return came
 
 
 def _node(data: Data) -> Node:
