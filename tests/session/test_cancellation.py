@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import Limit, Status
 from leanhost.services.session import Session
 from tests.session.sources import ENDLESS, GOOD
+
+Lend = Callable[[ElabOptions], Session]
 
 UNLIMITED = ElabOptions(max_heartbeats=0, timeout=600)
 
@@ -65,10 +68,10 @@ def test_a_timeout_is_a_number_of_seconds(timeout: object) -> None:
 # --- before the start -----------------------------------------------------------------------------
 
 
-def test_a_cancelled_call_does_not_start(host: Host) -> None:
+def test_a_cancelled_call_does_not_start(lend: Lend) -> None:
     token = cancelled_token()
     heard: list[ProgressEvent] = []
-    with host.session(["Init"]) as session:
+    with lend(ElabOptions()) as session:
         result = session.run(GOOD, cancellation=token, progress=heard.append)
         assert result.limits == (Limit.CANCELLED,)
         assert result.declarations == ()
@@ -111,8 +114,8 @@ def cancel_when_elaborating(token: CancellationToken) -> threading.Event:
     return begun
 
 
-def test_cancelling_from_another_thread_stops_elaboration(host: Host) -> None:
-    with host.session(["Init"], UNLIMITED) as session:
+def test_cancelling_from_another_thread_stops_elaboration(lend: Lend) -> None:
+    with lend(UNLIMITED) as session:
         token = CancellationToken()
         begun = cancel_when_elaborating(token)
         result = session.run(ENDLESS, cancellation=token, progress=lambda event: begun.set())
@@ -121,8 +124,8 @@ def test_cancelling_from_another_thread_stops_elaboration(host: Host) -> None:
         assert good(session)
 
 
-def test_cancelling_a_kernel_check_and_an_extension(host: Host) -> None:
-    with host.session(["Init"], UNLIMITED) as session:
+def test_cancelling_a_kernel_check_and_an_extension(lend: Lend) -> None:
+    with lend(UNLIMITED) as session:
         token = CancellationToken()
         begun = cancel_when_elaborating(token)
         outcome = session.kernel_check(ENDLESS, cancellation=token, progress=lambda event: begun.set())
@@ -166,11 +169,11 @@ def test_one_token_stops_many_calls(host: Host) -> None:
     assert host.check_source(GOOD).accepted
 
 
-def test_a_caller_that_waits_for_its_turn_can_be_cancelled(host: Host) -> None:
+def test_a_caller_that_waits_for_its_turn_can_be_cancelled(lend: Lend) -> None:
     """While another caller's work runs, a cancelled call comes back without waiting for its end."""
     first = CancellationToken()
     begun = threading.Event()
-    with host.session(["Init"], UNLIMITED) as busy, host.session(["Init"], UNLIMITED) as session:
+    with lend(UNLIMITED) as busy, lend(UNLIMITED) as session:
         thread = threading.Thread(
             target=lambda: busy.run(ENDLESS, cancellation=first, progress=lambda event: begun.set())
         )
@@ -185,8 +188,8 @@ def test_a_caller_that_waits_for_its_turn_can_be_cancelled(host: Host) -> None:
         assert good(busy)
 
 
-def test_a_deadline_of_the_token_cancels_and_a_timeout_of_the_call_times_out(host: Host) -> None:
-    with host.session(["Init"], UNLIMITED) as session:
+def test_a_deadline_of_the_token_cancels_and_a_timeout_of_the_call_times_out(lend: Lend) -> None:
+    with lend(UNLIMITED) as session:
         assert session.run(ENDLESS, cancellation=CancellationToken(timeout=0.3)).limits == (Limit.CANCELLED,)
         assert session.run(ENDLESS, timeout=0.3).limits == (Limit.TIMEOUT,)
         outcome = session.kernel_check(ENDLESS, timeout=0.3)
@@ -196,8 +199,8 @@ def test_a_deadline_of_the_token_cancels_and_a_timeout_of_the_call_times_out(hos
 
 
 @pytest.mark.parametrize("timeout", [0, -1, "1", float("nan")])
-def test_a_call_timeout_is_a_positive_number(host: Host, timeout: object) -> None:
-    with host.session(["Init"]) as session, pytest.raises(UsageError):
+def test_a_call_timeout_is_a_positive_number(host: Host, lend: Lend, timeout: object) -> None:
+    with lend(ElabOptions()) as session, pytest.raises(UsageError):
         session.run(GOOD, timeout=timeout)  # type: ignore[arg-type]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,17 +11,12 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.elaboration import Additions, new_guard
 from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable
-from leanhost.services.host import Host
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.results import CommandResult, Limit
 from leanhost.services.session import Run, Session
 from tests.session.sources import GOOD, SLOW_FUNCTION
 
-
-@pytest.fixture
-def session(host: Host) -> Iterator[Session]:
-    with host.session(["Init"]) as opened:
-        yield opened
+Lend = Callable[[ElabOptions], Session]
 
 
 def rejected(outcome: object) -> str:
@@ -111,8 +106,8 @@ def test_allow_axioms_is_no_single_string(session: Session) -> None:
         session.kernel_check(GOOD, allow_axioms="ax")
 
 
-def test_sorry_cannot_hide_behind_an_error_budget(host: Host) -> None:
-    with host.session(["Init"], ElabOptions(diagnostic_bytes=0)) as session:
+def test_sorry_cannot_hide_behind_an_error_budget(lend: Lend) -> None:
+    with lend(ElabOptions(diagnostic_bytes=0)) as session:
         assert rejected(session.kernel_check("theorem t : 1 = 2 := sorry")) == "sorry"
 
 
@@ -141,22 +136,22 @@ def test_the_kernel_has_the_last_word(session: Session) -> None:
     assert "forged" in judgement.failures[0].message
 
 
-def test_no_option_of_the_caller_makes_the_kernel_look_away(host: Host) -> None:
+def test_no_option_of_the_caller_makes_the_kernel_look_away(lend: Lend) -> None:
     options = ElabOptions(lean={"debug.skipKernelTC": True})
-    with host.session(["Init"], options) as session:
+    with lend(options) as session:
         assert [failure.code for failure in judge_forged(session, FORGED).failures] == ["kernel"]
 
 
-def test_a_timeout_inside_the_kernel_leaves_the_question_open(host: Host) -> None:
-    with host.session(["Init"], ElabOptions(max_heartbeats=0)) as session:
+def test_a_timeout_inside_the_kernel_leaves_the_question_open(lend: Lend) -> None:
+    with lend(ElabOptions(max_heartbeats=0)) as session:
         judgement = judge_forged(session, SLOW, timeout=0.3)
         assert judgement.open is Limit.TIMEOUT
         assert judgement.evidence == []
         assert isinstance(session.kernel_check(GOOD), Checked)
 
 
-def test_heartbeats_inside_the_kernel_leave_the_question_open(host: Host) -> None:
-    with host.session(["Init"], ElabOptions(max_heartbeats=2000)) as session:
+def test_heartbeats_inside_the_kernel_leave_the_question_open(lend: Lend) -> None:
+    with lend(ElabOptions(max_heartbeats=2000)) as session:
         judgement = judge_forged(session, SLOW)
         assert judgement.open in (Limit.HEARTBEATS, Limit.REC_DEPTH)
         assert isinstance(session.kernel_check(GOOD), Checked)
@@ -178,8 +173,8 @@ def test_heartbeats_inside_the_kernel_leave_the_question_open(host: Host) -> Non
     ],
     ids=["heartbeats", "rec_depth"],
 )
-def test_a_limit_is_no_verdict(host: Host, options: ElabOptions, source: str, limit: Limit) -> None:
-    with host.session(["Init"], options) as session:
+def test_a_limit_is_no_verdict(lend: Lend, options: ElabOptions, source: str, limit: Limit) -> None:
+    with lend(options) as session:
         outcome = session.kernel_check(source)
         assert isinstance(outcome, Unavailable), outcome
         assert outcome.limit is limit
@@ -187,8 +182,8 @@ def test_a_limit_is_no_verdict(host: Host, options: ElabOptions, source: str, li
         assert isinstance(session.kernel_check(GOOD), Checked)
 
 
-def test_a_session_never_tires(host: Host) -> None:
+def test_a_session_never_tires(lend: Lend) -> None:
     """The limit counts each declaration's own heartbeats, not those of all calls before."""
-    with host.session(["Init"], ElabOptions(max_heartbeats=60)) as session:
+    with lend(ElabOptions(max_heartbeats=60)) as session:
         for _ in range(30):
             assert isinstance(session.kernel_check(GOOD), Checked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,11 +14,7 @@ from leanhost.services.results import Declared, Limit, Position, Severity
 from leanhost.services.session import Session
 from tests.session.sources import GOOD
 
-
-@pytest.fixture
-def session(host: Host) -> Iterator[Session]:
-    with host.session(["Init"]) as opened:
-        yield opened
+Lend = Callable[[ElabOptions], Session]
 
 
 def test_a_good_source_declares_and_says_nothing(session: Session) -> None:
@@ -197,8 +193,8 @@ def test_an_extension_with_sorry_taints_what_uses_it(session: Session) -> None:
 # --- options --------------------------------------------------------------------------------------
 
 
-def test_options_reach_lean(host: Host) -> None:
-    with host.session(["Init"], ElabOptions(lean={"pp.all": True})) as session:
+def test_options_reach_lean(lend: Lend) -> None:
+    with lend(ElabOptions(lean={"pp.all": True})) as session:
         assert "@Eq" in session.run("#check (rfl : 1 = 1)").diagnostics[0].message
 
 
@@ -229,8 +225,8 @@ def test_asynchronous_elaboration_hides_no_gap(session: Session) -> None:
     assert result.errors or [s.declaration for s in result.sorries] == ["t"]
 
 
-def test_dropped_diagnostics_are_a_limit_that_keeps_errors(host: Host) -> None:
-    with host.session(["Init"], ElabOptions(diagnostic_bytes=40)) as session:
+def test_dropped_diagnostics_are_a_limit_that_keeps_errors(lend: Lend) -> None:
+    with lend(ElabOptions(diagnostic_bytes=40)) as session:
         result = session.run("#check Nat\n" * 50 + "#check nope")
         assert Limit.DIAGNOSTIC_BYTES in result.limits
         assert sum(len(d.message.encode()) for d in result.diagnostics) <= 40
