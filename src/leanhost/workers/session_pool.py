@@ -85,8 +85,8 @@ class PooledSession(Session):
 
     It belongs to one caller at a time: a call while another thread's call runs is a
     :class:`~leanhost.errors.SessionBusy`; a call after the release, or a second :meth:`release`, is a
-    :class:`~leanhost.errors.SessionReleased`. What a caller made with it (an extended session, evidence) lives
-    on; the next caller sees nothing of it.
+    :class:`~leanhost.errors.SessionReleased`. What a caller made with it (an extended session, evidence)
+    lives on; the next caller sees nothing of it.
     """
 
     def __init__(
@@ -149,11 +149,13 @@ class SessionPool:
     *capacity* are free, else dropped; capacity 0 keeps none. It is the environment as it was imported:
     nothing a caller did in a session is visible to the next one. Safe to use from many threads.
 
-    Dropping, like :meth:`drain`, lets Lean free what an environment has on its heap: its tables of constants
-    and the states of its extensions. The files themselves stay mapped (Lean never unmaps a ``.olean``, since
-    anything may point into it), at no cost in private memory where they could be mapped at the address they
-    were built for; a module that is imported while it is mapped already is read into private memory a second
-    time, and *that* stays until the process ends. {measured}
+    Dropping, like :meth:`drain`, lets Lean reuse what an environment has on its heap: its tables of constants
+    and the states of its extensions. It does not bring back the files: Lean maps a ``.olean`` and never
+    unmaps it, and a module imported while it is mapped already is read into private memory a second time, for
+    good. Measured on native with 10,000 theorems (11.6 MB of files): a second import takes 13.1 MB of private
+    memory, of which dropping gives 2.0 MB (15 %) back, to Lean's next imports rather than to the system. On
+    wasm nothing is mapped and every import stays. A capacity that avoids importing again is what keeps memory
+    flat.
 
     Args:
         host: whose Lean imports; closing it ends the pool's sessions.
