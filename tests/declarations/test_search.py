@@ -45,9 +45,14 @@ def test_ranks() -> None:
 def test_search_in_the_library(declarations: DeclarationService) -> None:
     assert found(declarations, "Nat.add_comm")[0] == "Nat.add_comm"
     assert "Nat.add_comm" in found(declarations, "add_comm")
-    assert found(declarations, "probe.TWICE", limit=1) == ["Probe.twice"]
-    assert found(declarations, "no such name") == []
-    ranks = [match.rank for match in declarations.search("add", limit=500)]
+    assert found(declarations, "probe.TWICE", limit=1, own=True) == ["Probe.twice"]
+    assert found(declarations, "no such name", own=True) == []
+    assert (
+        found(declarations, "probe.ODD name", own=True)
+        == found(declarations, "Probe.«odd name!?é»", own=True)
+        == ["Probe.«odd name!?é»"]
+    )
+    ranks = [match.rank for match in declarations.search("add", limit=500, namespace="Nat")]
     assert ranks == sorted(ranks)
 
 
@@ -58,25 +63,26 @@ def test_scopes_and_filters(declarations: DeclarationService) -> None:
         "Probe.twice_simp",
     ]
     assert found(declarations, "twice", kinds="definition", own=True) == ["Probe.twice"]
-    assert found(declarations, mentions=["Probe.twice"]) == ["Probe.twice_eq", "Probe.twice_simp"]
-    assert found(declarations, "simp", mentions=["Probe.twice"]) == ["Probe.twice_simp"]
+    assert found(declarations, mentions=["Probe.twice"], own=True) == ["Probe.twice_eq", "Probe.twice_simp"]
+    assert found(declarations, "simp", mentions=["Probe.twice"], own=True) == ["Probe.twice_simp"]
     assert found(declarations, "twice", module="Init") == []
     assert found(declarations, "hidden", private=False, own=True) == []
     assert len(found(declarations, "hidden", own=True)) == 1
-    matches = declarations.search("Nat.add_comm", limit=1)
+    matches = declarations.search("Nat.add_comm", limit=1, namespace="Nat")
     assert (matches[0].kind, matches[0].rank) == ("theorem", Rank.EXACT)
 
 
 def test_internal_details_are_left_out(declarations: DeclarationService) -> None:
-    internal = next(item.name for item in declarations.iterate(internal=True, private=False))
-    assert str(internal) not in found(declarations, str(internal), limit=1000)
-    assert found(declarations, str(internal), internal=None)[0] == str(internal)
+    internal = next(declarations.iterate(internal=True, private=False))
+    text, module = str(internal.name), internal.module
+    assert text not in found(declarations, text, limit=1000, module=module)
+    assert found(declarations, text, internal=None, module=module)[0] == text
 
 
 def test_limits(declarations: DeclarationService) -> None:
-    many = found(declarations, "a", limit=40)
+    many = found(declarations, "a", limit=40, namespace="Nat")
     assert len(many) == 40
-    assert found(declarations, "a", limit=7) == many[:7]
+    assert found(declarations, "a", limit=7, namespace="Nat") == many[:7]
     for limit in (0, -1, True, 1.5):
         with pytest.raises(UsageError, match="limit"):
             declarations.search("a", limit=limit)  # type: ignore[arg-type]

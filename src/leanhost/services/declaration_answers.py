@@ -52,13 +52,14 @@ def number(option: Data) -> int | None:
 
 
 def read_universes(answer: Any, _count: int) -> list[tuple[Name, ...]]:
-    """Read an ``Array (Option (List Name))``."""
+    """Read an ``Array (Option (List String))`` of names."""
     result: list[tuple[Name, ...]] = []
     for option in answer:
         found: list[Name] = []
         rest = option.fields[0] if isinstance(option, Node) else 0
         while isinstance(rest, Node):
-            found.append(name_of(names.decode(rest.fields[0])))
+            assert isinstance(rest.fields[0], str)
+            found.append(name_of(names.parse(rest.fields[0])))
             rest = rest.fields[1]
         result.append(tuple(found))
     return result

@@ -111,12 +111,14 @@ class Facts:
         table = self.lean.table
         doubtful = ArrayOf([Index(array, i) for i, tag in enumerate(tags) if tag == 0])
         originals = (
-            self.lean.array(table.array_map(table.original_kind_fn(self.env), doubtful), LIMIT)
-            if 0 in tags
-            else []
+            self.lean.array(table.array_map(self.original_kind_fn(), doubtful), LIMIT) if 0 in tags else []
         )
         there = iter(self.original_kinds([tag for tag in tags if tag is not None], originals))
         return [None if tag is None else next(there) for tag in tags]
+
+    def original_kind_fn(self) -> Arg:
+        """``getOriginalConstKind?`` as the imports know it: no elaborator has written to that extension since."""
+        return self.lean.table.original_kind_fn(self.imported.env)
 
     def original_kinds(self, tags: Sequence[int], originals: Sequence[Data]) -> list[str]:
         """Name the kinds with these tags; *originals* are the ``Option ConstantKind`` of those that are axioms."""
@@ -238,7 +240,7 @@ class Facts:
 
     def _ask_universes(self, _array: Ref, found: Ref, _count: int) -> Arg:
         table = self.lean.table
-        return table.array_map(table.in_option_fn(table.levels_fn()), found)
+        return table.array_map(table.in_option_fn(table.level_texts_fn()), found)
 
     def _ask_module(self, array: Ref, _found: Ref, _count: int) -> Arg:
         table = self.lean.table

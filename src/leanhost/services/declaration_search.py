@@ -162,7 +162,7 @@ def _chunk(
         infos = lean.engine.eval(infos)
     listed = table.array_map(table.constant_name_fn(), infos)
     # What is an axiom only for want of its proof is called by the kind it was declared as.
-    original = table.compose_fn(table.original_kind_fn(env), table.constant_name_fn())
+    original = table.compose_fn(facts.original_kind_fn(), table.constant_name_fn())
     columns = [
         listed,
         table.array_map(table.kind_fn(), infos),
@@ -209,12 +209,22 @@ def _columns(facts: Facts, columns: list[Arg]) -> list[Any]:
 
 
 def rank(name: NameTuple, fragment: str) -> Rank | None:
-    """Tell how well *name* matches *fragment*; ``None`` when it does not. Case does not matter.
+    """Tell how well *name* matches *fragment*; ``None`` when it does not. Neither case nor guillemets matter.
 
     A private name is matched as its user wrote it.
     """
-    text = names.show(names.user_name(name)).casefold()
-    wanted = fragment.casefold()
+    return _rank(_plain(names.user_name(name)).casefold(), _bare(fragment).casefold())
+
+
+def _plain(name: NameTuple) -> str:
+    return ".".join(map(str, name))
+
+
+def _bare(fragment: str) -> str:
+    return fragment.replace("«", "").replace("»", "")
+
+
+def _rank(text: str, wanted: str) -> Rank | None:
     if wanted not in text:
         return None
     if text == wanted:
@@ -230,13 +240,16 @@ def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[Match]
         raise UsageError(f"a fragment of a name is a str, not {type(fragment).__name__}")
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise UsageError(f"limit must be a positive number, not {limit!r}")
+    bare = _bare(fragment)
+    wanted = bare.casefold()
 
     def matches() -> Iterator[tuple[tuple[int, bool, int, int, str], Match]]:
         for item in candidates:
-            found = rank(item.name.parts, fragment)
+            parts = item.name.parts
+            text = _plain(names.user_name(parts))
+            found = _rank(text.casefold(), wanted)
             if found is not None:
-                text = str(item.name)
-                key = (int(found), fragment not in text, len(item.name.parts), len(text), text)
+                key = (int(found), bare not in text, len(parts), len(text), str(item.name))
                 yield key, Match(item.name, item.kind, item.module, found)
 
     return [match for _, match in heapq.nsmallest(limit, matches(), key=lambda pair: pair[0])]

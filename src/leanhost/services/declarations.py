@@ -279,7 +279,7 @@ class DeclarationService:
         progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
     ) -> list[Match]:
-        """Find declarations whose name contains *fragment*, in any case; the best *limit*, best first.
+        """Find declarations whose name contains *fragment*; the best *limit*, best first. Case does not matter.
 
         A whole name comes before a beginning, that before a component (``add_comm`` of ``Nat.add_comm``), that
         before any other place; among equals the one in the fragment's own case, then the one with fewer

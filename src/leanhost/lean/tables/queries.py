@@ -95,9 +95,11 @@ class QueryTable:
         """``ConstantInfo.type``."""
         return Closure("l_Lean_ConstantInfo_type___boxed", 1)
 
-    def levels_fn(self) -> Arg:
-        """``ConstantInfo.levelParams``."""
-        return Closure("l_Lean_ConstantInfo_levelParams___boxed", 1)
+    def level_texts_fn(self) -> Arg:
+        """``ConstantInfo.levelParams``, each as text."""
+        text = Closure("l_flip___redArg", 3, (Closure("l_Lean_Name_toString___boxed", 2), 1))
+        texts = Closure("l_List_map___redArg", 2, (text,))
+        return self.compose_fn(texts, Closure("l_Lean_ConstantInfo_levelParams___boxed", 1))
 
     def type_mentions_fn(self, name: Arg) -> Arg:
         """Whether the type of a ``ConstantInfo`` mentions a constant (``Lean.Expr.getUsedConstants``)."""
