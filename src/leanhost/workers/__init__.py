@@ -9,14 +9,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from leanhost.workers.compare import Refusal
     from leanhost.workers.items import CheckItem
     from leanhost.workers.pool import WorkerPool
     from leanhost.workers.stats import WorkerStats
     from leanhost.workers.stream import CheckProgress
+    from leanhost.workers.verification import Verification
 
-__all__ = ["CheckItem", "CheckProgress", "WorkerPool", "WorkerStats"]
+__all__ = ["CheckItem", "CheckProgress", "Refusal", "Verification", "WorkerPool", "WorkerStats"]
 
-_HOME = {"CheckItem": "items", "CheckProgress": "stream", "WorkerPool": "pool", "WorkerStats": "stats"}
+_HOME = {
+    "CheckItem": "items",
+    "CheckProgress": "stream",
+    "Refusal": "compare",
+    "Verification": "verification",
+    "WorkerPool": "pool",
+    "WorkerStats": "stats",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -13,6 +13,7 @@ from leanhost.services.evidence import Theorem
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
 from leanhost.toolchain import Toolchain
+from leanhost.workers.compare import Refusal
 from leanhost.workers.items import Request
 from leanhost.workers.wire import Message, ProtocolError
 
@@ -152,6 +153,14 @@ def _int(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ProtocolError(f"expected a number, not {type(value).__name__}")
     return value
+
+
+def refusals_in(value: object) -> tuple[Refusal, ...]:
+    """Decode why a candidate was refused."""
+    rows = [_list(row) for row in _list(value)]
+    if any(len(row) != 3 for row in rows):
+        raise ProtocolError("a refusal has three parts")
+    return tuple(Refusal(_str(code), _str(name), _str(text)) for code, name, text in rows)
 
 
 def error_out(error: BaseException) -> Message:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers.heads import Head
 from leanhost.workers.items import Request
+from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
     from leanhost.workers.worker import Worker
@@ -28,6 +29,14 @@ class Job:
     queued: float = field(default_factory=time.monotonic)
     identity: str = field(default_factory=lambda: secrets.token_hex(16))
     """Not to be guessed: an answer must have seen the question."""
+    kind: str = "check"
+    """What the worker is asked: ``check``, ``export`` or ``verify``."""
+    more: Message = field(default_factory=dict)
+    """What goes with the request beside the source."""
+    extra: object = None
+    """What came back beside the verdict."""
+    clean: bool = False
+    """Whether the worker must not have run any candidate before."""
     starts: int = 0
     """How many processes ended before they could take it."""
     worker: Worker | None = None

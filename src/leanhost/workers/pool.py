@@ -17,8 +17,10 @@ from leanhost.lean.core import Import
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.imports import parse_imports
 from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult
+from leanhost.services.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
+from leanhost.workers import codec
+from leanhost.workers.compare import Refusal
 from leanhost.workers.heads import head_of, importable
 from leanhost.workers.items import CheckItem, prepare_item
 from leanhost.workers.job import Job
@@ -26,6 +28,8 @@ from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
 from leanhost.workers.stream import ProgressCallback, Stream
 from leanhost.workers.supervisor import Supervisor
+from leanhost.workers.verification import Verification
+from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -149,10 +153,13 @@ class WorkerPool:
         queued = self.submit(item, bounded=True)
         if isinstance(queued, CheckResult):
             return queued
+        return self._answer(queued)
+
+    def _answer(self, job: Job) -> CheckResult:
         try:
-            return queued.future.result()
+            return job.future.result()
         except BaseException:
-            self.cancel(queued)
+            self.cancel(job)
             raise
 
     def check_many(
@@ -249,11 +256,42 @@ class WorkerPool:
         finally:
             stream.cancel()
 
+    def verify(self, reference: CheckItem | str, candidate: CheckItem | str) -> Verification:
+        """Tell whether *candidate* proves exactly what the theorems of *reference* state.
+
+        *reference* is trusted; its proofs may be ``sorry``. *candidate* is elaborated in a worker, and what it
+        added is exported there. Another process, which has run no candidate, replays the export through the
+        kernel from the first axiom on and compares it with the reference: every theorem under the same name
+        with the same statement, every other declaration of the reference and everything of the library that
+        they mention unchanged, axioms from the allow-list of *reference* only. Raises as :meth:`check` does.
+        """
+        export = self.submit(candidate, bounded=True, kind="export")
+        elaborated = export if isinstance(export, CheckResult) else self._answer(export)
+        text = None if isinstance(export, CheckResult) else export.extra
+        if elaborated.status is not Status.ACCEPTED or not isinstance(text, str):
+            refusal = Refusal("elaboration", "", elaborated.reasons[0] if elaborated.reasons else "no export")
+            return Verification(elaborated.status, (refusal,), elaborated)
+        job = self.submit(reference, bounded=True, kind="verify", more={"candidate": text}, clean=True)
+        if isinstance(job, CheckResult):
+            return Verification(job.status, (Refusal("reference", "", job.reasons[0]),), elaborated)
+        judged = self._answer(job)
+        if judged.status in (Status.ACCEPTED, Status.REJECTED):
+            return Verification(judged.status, codec.refusals_in(job.extra), elaborated)
+        return Verification(judged.status, (Refusal("limit", "", judged.reasons[0]),), elaborated)
+
     def stats(self) -> WorkerStats:
         """Return what the pool has done and holds; reading memory costs a millisecond for each process."""
         return self._supervisor.stats()
 
-    def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
+    def submit(
+        self,
+        item: CheckItem | str,
+        *,
+        bounded: bool,
+        kind: str = "check",
+        more: Message | None = None,
+        clean: bool = False,
+    ) -> Job | CheckResult:
         """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
         settings = self._settings
         request = prepare_item(
@@ -270,7 +308,8 @@ class WorkerPool:
             wanted = head_of(request.source, request.imports)
             if wanted != head and importable(wanted.modules, self._roots):
                 head = wanted
-        job = Job(request, head, time.monotonic() + settings.queue_timeout if bounded else None)
+        give_up = time.monotonic() + settings.queue_timeout if bounded else None
+        job = Job(request, head, give_up, kind=kind, more=more or {}, clean=clean)
         self._supervisor.submit(job, bounded=bounded)
         return job
 

@@ -8,10 +8,11 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from leanhost.errors import (
+    Cancelled,
     EngineLost,
     EngineStuck,
     LeanHostError,
@@ -23,7 +24,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import codec, limits
+from leanhost.workers import codec, examine, limits
 from leanhost.workers.items import Request
 from leanhost.workers.wire import MAX_REPLY_BYTES, Message, ProtocolError, pack, receive
 
@@ -93,52 +94,79 @@ def serve(channel: Channel, host: Host, options: ElabOptions) -> None:
     while True:
         message, cancelled = channel.next()
         identity = message["id"]
-        request = codec.request_in(message["check"])
+        kind = next(kind for kind in ("check", "export", "verify") if kind in message)
+        request = codec.request_in(message[kind])
         limits.allow_cpu(request.timeout * CPU_SHARE + options.grace)
+        work = Work(host, request, replace(options, timeout=request.timeout), cancelled)
         begun = partial(channel.send, {"id": identity, "begun": True})
-        result, spent = _check(host, request, options, cancelled, begun)
+        result, extra, spent = work.done(kind, message, begun)
+        answer: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
         try:
-            channel.send({"id": identity, "result": codec.result_out(result), "spent": spent})
+            channel.send({**answer, "extra": extra})
         except ProtocolError as error:
-            short = CheckResult(
-                result.file, Status.REFUSED, reasons=(f"the verdict cannot be sent: {error.message}",)
-            )
-            channel.send({"id": identity, "result": codec.result_out(short), "spent": spent})
+            why = (f"the verdict cannot be sent: {error.message}",)
+            short = CheckResult(result.file, Status.REFUSED, reasons=why, toolchain=result.toolchain)
+            channel.send({**answer, "result": codec.result_out(short)})
 
 
-def _check(
-    host: Host,
-    request: Request,
-    options: ElabOptions,
-    cancelled: CancellationToken,
-    begun: Callable[[], None],
-) -> tuple[CheckResult, bool]:
-    """Return the verdict, and whether this process is of no further use."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One request being answered."""
 
-    def instead(status: Status, error: BaseException) -> CheckResult:
-        why = error.message if isinstance(error, LeanHostError) else f"{type(error).__name__}: {error}"
-        return CheckResult(request.file, status, reasons=(why,), toolchain=host.label)
+    host: Host
+    request: Request
+    options: ElabOptions
+    cancelled: CancellationToken
 
-    try:
-        result = host.check_source(
+    def done(
+        self, kind: str, message: Message, begun: Callable[[], None]
+    ) -> tuple[CheckResult, object, bool]:
+        """Return the verdict, what goes with it, and whether this process is of no further use."""
+        try:
+            match kind:
+                case "export":
+                    begun()
+                    return *examine.export_added(self.host, self.request, self.options, self.cancelled), False
+                case "verify":
+                    begun()
+                    return *self._verify(message["candidate"]), False
+            return self._check(begun), None, False
+        except EngineStuck as error:
+            status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
+            return self._instead(status, error), None, True
+        except (OutOfMemory, MemoryError) as error:
+            return self._instead(Status.OUT_OF_MEMORY, error), None, True
+        except EngineLost as error:
+            return self._instead(Status.CRASHED, error), None, True
+        except UnsupportedToolchain as error:
+            return self._instead(Status.UNSUPPORTED, error), None, False
+        except Cancelled as error:
+            status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
+            return self._instead(status, error), None, False
+        except UsageError as error:
+            return self._instead(Status.REFUSED, error), None, False
+        except Exception as error:
+            return self._instead(Status.CRASHED, error), None, True
+
+    def _check(self, begun: Callable[[], None]) -> CheckResult:
+        request = self.request
+        return self.host.check_source(
             request.source,
             file=request.file,
-            options=replace(options, timeout=request.timeout),
+            options=self.options,
             allow_axioms=request.allow_axioms,
             imports=request.imports,
-            cancellation=cancelled,
+            cancellation=self.cancelled,
             imported=begun,
         )
-    except EngineStuck as error:
-        return instead(Status.CANCELLED if cancelled.is_cancelled else Status.TIMEOUT, error), True
-    except (OutOfMemory, MemoryError) as error:
-        return instead(Status.OUT_OF_MEMORY, error), True
-    except EngineLost as error:
-        return instead(Status.CRASHED, error), True
-    except UnsupportedToolchain as error:
-        return instead(Status.UNSUPPORTED, error), False
-    except UsageError as error:
-        return instead(Status.REFUSED, error), False
-    except Exception as error:
-        return instead(Status.CRASHED, error), True
-    return result, False
+
+    def _verify(self, candidate: str) -> tuple[CheckResult, object]:
+        refusals = examine.judge_export(self.host, self.request, candidate, self.options, self.cancelled)
+        status = Status.REJECTED if refusals else Status.ACCEPTED
+        reasons = tuple(refusal.message for refusal in refusals)
+        result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)
+        return result, [[r.code, r.name, r.message] for r in refusals]
+
+    def _instead(self, status: Status, error: BaseException) -> CheckResult:
+        why = error.message if isinstance(error, LeanHostError) else f"{type(error).__name__}: {error}"
+        return CheckResult(self.request.file, status, reasons=(why,), toolchain=self.host.label)

@@ -252,7 +252,7 @@ class Supervisor:
         while self._queue and self._busy() < settings.workers and not self._closing:
             job = self._queue.popleft()
             try:
-                worker = self._free_worker(job.head) or self._launch(job.head)
+                worker = self._free_worker(job.head, job.clean) or self._launch(job.head)
             except LeanHostError as error:
                 job.fail(error)
                 continue
@@ -264,14 +264,15 @@ class Supervisor:
             except LeanHostError:
                 self._start_trouble = True
 
-    def _free_worker(self, head: Head) -> Worker | None:
+    def _free_worker(self, head: Head, clean: bool) -> Worker | None:
         """Return a worker without a job, best one that has the imports; make room when there is none to use."""
         free = [w for w in self._workers if w.job is None and w.state in (State.IDLE, State.STARTING)]
-        fitting = [worker for worker in free if worker.head == head]
+        fitting = [w for w in free if w.head == head and not (clean and w.served)]
         if fitting:
             return min(fitting, key=lambda worker: (worker.state is State.STARTING, worker.born))
-        if free and not self.settings.forks:
-            return free[0]
+        usable = [worker for worker in free if not (clean and worker.served)]
+        if usable and not self.settings.forks:
+            return usable[0]
         if len(free) + self._busy() >= self.settings.workers + self.settings.spares and free:
             min(free, key=lambda worker: worker.born).kill(None, "other imports wanted")
         return None

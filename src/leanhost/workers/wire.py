@@ -19,7 +19,7 @@ MAX_REQUEST_BYTES = 512 << 20
 """Largest frame a worker takes from its pool: JSON of the largest source."""
 MAX_CONTROL_BYTES = 1 << 17
 """Largest packet between a pool and a zygote: its configuration."""
-MAX_REPLY_BYTES = 16 << 20
+MAX_REPLY_BYTES = 64 << 20
 """Largest frame a pool takes from a worker."""
 
 

@@ -100,7 +100,8 @@ class Worker:
         self._begun = False
         if self.state is State.IDLE:
             self._start_clock()
-        self._send({"id": job.identity, "check": codec.request_out(job.request)}, MAX_REQUEST_BYTES)
+        request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more}
+        self._send(request, MAX_REQUEST_BYTES)
 
     def cancel(self, job: Job) -> None:
         """Ask the job to stop, and make sure that it does."""
@@ -138,6 +139,7 @@ class Worker:
             result = replace(result, stdout=self._ends.stdout.text, stderr=self._ends.stderr.text)
             if self._cause is not None and self._cause[0] is Status.CANCELLED:
                 result = replace(result, status=Status.CANCELLED)
+            job.extra = message.get("extra")
             self._answered(job, result, spent=message.get("spent") is not False)
         else:
             raise ProtocolError("a frame of no known kind")

@@ -1,0 +1,29 @@
+"""``verify``: does a candidate prove exactly what a reference states?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers.compare import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What became of a candidate.
+
+    ``verified`` only if a process that ran none of its code accepted its exported declarations with the kernel,
+    from the first axiom on, and found every theorem of the reference among them under the same name, saying the
+    same, over the same definitions, and resting on allowed axioms only. ``status`` is ``accepted`` then,
+    ``rejected`` when ``refusals`` say why not, and otherwise what became of the process that was working.
+    ``candidate`` is the result of elaborating the candidate.
+    """
+
+    status: Status
+    refusals: tuple[Refusal, ...]
+    candidate: CheckResult
+
+    @property
+    def verified(self) -> bool:
+        """Whether the candidate proves the reference."""
+        return self.status is Status.ACCEPTED

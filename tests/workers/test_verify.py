@@ -1,0 +1,136 @@
+"""``verify``: a candidate proves exactly what a trusted reference states, or the reasons why not are typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from leanhost.services.results import Status
+from leanhost.workers import CheckItem, WorkerPool
+from tests.workers.conftest import ENDLESS, MakePool
+
+REFERENCE = """
+inductive Colour where
+  | red
+  | green
+def two : Nat := 2
+theorem swap (a b : Nat) (h : a = b) : b = a := by sorry
+theorem itself (c : Colour) : c = c := by sorry
+"""
+
+COLOUR = "inductive Colour where\n  | red\n  | green\n"
+TWO = "def two : Nat := 2\n"
+SWAP = "theorem swap (a b : Nat) (h : a = b) : b = a := h.symm\n"
+ITSELF = "theorem itself (c : Colour) : c = c := rfl\n"
+
+PROOFS = {
+    "as asked": COLOUR + TWO + SWAP + ITSELF,
+    "in another order, with helpers": TWO
+    + "theorem helper (a b : Nat) (h : a = b) : b = a := h.symm\n"
+    + "theorem swap (x y : Nat) (e : x = y) : y = x := helper x y e\n"
+    + COLOUR
+    + ITSELF,
+}
+
+REFUSED = {
+    "sorry": (COLOUR + TWO + SWAP + "theorem itself (c : Colour) : c = c := by sorry\n", {"sorry"}),
+    "another statement": (
+        COLOUR + TWO + "theorem swap (a b : Nat) (h : a = b) : a = b := h\n" + ITSELF,
+        {"statement"},
+    ),
+    "a weaker statement": (
+        COLOUR + TWO + "theorem swap (a : Nat) (h : a = a) : a = a := h\n" + ITSELF,
+        {"statement"},
+    ),
+    "another definition": (COLOUR + "def two : Nat := 3\n" + SWAP + ITSELF, {"definition"}),
+    "another type": (COLOUR + "  | blue\n" + TWO + SWAP + ITSELF, {"definition"}),
+    "constructors in another order": (
+        "inductive Colour where\n  | green\n  | red\n" + TWO + SWAP + ITSELF,
+        {"definition"},
+    ),
+    "an axiom of its own": (
+        COLOUR + TWO + "axiom cheat (a b : Nat) : b = a\n"
+        "theorem swap (a b : Nat) (h : a = b) : b = a := cheat a b\n" + ITSELF,
+        {"axiom"},
+    ),
+    "an axiom in a theorem's place": (
+        COLOUR + TWO + "axiom swap (a b : Nat) (h : a = b) : b = a\n" + ITSELF,
+        {"kind"},
+    ),
+    "a definition in a theorem's place": (
+        COLOUR + TWO + SWAP + "def itself (c : Colour) : c = c := rfl\n",
+        {"kind"},
+    ),
+    "nothing": ("", {"missing"}),
+    "one missing": (COLOUR + TWO + SWAP, {"missing"}),
+    "other notation": (
+        'set_option hygiene false\nmacro "theorem " "swap" : command => `(theorem swap : True := True.intro)\n'
+        + COLOUR
+        + TWO
+        + "theorem swap\n"
+        + ITSELF,
+        {"statement", "elaboration"},
+    ),
+    "an error": (COLOUR + TWO + "theorem swap : nonsense := 1\n" + ITSELF, {"elaboration"}),
+    "no kernel check": (
+        "set_option debug.skipKernelTC true\n"
+        + COLOUR
+        + TWO
+        + SWAP
+        + "theorem itself (c : Colour) : c = c := by rfl\n",
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_a_proof_is_verified(native_pool: WorkerPool, name: str) -> None:
+    verification = native_pool.verify(REFERENCE, PROOFS[name])
+    assert verification.refusals == ()
+    assert verification.verified
+    assert verification.candidate.accepted
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_proof_is_refused_for_its_reason(native_pool: WorkerPool, name: str) -> None:
+    source, codes = REFUSED[name]
+    verification = native_pool.verify(REFERENCE, source)
+    found = {refusal.code for refusal in verification.refusals}
+    assert found <= codes if len(codes) > 1 else found == codes
+    assert verification.verified == (not codes)
+    assert (verification.status is Status.ACCEPTED) == (not codes)
+
+
+def test_axioms_are_the_references_to_allow(native_pool: WorkerPool) -> None:
+    axiom = "axiom fact : two = 3\n"
+    candidate = TWO + axiom + "theorem t : two = 3 := fact\n"
+    statement = TWO + "theorem t : two = 3 := by sorry\n"
+    assert not native_pool.verify(statement, candidate).verified
+    assert native_pool.verify(CheckItem(source=statement, allow_axioms=["fact"]), candidate).verified
+    assert native_pool.verify(TWO + axiom + "theorem t : two = 3 := by sorry\n", candidate).verified
+    other = TWO + "axiom fact : two = 2\naxiom more : two = 3\ntheorem t : two = 3 := more\n"
+    refusals = native_pool.verify(TWO + axiom + "theorem t : two = 3 := by sorry\n", other).refusals
+    assert {r.code for r in refusals} == {"axiom", "definition"}
+
+
+def test_what_candidates_are_allowed_is_not_theirs_to_say(native_pool: WorkerPool) -> None:
+    candidate = CheckItem(source="axiom ok : 1 = 2\ntheorem t : 1 = 2 := ok\n", allow_axioms=["ok"])
+    assert not native_pool.verify("theorem t : 1 = 2 := by sorry\n", candidate).verified
+
+
+def test_a_reference_that_states_nothing_verifies_nothing(native_pool: WorkerPool) -> None:
+    assert [r.code for r in native_pool.verify("", "").refusals] == ["reference"]
+    assert [r.code for r in native_pool.verify("theorem t : nonsense := 1\n", "").refusals] == ["reference"]
+
+
+def test_a_candidate_that_does_not_end_is_a_timeout(make_pool: MakePool) -> None:
+    pool = make_pool(grace=0.3)
+    verification = pool.verify(REFERENCE, CheckItem(source=ENDLESS, timeout=0.3))
+    assert verification.status is Status.TIMEOUT
+    assert not verification.verified
+
+
+def test_the_judge_has_run_no_candidate(make_pool: MakePool) -> None:
+    pool = make_pool(max_requests=100, spares=0)
+    assert pool.check("theorem t : 1 = 1 := rfl\n").accepted
+    assert pool.verify("theorem t : 1 = 1 := by sorry\n", "theorem t : 1 = 1 := rfl\n").verified
+    assert pool.stats().leases == 2  # one that had run something, and one for the judge
