@@ -185,18 +185,18 @@ class Facts:
     def _terms(self, which: str, items: Sequence[Declaration]) -> list[Expr | None]:
         table, home = self.lean.table, self.meta.home
         part = table.constant_type if which == "type" else table.constant_value
-        has = [which == "type" or CONSTANT_KINDS[item.tag] in _WITH_VALUE for item in items]
+        has = [which == "type" or CONSTANT_KINDS[item._tag] in _WITH_VALUE for item in items]
         refs = iter(
-            self.lean.engine.eval_all([part(i.info) for i, yes in zip(items, has, strict=True) if yes])
+            self.lean.engine.eval_all([part(i._info) for i, yes in zip(items, has, strict=True) if yes])
         )
         return [Expr(home, next(refs)) if yes else None for yes in has]
 
     def _used(self, items: Sequence[Declaration], cancellation: Cancellation) -> list[frozenset[Name]]:
         def work(pause: Callable[[], None]) -> list[frozenset[NameTuple]]:
             pause()
-            infos = self.lean.engine.eval_all([item.info for item in items])
+            infos = self.lean.engine.eval_all([item._info for item in items])
             constants = [
-                Constant(item.name.parts, CONSTANT_KINDS[item.tag], info)
+                Constant(item.name.parts, CONSTANT_KINDS[item._tag], info)
                 for item, info in zip(items, infos, strict=True)
             ]
             return self.lean.used_constants(constants)
@@ -319,16 +319,15 @@ class Declaration:
     kind: str
     """``axiom``, ``definition``, ``theorem``, ``opaque``, ``quot``, ``inductive``, ``constructor`` or
     ``recursor``, as it was declared (``Lean.getOriginalConstKind?``)."""
-    tag: int
-    """What the environment has it as: an index into :data:`~leanhost.lean.core.CONSTANT_KINDS`. A theorem whose
-    proof was not shipped is an axiom here."""
+    _tag: int
+    # What the environment has it as (an index into CONSTANT_KINDS): a theorem without its proof is an axiom there.
     _batch: Batch
     _index: int
     _cache: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def info(self) -> Arg:
-        """The expression for its ``ConstantInfo``."""
+    def _info(self) -> Arg:
+        # The expression for its ConstantInfo.
         return Field(Index(self._batch.found, self._index), 0)
 
     def _get(self, name: str) -> Any:
