@@ -9,8 +9,8 @@ from leanhost.engine.base import Arg, ArrayOf, Ctor, Field, Index, ListOf, Node,
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.exports.lines import Tables
 from leanhost.services.exports.rebuild import Builder
+from leanhost.services.exports.records import Tables
 from leanhost.services.exports.strict import Malformed
 
 _KINDS = {"types": "inductive", "ctors": "constructor", "recs": "recursor"}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from leanhost.errors import UsageError, bounded
-from leanhost.lean.names import NameTuple
 from leanhost.services.exports.form import BINDERS, RESERVED
+from leanhost.services.exports.records import DeclarationLine, ExprLine, LevelLine, NameLine, Record, Tables
 from leanhost.services.exports.shapes import DECLARATIONS, Shape
 from leanhost.services.exports.strict import (
     Malformed,
@@ -66,61 +65,6 @@ class ReplayLimits:
                 raise UsageError(f"{name} must be a positive number, not {value!r}")
 
 
-class NameLine(NamedTuple):
-    """A ``Name``: its prefix by number, and its last part."""
-
-    prefix: int
-    part: str | int
-
-
-class LevelLine(NamedTuple):
-    """A ``Level``: ``succ``, ``max``, ``imax`` or ``param``, and what it is made of by number."""
-
-    kind: str
-    parts: tuple[int, ...]
-
-
-class ExprLine(NamedTuple):
-    """An ``Expr`` and what it is made of: numbers of subterms in ``exprs``, everything else in ``rest``."""
-
-    kind: str
-    exprs: tuple[int, ...]
-    rest: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DeclarationLine:
-    """A declaration: the format's word for it, and its checked object."""
-
-    line: int
-    word: str
-    body: dict[str, Any]
-
-
-Record = NameLine | LevelLine | ExprLine | DeclarationLine
-
-
-@dataclass(slots=True)
-class Tables:
-    """What is known of everything numbered so far, at a few bytes each."""
-
-    names: list[tuple[int, str | int]] = field(default_factory=lambda: [(-1, "")])
-    name_depth: array[int] = field(default_factory=lambda: array("I", [0]))
-    level_depth: array[int] = field(default_factory=lambda: array("I", [0]))
-    level_nodes: array[int] = field(default_factory=lambda: array("I", [1]))
-    depth: array[int] = field(default_factory=lambda: array("I"))
-    loose: array[int] = field(default_factory=lambda: array("I"))
-    flags: array[int] = field(default_factory=lambda: array("B"))
-
-    def name(self, number: int) -> NameTuple:
-        """Return a numbered name."""
-        parts: list[str | int] = []
-        while number:
-            number, part = self.names[number]
-            parts.append(part)
-        return tuple(reversed(parts))
-
-
 class LineReader:
     """Reads one file; :attr:`refusal` says where and why it ended early."""
 
@@ -171,6 +115,8 @@ class LineReader:
         """Return the next line, with its end; ``b""`` when there is none."""
         limits = self._limits
         raw = self._file.readline(limits.line_bytes + 2)
+        if not isinstance(raw, bytes):
+            raise UsageError("an export is read from a binary file")
         if not raw:
             return raw
         self.line += 1

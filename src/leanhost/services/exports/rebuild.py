@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from leanhost.engine.base import Arg, ListOf, Ref
 from leanhost.lean.core import Lean
-from leanhost.services.exports.lines import ExprLine, LevelLine, NameLine
+from leanhost.services.exports.records import ExprLine, LevelLine, NameLine
 
 _NO_ROUND = -1
 _SMALL_DIGITS = 9

@@ -28,7 +28,6 @@ from leanhost.services.exports.lines import (
     HAS_NAT,
     HAS_NATIVE,
     HAS_STRING,
-    DeclarationLine,
     LineReader,
     ReplayLimits,
 )
@@ -42,6 +41,7 @@ from leanhost.services.exports.outcome import (
 )
 from leanhost.services.exports.primitives import COMPUTED, NAT_FAMILY, Primitives
 from leanhost.services.exports.rebuild import Builder
+from leanhost.services.exports.records import DeclarationLine
 from leanhost.services.exports.strict import Malformed
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
