@@ -320,8 +320,9 @@ class Engine(ABC):
     def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
         """Return a Lean closure of *arity* parameters that calls *function* with owned :class:`Ref` arguments.
 
-        *function* may use the engine. It must not raise for control flow: an exception that escapes it is kept
-        and raised from the enclosing :meth:`eval`, once Lean has returned ``box(0)`` wrapped as an ``EIO`` error.
+        *function* may use the engine. It must not raise for control flow: Lean sees an exception that escapes it
+        as the ``EIO`` error ``IO.userError "callback"``, and once Lean has returned, the exception itself is
+        raised from the enclosing :meth:`eval`.
         The closure stays callable until the engine closes.
         """
 
@@ -341,7 +342,7 @@ class Engine(ABC):
         return self.supervise(work, guard)
 
     def mount(self, directory: Path) -> None:  # noqa: B027 - most engines see every file
-        """Let the runtime see *directory*; mounting one twice is fine."""
+        """Let the runtime read what is in *directory*; mounting one twice is fine."""
 
     def start_tasks(self) -> None:  # noqa: B027 - an engine that cannot fork has nothing to start late
         """Start what was left off by ``open_engine(tasks=False)``; needed before anything is elaborated."""

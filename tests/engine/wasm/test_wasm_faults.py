@@ -149,6 +149,14 @@ def test_running_out_of_memory(fresh: Open, parts: Parts) -> None:
     assert engine.lost
 
 
+def test_very_deep_nesting_is_a_typed_loss(fresh: Open, parts: Parts) -> None:
+    engine = fresh()
+    elaborator = Elaborator(engine, parts.core)
+    with pytest.raises(EngineLost, match=r"memory|stack"):
+        elaborator.run("#eval " + "(" * 20_000 + "1" + ")" * 20_000)
+    assert gone(engine.pid)
+
+
 def test_waiting_for_a_task_loses_the_engine_at_once(fresh: Open, parts: Parts) -> None:
     engine = fresh()
     elaborator = Elaborator(engine, parts.core)

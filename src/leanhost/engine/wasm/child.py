@@ -15,6 +15,8 @@ from pathlib import Path
 from leanhost.engine.wasm.scratch import Scratch
 from leanhost.errors import EngineError
 
+HOST = Path(__file__).with_name("host.js")
+
 _OUTPUT_KEPT = 64 * 1024
 _READ = 1 << 16
 _V8_STACK = 96 * 1024 * 1024
@@ -65,7 +67,8 @@ class Child:
             "--allow-fs-read=*",
             f"--allow-fs-write={scratch.real}",
             "--disallow-code-generation-from-strings",
-            str(Path(__file__).with_name("host.js")),
+            "--disable-warning=SecurityWarning",  # of --allow-worker, among what Lean printed
+            str(HOST),
             json.dumps(
                 {
                     **config,

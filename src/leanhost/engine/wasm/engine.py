@@ -36,6 +36,7 @@ _MAX_FRAME = 64 * 1024**2
 _IDLE_SLICE = 0.05  # between looks at a flag that a signal handler or another thread sets
 _INTERRUPT_GRACE = 2.0
 _CLOSED = "the engine was closed"
+_NOISE = ("[DEBUG", "LLVM Profile")  # what this build of Lean prints about itself
 
 
 class WasmEngine(Engine):
@@ -242,7 +243,7 @@ class WasmEngine(Engine):
             if "heap out of memory" in tail or "out of memory" in tail[-2000:].lower():
                 error = OutOfMemory
         self.lost = reason
-        if lines := [line for line in tail.splitlines() if not line.startswith("[DEBUG")]:
+        if lines := [line for line in tail.splitlines() if not line.startswith(_NOISE)]:
             reason += "; last output:\n" + "\n".join(lines)[-2000:]
         raise error(reason, hint=self.lost_hint)
 
