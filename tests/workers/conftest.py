@@ -17,6 +17,8 @@ from leanhost.workers.limits import family
 GOOD = "theorem good (a b : Nat) (h : a = b) : b = a := h.symm\n"
 BAD = "theorem bad (a b : Nat) (h : a = b) : b = a := h\n"
 ENDLESS = """set_option maxHeartbeats 0
+set_option synthInstance.maxHeartbeats 0
+set_option synthInstance.maxSize 1000000000
 set_option maxRecDepth 1000000
 class Endless (n : Nat) where x : Nat
 instance next (n : Nat) [Endless (n+1)] : Endless n := ⟨0⟩
