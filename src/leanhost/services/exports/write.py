@@ -180,6 +180,8 @@ class _Export:
             needed = len(unit.constants)
             if len(ready) - used < needed:
                 piece = max(_PIECE, needed)
+                # What was copied before goes first: two pieces are never there at once.
+                ready.clear()
                 ready = self._copy(constants[at : at + piece], needed)
                 used = 0
                 self._terms.begin(_Bignums(self._lean, constants[at : at + len(ready)], ready).digits)
