@@ -188,7 +188,11 @@ class _Replay:
         )
 
     def _stop_if_asked(self, line: int) -> None:
-        why = self._guard.why
+        guard = self._guard
+        why = guard.why
+        if not why and guard.cancelled is not None and guard.cancelled.is_set():
+            # Whoever watches the guard looks now and then; work that is quick has to look for itself.
+            why = "cancelled"
         if why:
             limit = WHY_LIMITS[why]
             raise _Ended(ReplayOpen(limit, f"the replay was stopped ({why})", line))

@@ -146,8 +146,10 @@ class _Export:
         )
 
     def _pause(self, listening: Phase | None, current: int) -> None:
-        if self._guard.why:
-            raise Cancelled(f"the export was stopped ({self._guard.why})")
+        guard = self._guard
+        # Whoever watches the guard looks now and then; work that is quick has to look for itself.
+        if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
+            raise Cancelled(f"the export was stopped ({guard.why or 'cancelled'})")
         if listening is not None:
             listening.at(current)
 
