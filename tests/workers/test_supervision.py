@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -230,11 +231,18 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_SCRATCH", str(tmp_path))
+
+
 def parent(body: str) -> subprocess.Popen[str]:
     script = PARENT.format(
         path=[str(Path(__file__).parents[2])], body=textwrap.indent(textwrap.dedent(body), "    ").strip()
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    # A killed parent cannot remove its scratch directory.
+    scratch = tempfile.mkdtemp(dir=os.environ["PYTEST_SCRATCH"])
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": scratch}
     return subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,

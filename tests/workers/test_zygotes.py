@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -133,6 +135,26 @@ def test_closing_leaves_no_process_and_no_file(make_pool: MakePool, tmp_path: Pa
     pool.close()
     assert children() <= before
     assert not scratch.exists()
+
+
+def test_a_killed_pool_leaves_no_process_and_no_file(fixture_core: Path) -> None:
+    script = f"""
+import os, time
+from pathlib import Path
+from leanhost.workers import WorkerPool
+from leanhost.workers.limits import family
+pool = WorkerPool(toolchain="native-runtime", search_path=[Path({str(fixture_core)!r})])
+pool.check({GOOD!r})
+print(pool._supervisor._nursery.scratch, *family(os.getpid())[1:], flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        scratch, *pids = process.stdout.readline().split()
+        process.kill()
+    assert pids
+    eventually(lambda: not any(alive(int(pid)) for pid in pids))
+    eventually(lambda: not Path(scratch).exists())
 
 
 def test_a_damaged_import_is_the_sources_fault_alone(

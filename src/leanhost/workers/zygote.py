@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -43,7 +44,10 @@ class Zygote:
                     return
 
     def _command(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, MAX_CONTROL_BYTES, 3)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, MAX_CONTROL_BYTES, 3)
+        except ConnectionError:
+            return False
         if not data:
             return False
         number = json.loads(data)["fork"]
@@ -79,7 +83,7 @@ class Zygote:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], fds or [])
         except OSError:
-            os._exit(70)
+            pass  # the pool has gone, which is what is read next
 
     def _become_worker(self, fds: list[int]) -> None:
         code = 70
@@ -123,6 +127,8 @@ def main(argv: list[str]) -> int:
     gc.freeze()
     control.send(json.dumps({"ready": host.label}).encode())
     Zygote(control, host, config).run()
+    # The pool kills its zygotes; one that gets here has outlived it, and nobody else is left to tidy up.
+    shutil.rmtree(config["scratch"], ignore_errors=True)
     return 0
 
 
