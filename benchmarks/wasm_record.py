@@ -13,7 +13,7 @@ from typing import Any
 from leanhost.engine.wasm import child as child_module
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child
-from leanhost.engine.wasm.scratch import Scratch
+from leanhost.engine.wasm.mounts import Scratch
 
 REPLAY = Path(__file__).with_name("wasm_replay.js")
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from leanhost.engine.wasm.scratch import Scratch
+from leanhost.engine.wasm.mounts import Scratch
 from leanhost.errors import EngineError
 
 HOST = Path(__file__).with_name("host.js")

@@ -13,7 +13,7 @@ from leanhost.engine.base import Arg, Data, Engine, Guard, Ref, Thrown
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child, ChildGone
 from leanhost.engine.wasm.interrupt import Shield
-from leanhost.engine.wasm.scratch import Scratch
+from leanhost.engine.wasm.mounts import Mounts, Scratch, mountable
 from leanhost.engine.wasm.watch import Watch
 from leanhost.errors import (
     EngineError,
@@ -53,11 +53,11 @@ class WasmEngine(Engine):
         self._child = child
         self._pid = os.getpid()
         self._max_frame = max_frame
-        self._scratch = scratch
-        self._mounted: dict[Path, bool] = {}  # whether it is writable
+        self._mounts = Mounts(scratch)
         self._symbols = wire.Symbols()
         self._functions: list[Callable[..., Arg]] = []
         self._watches: list[Watch] = []
+        self._shield: Shield | None = None  # of the supervised work, lowered between its exchanges
         self._last_id = 0
         # Runs at garbage collection and at exit: no child is left behind, and no zombie.
         self._finalizer = weakref.finalize(self, _end, child, self._pid, scratch)
@@ -92,7 +92,7 @@ class WasmEngine(Engine):
         if max_frame < 4096:
             raise UsageError(f"max_frame must be at least 4096 bytes: {max_frame}")
         for path in (*mounts, *([scratch] if scratch else [])):
-            _mountable(path)
+            mountable(path)
         config = {
             "glue": str(glue.absolute()),
             "wasm": str(wasm.absolute()),
@@ -149,12 +149,17 @@ class WasmEngine(Engine):
         """Put one request and return its answer's payload; whatever it cannot be is raised."""
         if os.getpid() != self._pid:
             raise ForeignHandleError("this engine belongs to the process that forked this one")
-        shield = Shield()
+        shield = self._shield
         try:
-            with shield:
-                status, payload, escaped = self._exchange(operation, body, shield)
+            if shield is None:
+                with Shield() as shield:
+                    status, payload, escaped = self._exchange(operation, body, shield)
+            else:
+                with shield.raised():
+                    status, payload, escaped = self._exchange(operation, body, shield)
         except BaseException:
-            shield.deliver()
+            if shield is not None:
+                shield.deliver()
             raise
         if shield.pending or escaped is not None:
             try:
@@ -342,33 +347,25 @@ class WasmEngine(Engine):
         with self.lock:
             self.check_alive()
             watch = Watch(guard, self.own(guard.token))
+            outer = self._shield
             self._watches.append(watch)
             try:
-                return work()
+                with Shield(lowered=True) as self._shield:
+                    return work()
             except KeyboardInterrupt:
                 guard.why = guard.why or "interrupt"
                 raise
             finally:
+                self._shield = outer
                 self._watches.remove(watch)
 
     def mount(self, directory: Path, writable: bool = False) -> None:
         """Let Lean see one more host directory under its own absolute path; write to it, if in the scratch one."""
-        path = _mountable(directory)
-        if writable and not self._scratch.holds(path):
-            raise UsageError(f"only what is in the scratch directory can be writable: {directory}")
         with self.lock:
             self.check_alive()
-            if path in self._mounted and self._mounted[path] >= writable:
-                return
-            self._mount(path, writable)
-            # A mount hides those below it.
-            for inner, inner_writable in self._mounted.items():
-                if inner_writable and path in inner.parents:
-                    self._mount(inner, True)
-
-    def _mount(self, path: Path, writable: bool) -> None:
-        self._request(wire.MOUNT, bytes((writable,)) + str(path).encode())
-        self._mounted[path] = writable
+            for path, writing in self._mounts.due(directory, writable):
+                self._request(wire.MOUNT, bytes((writing,)) + str(path).encode())
+                self._mounts.done[path] = writing
 
     def scratch(self) -> Path:
         """Return the one directory that Lean can write to.
@@ -376,8 +373,8 @@ class WasmEngine(Engine):
         Where :meth:`open` was given none it is a private one: Lean sees it from the first call of this on, and
         it is removed when the engine is closed.
         """
-        self.mount(self._scratch.path, writable=True)
-        return self._scratch.path
+        self.mount(self._mounts.scratch.path, writable=True)
+        return self._mounts.scratch.path
 
     def private_bytes(self) -> int:
         """Return the bytes of memory Lean's allocator has taken so far; it keeps what is freed for itself."""
@@ -406,12 +403,3 @@ def _end(child: Child, owner: int, scratch: Scratch) -> None:
         scratch.remove()
     else:
         child.forget()
-
-
-def _mountable(path: Path) -> Path:
-    absolute = path.absolute()
-    if absolute == Path(absolute.anchor):
-        raise UsageError("the root directory cannot be shown to Lean as a whole")
-    if not absolute.is_dir():
-        raise UsageError(f"not a directory: {absolute}")
-    return absolute
