@@ -157,11 +157,20 @@ def test_very_deep_nesting_is_a_typed_loss(fresh: Open, parts: Parts) -> None:
     assert gone(engine.pid)
 
 
-def test_waiting_for_a_task_loses_the_engine_at_once(fresh: Open, parts: Parts) -> None:
+def test_a_task_runs_where_it_is_waited_for(lean: WasmEngine, elaborator: Elaborator) -> None:
+    source = "#eval (do let t ← IO.asTask (pure 5); IO.ofExcept t.get : IO Nat)"
+    assert elaborator.run(source) == ["5\n"]
+    assert elaborator.run(source) == ["5\n"]
+
+
+def test_waiting_for_what_never_comes_loses_the_engine_at_once(fresh: Open, parts: Parts) -> None:
     engine = fresh()
     elaborator = Elaborator(engine, parts.core)
     with pytest.raises(EngineLost, match="thread"):
-        elaborator.run("#eval (do let t ← IO.asTask (pure 5); IO.ofExcept t.get : IO Nat)")
+        elaborator.run(
+            "#eval (do let p : IO.Promise Nat ← IO.Promise.new\n"
+            "          let n ← IO.wait p.result?; p.resolve (n.getD 3) : IO Unit)"
+        )
 
 
 def test_frames_have_a_limit_in_both_directions(fresh: Open) -> None:

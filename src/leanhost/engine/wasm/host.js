@@ -8,6 +8,7 @@ const { Reader, Writer } = require("./bytes.js");
 const { Files, refuseCalls } = require("./confine.js");
 const { TooLarge, dump } = require("./dump.js");
 const { BOX0, Heap, Refused, Thrown } = require("./heap.js");
+const { Deadlock, Tasks } = require("./tasks.js");
 
 const config = JSON.parse(process.argv[2]);
 
@@ -26,13 +27,11 @@ const RETURN = 5;
 const USAGE = 6;
 const MOUNT = 7;
 
-// Thrown where Lean would wait for a task that no thread will ever run.
-class Deadlock {}
-
 const HEADER = 9; // length of the rest, request id, status
 
 let files;
 let heap;
+let tasks;
 let Module;
 
 // --- frames
@@ -302,60 +301,12 @@ function initialise() {
   call("lean_io_mark_end_initialization");
   call("lean_init_task_manager_using", 1);
   heap = new Heap(Module.leanhost);
+  tasks = new Tasks(heap);
 }
 
 const began = performance.now();
 function mark(what) {
   if (config.trace) console.error(`[${what} ${(performance.now() - began).toFixed(0)} ms]`);
-}
-
-// --- tasks without threads
-
-// Thrown where Lean's worker would wait for more to do: its loop is over, and the caller that waited goes on.
-class Idle {}
-
-const tasks = { finished: 0, closure: 0, place: "" };
-const IDLE_WORKERS = 9; // the word of lean::task_manager that counts workers with nothing to do
-
-// Stands in for pthread_cond_wait: what is queued runs here and now, in the worker's own loop.
-function waitForTask(condition, mutex) {
-  // The first to wait is task_manager::wait_for, because no worker ever started; other conditions are the worker's.
-  if (!tasks.finished) tasks.finished = condition;
-  if (condition !== tasks.finished) throw new Idle();
-  // Whoever waits again in the same place, with nothing allocated since, was not helped by an emptied queue.
-  const place = `${Module.leanhost.wasmExports.emscripten_stack_get_current()} ${heartbeats()}`;
-  if (place === tasks.place) throw new Deadlock();
-  heap.views();
-  const idle = (mutex >>> 2) + IDLE_WORKERS; // the task manager begins with its mutex
-  const before = heap.h32[idle];
-  runQueued(mutex);
-  heap.views();
-  heap.h32[idle] = before;
-  tasks.place = `${Module.leanhost.wasmExports.emscripten_stack_get_current()} ${heartbeats()}`;
-  return 0;
-}
-
-function heartbeats() {
-  const counted = call("lean_io_get_num_heartbeats");
-  if (!(counted & 1)) heap.dec(counted);
-  return counted;
-}
-
-function runQueued(mutex) {
-  const lean = Module.leanhost.wasmExports;
-  if (!tasks.closure) {
-    tasks.closure = lean.malloc(16) >>> 0;
-    heap.views();
-    heap.h32[tasks.closure >>> 2] = mutex;
-  }
-  const stack = lean.emscripten_stack_get_current();
-  lean.pthread_mutex_unlock(mutex);
-  try {
-    lean._ZZN4lean12task_manager12spawn_workerEvENKUlvE_clEv(tasks.closure);
-  } catch (error) {
-    if (!(error instanceof Idle)) throw error;
-    lean._emscripten_stack_restore(stack); // with the mutex locked again, as a wait returns
-  }
 }
 
 function main() {
@@ -365,7 +316,7 @@ function main() {
     heapMax: config.heapMax,
     locateFile: () => config.wasm,
     onThread: () => 0, // never runs; work that nobody waits for is not missed
-    onWait: waitForTask,
+    onWait: (condition, mutex) => tasks.wait(condition, mutex),
     instantiateWasm: (imports, receive) => {
       refuseCalls(imports.env);
       const bytes = fs.readFileSync(config.wasm);
