@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from leanhost.services.host import Host
+
+
+def forget_imports(host: Host) -> None:
+    """Let the host's kept environments go, so that the next session imports."""
+    with host._lock:
+        while host._kept:
+            host._kept.popitem()[1].close()
+
+
 GOOD = "theorem good (a b : Nat) (h : a = b) : b = a := h.symm\n"
 
 SLOW_FUNCTION = """\

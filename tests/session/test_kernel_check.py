@@ -119,8 +119,6 @@ def test_sorry_as_an_allowed_axiom_is_still_sorry(session: Session) -> None:
     "prefix", ["set_option Elab.async true in\n", "set_option debug.skipKernelTC true in\n"]
 )
 def test_options_in_the_source_do_not_change_the_verdict(engine: str, session: Session, prefix: str) -> None:
-    if engine == "wasm" and "async" in prefix:
-        pytest.xfail("this Lean cannot start the threads a source asks for by Elab.async, and ends")
     assert isinstance(session.kernel_check(prefix + GOOD), Checked)
     assert isinstance(session.kernel_check(prefix + "theorem t : 1 = 2 := by decide"), Rejected)
 

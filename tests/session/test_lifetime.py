@@ -22,7 +22,7 @@ from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import Limit
 from tests.conftest import open_host
-from tests.session.sources import ENDLESS, GOOD
+from tests.session.sources import ENDLESS, GOOD, forget_imports
 
 UNLIMITED = ElabOptions(max_heartbeats=0, timeout=600)
 
@@ -267,6 +267,7 @@ def test_spans_without_telemetry_are_log_records(
 
     monkeypatch.setattr(tracing, "_find", lambda: None)
     caplog.set_level(logging.DEBUG, logger="leanhost.trace")
+    forget_imports(host)
     with host.session(["Init"]) as session:
         session.kernel_check("theorem secret : 1 = 1 := rfl")
         with pytest.raises(Exception, match="cannot be extended"):
@@ -291,6 +292,7 @@ def test_spans_go_through_opentelemetry(host: Host, monkeypatch: pytest.MonkeyPa
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     telemetry = tracing._Telemetry(provider.get_tracer("leanhost"), use_span)
     monkeypatch.setattr(tracing, "_find", lambda: telemetry)
+    forget_imports(host)
     with host.session(["Init"]) as session:
         session.kernel_check("theorem secret : 1 = 1 := rfl")
         with pytest.raises(Exception, match="cannot be extended"):

@@ -10,7 +10,7 @@ from leanhost.services.evidence import Checked
 from leanhost.services.host import Host
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import Limit
-from tests.session.sources import ENDLESS, GOOD
+from tests.session.sources import ENDLESS, GOOD, forget_imports
 
 THREE = "theorem a : True := True.intro\n\ntheorem b : True := a\ntheorem ü : True := b\n"
 
@@ -35,6 +35,7 @@ class Listener:
 
 def test_an_import_is_reported_in_modules(host: Host) -> None:
     listener = Listener()
+    forget_imports(host)
     host.session(["Init"], progress=listener).close()
     steps = listener.of("import")
     assert steps[0] == (0, None)
@@ -98,6 +99,7 @@ def test_a_sink_that_raises_stops_the_work_and_the_exception_travels(host: Host)
         assert len(heard) == 2
         with pytest.raises(Enough):
             session.kernel_check(GOOD, progress=sink)
+        forget_imports(host)
         with pytest.raises(Enough):
             host.session(["Init"], progress=sink)
         assert isinstance(session.kernel_check(GOOD), Checked)

@@ -221,8 +221,6 @@ def test_options_with_a_place_of_their_own_are_refused(name: str) -> None:
 
 def test_asynchronous_elaboration_hides_no_gap(engine: str, session: Session) -> None:
     """A source can turn it on for itself, and Lean then keeps what it says; the environment still tells."""
-    if engine == "wasm":
-        pytest.xfail("this Lean cannot start the threads a source asks for by Elab.async, and ends")
     result = session.run("set_option Elab.async true\ntheorem t : 1 = 2 := by decide\n#check t")
     assert result.errors or [s.declaration for s in result.sorries] == ["t"]
 

@@ -84,7 +84,9 @@ class ImportedAxioms:
 
 
 def _close(
-    edges: Mapping[NameTuple, frozenset[NameTuple]], own: Mapping[NameTuple, Rests], known: Mapping[NameTuple, Rests]
+    edges: Mapping[NameTuple, frozenset[NameTuple]],
+    own: Mapping[NameTuple, Rests],
+    known: Mapping[NameTuple, Rests],
 ) -> dict[NameTuple, Rests]:
     """Propagate *own* along *edges* to every node: Tarjan's components, without recursion."""
     result: dict[NameTuple, Rests] = {}

@@ -72,7 +72,9 @@ class Messages:
             text = raw[: self._left].decode("utf-8", "ignore")
         self._left = max(0, self._left - len(raw))
         self.found.append(
-            Diagnostic(severity, text, _position(message["pos"]), _end(message.get("endPos")), self._file, kind)
+            Diagnostic(
+                severity, text, _position(message["pos"]), _end(message.get("endPos")), self._file, kind
+            )
         )
 
 
@@ -131,7 +133,8 @@ def elaborate(
     current = table.get_ref(state)
     listening = phase(guard, "elaborate", size)
     while not guard.why:
-        parsed = engine.eval(table.parse_command(context, current, parser_state))
+        before = engine.eval(current)
+        parsed = engine.eval(table.parse_command(context, before, parser_state))
         syntax = table.parsed_syntax(parsed)
         said, terminal = engine.eval_all(
             (table.message_list(table.parsed_messages(parsed)), table.is_terminal(syntax))
@@ -143,18 +146,21 @@ def elaborate(
                 file, file_map, table.parser_position(parser_state), guard.token
             )
             try:
+                before.close()  # a state that is used once more would be copied
                 _, said = engine.eval_all(
-                    [
+                    (
                         table.elab_command(syntax, command_context, state),
                         table.message_list(table.state_messages(current)),
-                    ]
+                    )
                 )
             except Thrown as thrown:
                 # Only interruption gets here: everything else is logged by the command itself.
                 if not guard.why:
                     said_text = lean.text(table.exception_text(thrown.error))
                     messages.found.append(
-                        Diagnostic(Severity.ERROR, said_text, Position(1, 0), None, file, "leanhost.elab.thrown")
+                        Diagnostic(
+                            Severity.ERROR, said_text, Position(1, 0), None, file, "leanhost.elab.thrown"
+                        )
                     )
                 said = engine.eval(table.message_list(table.state_messages(current)))
             messages.take(said)
@@ -178,9 +184,17 @@ def elaborate(
         [table.state_env(state_value), table.scope_options(table.scope(state_value))]
     )
     spent = (lean.number(table.heartbeats()) - beats) / 1000
-    return Elaborated(
-        env_after, options_after, messages.found, limits, spent, time.monotonic() - begun
-    )
+    return Elaborated(env_after, options_after, messages.found, limits, spent, time.monotonic() - begun)
+
+
+def _unreported(sorries: list[Constant], done: Elaborated) -> list[Diagnostic]:
+    """Tell of errors that Lean kept to itself, as it does when a source turns ``Elab.async`` on."""
+    told = any(d.is_error or d.kind.endswith("hasSorry") for d in done.diagnostics)
+    if told or not sorries or Limit.DIAGNOSTIC_BYTES in done.limits:
+        return []
+    names = ", ".join(show(user_name(c.name)) for c in sorries[:3])
+    message = f"{names}: contains `sorry` or an error that Lean did not report (is `Elab.async` or `warn.sorry` set?)"
+    return [Diagnostic(Severity.ERROR, message, Position(1, 0), None, "<input>", "leanhost.elab.unreported")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +205,7 @@ class Additions:
     shown: list[tuple[Constant, Position | None]]
 
 
-def summarise(
-    lean: Lean, done: Elaborated, known: frozenset[NameTuple]
-) -> tuple[CommandResult, Additions]:
+def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:
     """Read from the environment what elaboration added, and freeze the result."""
     added = lean.new_constants(done.env, known)
     places = positions(lean, done.env, visible(lean, added))
@@ -201,7 +213,7 @@ def summarise(
     shown = [(c, places[c.name]) for c in added if c.name in places]
     sorries = declarations_with_sorry(lean, added)
     result = CommandResult(
-        diagnostics=tuple(done.diagnostics),
+        diagnostics=(*done.diagnostics, *_unreported(sorries, done)),
         declarations=tuple(Declared(show(user_name(c.name)), c.kind, where) for c, where in shown),
         sorries=tuple(Sorry(show(user_name(c.name))) for c in sorries),
         elapsed=done.elapsed,
@@ -252,4 +264,6 @@ def visible(lean: Lean, constants: list[Constant]) -> list[Constant]:
 
 def declarations_with_sorry(lean: Lean, constants: list[Constant]) -> list[Constant]:
     """Return the constants whose type or value mentions ``sorryAx``."""
-    return [c for c, used in zip(constants, lean.used_constants(constants), strict=True) if ("sorryAx",) in used]
+    return [
+        c for c, used in zip(constants, lean.used_constants(constants), strict=True) if ("sorryAx",) in used
+    ]

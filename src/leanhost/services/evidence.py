@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -15,9 +15,7 @@ from leanhost.services.kernel import Objection, replay
 from leanhost.services.progress import phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
 
-CAVEAT_BODIES = (
-    "this toolchain does not ship the proofs of its library: axioms used inside library theorems are not visible"
-)
+CAVEAT_BODIES = "this toolchain does not ship the proofs of its library: axioms used inside library theorems are not visible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +227,14 @@ def _judge(
         axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
         caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
         evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant))
-        if constant.kind in ("theorem", "axiom"):
+        if constant.kind in ("theorem", "axiom") and (where or not _derived(constant.name, rests)):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
     return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)
+
+
+def _derived(name: NameTuple, added: Container[NameTuple]) -> bool:
+    """Tell whether Lean made a constant for another added one: ``f.eq_def``, ``T.mk.injEq``."""
+    return any(name[:end] in added for end in range(1, len(name)))
 
 
 def open_question(reason: str) -> Limit:

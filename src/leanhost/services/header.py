@@ -34,7 +34,11 @@ def parse_header(lean: Lean, text: str, file: str) -> Header:
     context = engine.eval(table.input_context(text, file, len(text.encode("utf-8"))))
     parsed = lean.io(table.parse_header(context))
     syntax, state, said = engine.eval_all(
-        [table.parsed_syntax(parsed), table.parsed_state(parsed), table.message_list(table.parsed_messages(parsed))]
+        [
+            table.parsed_syntax(parsed),
+            table.parsed_state(parsed),
+            table.message_list(table.parsed_messages(parsed)),
+        ]
     )
     messages = Messages(lean, file, 1 << 16)
     messages.take(said)
@@ -55,6 +59,3 @@ def _import(item: object) -> Import:
     assert isinstance(item, Node)
     all_, exported, meta = (bool(flag) for flag in item.scalars[:3])
     return Import(names.decode(item.fields[0]), all_, exported, meta)
-
-
-

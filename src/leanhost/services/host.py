@@ -20,7 +20,15 @@ from leanhost.services.imports import Imported, ImportKey, import_environment, p
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.progress import ProgressSink
-from leanhost.services.results import CheckResult, CommandResult, Diagnostic, Limit, Position, Severity, Status
+from leanhost.services.results import (
+    CheckResult,
+    CommandResult,
+    Diagnostic,
+    Limit,
+    Position,
+    Severity,
+    Status,
+)
 from leanhost.services.session import WORDS, Session
 from leanhost.services.source import decode, prepare
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
@@ -138,7 +146,7 @@ class Host:
     ) -> Session:
         """Import modules, in the order given, and return a session over them.
 
-        A cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
+        The last few environments are kept, so asking again for the same imports costs next to nothing. A cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
         phase ``import``, in modules. Raises :class:`~leanhost.errors.ImportFailed` and
         :class:`~leanhost.errors.Cancelled`.
         """
@@ -146,7 +154,7 @@ class Host:
         lean = self._lean
         options = options or ElabOptions()
         self.lean_options(lean, options)  # refused before the import, not after it
-        imported = self.import_fresh(lean, self.import_key(imports), progress)
+        imported = self._kept_import(lean, self.import_key(imports), cancellation, progress)
         try:
             return Session(self, lean, imported, options)
         except BaseException:

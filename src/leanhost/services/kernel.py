@@ -52,7 +52,9 @@ def replay(
 
 
 def _unchecked(lean: Lean, added: list[Constant]) -> frozenset[NameTuple]:
-    flags = lean.flags([flag for c in added for flag in (lean.table.is_unsafe(c.info), lean.table.is_partial(c.info))])
+    flags = lean.flags(
+        [flag for c in added for flag in (lean.table.is_unsafe(c.info), lean.table.is_partial(c.info))]
+    )
     return frozenset(c.name for i, c in enumerate(added) if flags[2 * i] or flags[2 * i + 1])
 
 
@@ -107,7 +109,9 @@ class _Inductives:
                 Ctor(0, (lean.name(ctor), table.constant_type(self._by_name[ctor].info)))
                 for ctor in self._ctors[name]
             ]
-            types.append(Ctor(0, (lean.name(name), table.constant_type(self._by_name[name].info), ListOf(ctors))))
+            types.append(
+                Ctor(0, (lean.name(name), table.constant_type(self._by_name[name].info), ListOf(ctors)))
+            )
         fields = (table.constant_levels(first), table.inductive_params(first), ListOf(types))
         return Ctor(_INDUCTIVE_DECLARATION, fields, b"\0")
 

@@ -24,9 +24,7 @@ def decode(data: bytes, file: str) -> str | Diagnostic:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         good = data[: error.start].decode("utf-8")
-        message = (
-            f"the file is not valid UTF-8: byte {data[error.start]:#04x} at offset {error.start}; save it as UTF-8"
-        )
+        message = f"the file is not valid UTF-8: byte {data[error.start]:#04x} at offset {error.start}; save it as UTF-8"
         return _fault(message, position(good, len(good)), file, "utf8")
 
 
@@ -42,7 +40,9 @@ def prepare(text: str, file: str) -> str | Diagnostic:
     try:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError as error:
-        message = f"the source contains the lone surrogate U+{ord(text[error.start]):04X}, which is no character"
+        message = (
+            f"the source contains the lone surrogate U+{ord(text[error.start]):04X}, which is no character"
+        )
         return _fault(message, position(text, error.start), file, "surrogate")
     if size > MAX_SOURCE_BYTES:
         message = f"the source has {size} bytes; the limit is {MAX_SOURCE_BYTES}"
