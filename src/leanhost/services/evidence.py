@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from leanhost.engine.base import Guard, Ref
@@ -15,7 +16,10 @@ from leanhost.services.kernel import Objection, replay
 from leanhost.services.progress import phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
 
-CAVEAT_BODIES = "this toolchain does not ship the proofs of its library: axioms used inside library theorems are not visible"
+CAVEAT_BODIES = (
+    "this toolchain does not ship the proofs of its library: "
+    "axioms used inside library theorems are not visible"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,30 @@ class Theorem:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofSummary:
+    """A bounded description of evidence, for logs and messages."""
+
+    name: str
+    kind: str
+    type: str
+    truncated: bool = False
+
+
+def _cut(text: str, max_bytes: int) -> tuple[str, bool]:
+    raw = text.encode("utf-8", "replace")
+    return raw[:max_bytes].decode("utf-8", "ignore"), len(raw) > max_bytes
+
+
+class EvidenceStatus(StrEnum):
+    """What the kernel says of evidence when it is asked again."""
+
+    CHECKED = "checked"
+    REJECTED = "rejected"
+    UNAVAILABLE = "unavailable"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """That the kernel accepted a declaration on top of the session's imports, and what it rests on.
 
@@ -57,6 +85,14 @@ class Evidence:
     axioms: tuple[str, ...]
     caveats: tuple[str, ...] = ()
     _constant: Constant | None = field(default=None, repr=False, compare=False)
+    _with: tuple[Constant, ...] = field(default=(), repr=False, compare=False)
+
+    def summary(self, max_bytes: int = 4096) -> ProofSummary:
+        """Return name, kind and type as text of at most *max_bytes* UTF-8 bytes each, cut between characters."""
+        (name, cut), (kind, _), (type_, more) = (
+            _cut(t, max_bytes) for t in (self.name, self.kind, self.type)
+        )
+        return ProofSummary(name, kind, type_, cut or more)
 
 
 FailureCode: TypeAlias = Literal["elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source"]
@@ -129,7 +165,7 @@ class Judgement:
     open: Limit | None = None
 
 
-class _Stopped(Exception):  # noqa: N818 - no error
+class _Stopped(Exception):
     """The guard of a judgement has stopped it."""
 
 
@@ -220,13 +256,14 @@ def _judge(
             fail("axiom", f"{who} rests on the axiom {show(axiom)}, which is not allowed")
     theorems: list[Theorem] = []
     evidence: list[Evidence] = []
+    owned = tuple(everything)
     for constant, where in added.shown:
         pause()
         text = lean.text(lean.table.pp_expr(env, options, lean.table.constant_type(constant.info)))
         name = show(user_name(constant.name))
         axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
         caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
-        evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant))
+        evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant, owned))
         if constant.kind in ("theorem", "axiom") and (where or not _derived(constant.name, rests)):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
     return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)

@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +15,8 @@ from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
+from leanhost.services.exports.outcome import ReplayOutcome
+from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.opening import Opened, open_lean
@@ -146,7 +148,8 @@ class Host:
     ) -> Session:
         """Import modules, in the order given, and return a session over them.
 
-        The last few environments are kept, so asking again for the same imports costs next to nothing. A cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
+        The last few environments are kept, so asking again for the same imports costs next to nothing. A
+        cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
         phase ``import``, in modules. Raises :class:`~leanhost.errors.ImportFailed` and
         :class:`~leanhost.errors.Cancelled`.
         """
@@ -160,6 +163,30 @@ class Host:
         except BaseException:
             imported.close()
             raise
+
+    def replay(
+        self,
+        source: Source,
+        *,
+        options: ElabOptions | None = None,
+        trusted: Collection[str] = (),
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> ReplayOutcome:
+        """Rebuild and kernel-check an export in an otherwise empty environment; no library is needed.
+
+        See :func:`leanhost.services.exports.replay.replay`.
+        """
+        return replay(
+            source,
+            self._lean,
+            options=options,
+            trusted=trusted,
+            timeout=timeout,
+            cancellation=cancellation,
+            progress=progress,
+        )
 
     def adopt(self, guest: Closable) -> None:
         """Remember a session or a pool, so that it ends with this host."""

@@ -11,6 +11,7 @@ from leanhost.errors import Cancelled, ElaborationError, UsageError
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation
+from leanhost.services.certificates import Certificates
 from leanhost.services.elaboration import WHY_LIMITS, Additions, elaborate, new_guard, summarise
 from leanhost.services.evidence import (
     Checked,
@@ -31,7 +32,6 @@ from leanhost.services.lifetime import NotStarted
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.positions import SourceView
 from leanhost.services.progress import ProgressSink
-from leanhost.services.questions import Questions
 from leanhost.services.results import CommandResult, Diagnostic, Limit
 from leanhost.services.source import prepare
 
@@ -60,7 +60,7 @@ class Run:
     guard: Guard
 
 
-class Session(Questions):
+class Session(Certificates):
     """Elaboration and judgement over one environment, which no call changes.
 
     Made by :meth:`leanhost.Host.session`; a context manager. Safe to use from several threads: one call runs

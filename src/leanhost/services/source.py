@@ -24,7 +24,8 @@ def decode(data: bytes, file: str) -> str | Diagnostic:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         good = data[: error.start].decode("utf-8")
-        message = f"the file is not valid UTF-8: byte {data[error.start]:#04x} at offset {error.start}; save it as UTF-8"
+        byte = data[error.start]
+        message = f"the file is not valid UTF-8: byte {byte:#04x} at offset {error.start}; save it as UTF-8"
         return _fault(message, position(good, len(good)), file, "utf8")
 
 

@@ -95,7 +95,7 @@ def replay(
         guard.token.close()
 
 
-class _Ended(Exception):  # noqa: N818 - an outcome, not an error
+class _Ended(Exception):
     def __init__(self, outcome: ReplayOutcome) -> None:
         super().__init__()
         self.outcome = outcome

@@ -6,7 +6,7 @@ import json
 from typing import Any, NoReturn
 
 
-class Malformed(Exception):  # noqa: N818 - a reason, caught by the reader
+class Malformed(Exception):
     """Why a line is refused."""
 
 

@@ -1,0 +1,104 @@
+"""Evidence through a session: asked again, summarised, compared, written and replayed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
+from leanhost.services.evidence import Checked, Evidence, EvidenceStatus
+from leanhost.services.exports.outcome import Refused, Replayed, ReplayRejected
+from leanhost.services.host import Host
+from leanhost.services.session import Session
+from tests.conftest import open_host
+
+
+@pytest.fixture(scope="module")
+def session(host: Host) -> Iterator[Session]:
+    with host.session(["Init"]) as opened:
+        yield opened
+
+
+def checked(session: Session, source: str) -> Evidence:
+    outcome = session.kernel_check(source)
+    assert isinstance(outcome, Checked), outcome
+    return outcome.evidence
+
+
+SWAP = "theorem swap (p q : Prop) (h : p ∧ q) : q ∧ p := ⟨h.2, h.1⟩"
+
+
+def test_evidence_is_checked_again_when_asked(session: Session) -> None:
+    evidence = checked(session, "theorem base : 1 = 1 := rfl\ntheorem top : 1 = 1 ∧ True := ⟨base, trivial⟩")
+    assert session.status(evidence) is EvidenceStatus.CHECKED
+
+
+def test_evidence_outlives_its_check_and_its_session(host: Host) -> None:
+    with host.session(["Init"]) as short:
+        evidence = checked(short, SWAP)
+    with host.session(["Init"]) as other:
+        assert other.status(evidence) is EvidenceStatus.CHECKED
+        assert other.matches(evidence, "∀ (a b : Prop), a ∧ b → b ∧ a").syntactic
+
+
+def test_a_summary_is_cut_between_characters(session: Session) -> None:
+    summary = checked(session, SWAP).summary(max_bytes=8)
+    assert summary.truncated
+    assert len(summary.type.encode()) <= 8
+    assert summary.type.startswith("∀ (p")
+    assert not checked(session, SWAP).summary().truncated
+
+
+def test_a_statement_is_compared_with_a_reference(session: Session) -> None:
+    evidence = checked(session, "theorem sum : 2 + 2 = 4 := rfl")
+    assert session.matches(evidence, "2 + 2 = 4").syntactic
+    by_computation = session.matches(evidence, "2 + 2 = 2 + 2")
+    assert not by_computation.syntactic
+    assert by_computation.definitional
+    assert not session.matches(evidence, "2 + 2 = 5")
+    with pytest.raises(ElaborationError):
+        session.matches(evidence, "2 + + 2")
+
+
+def test_an_export_replays_without_a_library(session: Session, host: Host, tmp_path: Path) -> None:
+    evidence = checked(session, SWAP)
+    file = tmp_path / "swap.ndjson"
+    report = session.export(evidence, file)
+    assert report.count >= 3
+    assert report.bytes == file.stat().st_size
+    outcome = host.replay(file)
+    assert isinstance(outcome, Replayed), outcome
+    assert any(theorem.name == "swap" for theorem in outcome.theorems)
+    again = io.BytesIO()
+    session.export(evidence, again)
+    assert again.getvalue() == file.read_bytes()
+
+
+def test_a_changed_export_is_not_accepted_as_the_same(session: Session, host: Host) -> None:
+    buffer = io.BytesIO()
+    session.export(checked(session, "theorem one : 1 = 1 ∧ True := ⟨rfl, trivial⟩"), buffer)
+    lines = buffer.getvalue().splitlines(keepends=True)
+    cut = io.BytesIO(b"".join(lines[:-2]) + lines[-1])
+    assert isinstance(host.replay(cut), Refused | ReplayRejected)
+
+
+def test_constants_are_exported_by_name(session: Session, host: Host) -> None:
+    buffer = io.BytesIO()
+    session.export(["And.intro"], buffer)
+    buffer.seek(0)
+    assert isinstance(host.replay(buffer), Replayed)
+    with pytest.raises(UsageError):
+        session.export(["no.such.name"], io.BytesIO())
+    with pytest.raises(UsageError):
+        session.export("And.intro", io.BytesIO())
+
+
+def test_evidence_of_another_host_is_refused(engine: str, session: Session, request: pytest.FixtureRequest) -> None:
+    other = "wasm" if engine == "native" else "native"
+    with open_host(other, request) as elsewhere, elsewhere.session(["Init"]) as foreign:
+        evidence = checked(foreign, SWAP)
+        with pytest.raises(ForeignHandleError):
+            session.status(evidence)
