@@ -81,7 +81,7 @@ def test_a_check_of_a_source_imports_once(host: Host) -> None:
 
 
 def test_a_sink_that_raises_stops_the_work_and_the_exception_travels(host: Host) -> None:
-    class Enough(Exception):  # noqa: N818
+    class Enough(Exception):
         pass
 
     heard: list[ProgressEvent] = []

@@ -236,7 +236,7 @@ Data: TypeAlias = "int | str | bytes | list[Data] | Node | Opaque"
 """A boxed scalar, a string, a scalar array, an object array, a constructor, or something opaque."""
 
 
-class Thrown(Exception):  # noqa: N818 - carries Lean's own error value
+class Thrown(Exception):
     """A Lean function returned its error constructor; ``error`` owns the error object."""
 
     def __init__(self, error: Ref) -> None:
