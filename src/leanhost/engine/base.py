@@ -81,7 +81,7 @@ class Ref:
 # --- what goes in ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """Call an exported function with boxed, owned arguments."""
 
@@ -89,7 +89,7 @@ class Call:
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Unwrap:
     """Take field 0 of a two-constructor result, or raise :class:`Thrown` with it.
 
@@ -101,7 +101,7 @@ class Unwrap:
     ok: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Field:
     """Project a constructor's object field."""
 
@@ -109,7 +109,7 @@ class Field:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Index:
     """Take an element of an ``Array`` of objects; ``EngineError`` past its end."""
 
@@ -117,21 +117,21 @@ class Index:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Size:
     """The number of elements of an ``Array`` of objects, as a boxed scalar."""
 
     of: Arg
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Tag:
     """The constructor tag of a value, as a boxed scalar (a boxed scalar is its own tag)."""
 
     of: Arg
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class With:
     """A copy of a constructor object with some object fields and some scalar bytes replaced.
 
@@ -143,7 +143,7 @@ class With:
     scalars: tuple[tuple[int, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Ctor:
     """Build a constructor object; with no fields and no scalars use an ``int`` instead.
 
@@ -155,21 +155,21 @@ class Ctor:
     scalars: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ListOf:
     """Build a ``List``."""
 
     items: Sequence[Arg]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ArrayOf:
     """Build an ``Array`` of objects."""
 
     items: Sequence[Arg]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Closure:
     """Build a closure over an exported *boxed* function of ``arity`` parameters with some already fixed."""
 
@@ -178,28 +178,28 @@ class Closure:
     fixed: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class USize:
     """A boxed ``USize`` (a constructor without fields whose scalar part is one word)."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class UInt64:
     """A boxed ``UInt64`` (a constructor without fields whose scalar part is eight bytes)."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Const:
     """A closed term compiled to a global variable (``l_Lean_Options_empty``...); lent by the module."""
 
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Give:
     """Hand a reference over to the callee instead of lending it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import threading
@@ -34,9 +35,9 @@ from leanhost.engine.base import (
     USize,
     With,
 )
-from leanhost.engine.native.ffi import Library
+from leanhost.engine.native.ffi import MAX_BOXED, Library
 from leanhost.engine.native.watchdog import Watchdog
-from leanhost.errors import EngineError, EngineLost, EngineStuck, ForeignHandleError, UsageError
+from leanhost.errors import EngineError, EngineLost, EngineStuck, UsageError
 
 T = TypeVar("T")
 
@@ -117,26 +118,22 @@ class NativeEngine(Engine):
 
     def _values(self, args: Sequence[Arg], words: list[int]) -> None:
         """Append the values of *args* to *words*; on an error release what is there already."""
+        value = self._value
         try:
             for arg in args:
-                words.append(self._value(arg))
+                words.append(value(arg))
         except BaseException:
             for word in words:
                 self._lib.release(word)
             words.clear()
             raise
 
-    def _value(self, arg: Arg) -> int:
-        library = self._lib
+    def _value(self, arg: Any) -> int:
         kind = type(arg)
         if kind is Ref:
-            assert isinstance(arg, Ref)
-            if arg.engine is not self:
-                raise ForeignHandleError("this Lean handle belongs to another engine")
-            return library.retain(arg.ptr())
-        if kind is int:
-            assert isinstance(arg, int)
-            return library.box(arg)
+            return self._lib.retain(self.own(arg))
+        if kind is int and 0 <= arg <= MAX_BOXED:
+            return arg << 1 | 1  # type: ignore[no-any-return]
         build = _BUILDERS.get(kind)
         if build is None:
             raise UsageError(f"not something Lean can be called with: {arg!r:.200}")
@@ -180,7 +177,17 @@ class NativeEngine(Engine):
             library.release(word)
 
     def _field(self, arg: Field) -> int:
-        return self._look(arg.of, lambda word: self._lib.checked_field(word, arg.index))
+        of = arg.of
+        if type(of) is Field:
+            # A chain of projections is walked without counting what lies between.
+            path = [arg.index]
+            while type(of) is Field:
+                path.append(of.index)
+                of = of.of
+            path.reverse()
+            return self._look(of, lambda word: functools.reduce(self._lib.checked_field, path, word))
+        index = arg.index
+        return self._look(of, lambda word: self._lib.checked_field(word, index))
 
     def _index(self, arg: Index) -> int:
         return self._look(arg.of, lambda word: self._lib.element(word, arg.index))
@@ -467,6 +474,7 @@ def _utf8(text: str) -> bytes:
 
 _BUILDERS: dict[type, Callable[[NativeEngine, Any], int]] = {
     Call: NativeEngine._call,
+    int: lambda engine, arg: engine._lib.box(arg),
     str: lambda engine, arg: engine._lib.string(_utf8(arg)),
     bytes: lambda engine, arg: engine._lib.string(arg),
     Unwrap: NativeEngine._unwrap,

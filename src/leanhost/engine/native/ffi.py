@@ -8,13 +8,14 @@ from __future__ import annotations
 import ctypes
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from leanhost.engine.base import (
     MAX_CTOR_TAG,
     TAG_ARRAY,
     TAG_CLOSURE,
+    TAG_MPZ,
     TAG_SCALAR_ARRAY,
     TAG_STRING,
     Data,
@@ -25,7 +26,7 @@ from leanhost.errors import EngineError, ObjectTooLarge, UsageError
 
 WORD = 8
 HEADER = 8
-_MAX_BOXED = (1 << 63) - 1
+MAX_BOXED = (1 << 63) - 1
 _MAX_SCALARS = 1024
 
 _header = struct.Struct("<iHBB")
@@ -33,6 +34,13 @@ _word = struct.Struct("<Q")
 _two_words = struct.Struct("<QQ")
 
 CallbackType = Callable[..., int]
+
+_memory = (ctypes.c_uint64 * ((1 << 60) - 1)).from_address(0)
+"""This process's memory as words: reading one is an index, several times cheaper than a ctypes call.
+
+An object's header is the word at ``address >> 3``: the reference count in the low 32 bits, then 16 bits of size,
+the number of object fields, the tag.
+"""
 
 
 def _words(n: int) -> struct.Struct:
@@ -130,12 +138,29 @@ class Library:
     # --- references ---
 
     def retain(self, word: int) -> int:
-        """Take one more reference to *word* (a no-op for scalars) and return it."""
-        return self._retain(word)
+        """Take one more reference to *word* (a no-op for scalars) and return it.
+
+        A positive count means that the object belongs to the thread that holds the engine, so it is counted here;
+        Lean's own function counts what is shared between threads (negative) or lives for ever (zero).
+        """
+        if not word & 1:
+            at = word >> 3
+            header = _memory[at]
+            if 0 < header & 0xFFFFFFFF < 0x7FFFFFFF:
+                _memory[at] = header + 1
+            else:
+                self._retain(word)
+        return word
 
     def release(self, word: int) -> None:
-        """Give one reference to *word* back."""
-        self._release(word, 1)
+        """Give one reference to *word* back; the last one frees the object."""
+        if not word & 1:
+            at = word >> 3
+            header = _memory[at]
+            if 1 < header & 0xFFFFFFFF < 0x80000000:
+                _memory[at] = header - 1
+            else:
+                self._release(word, 1)
 
     # --- building ---
 
@@ -145,7 +170,7 @@ class Library:
 
     def box(self, value: int) -> int:
         """Box a natural number; one that is too large for a scalar becomes a bignum."""
-        if 0 <= value <= _MAX_BOXED:
+        if 0 <= value <= MAX_BOXED:
             return (value << 1) | 1
         if value < 0:
             raise UsageError(f"{value} is not a natural number")
@@ -199,91 +224,112 @@ class Library:
 
     def tag(self, word: int) -> int:
         """Return the constructor tag of an object, or the value of a boxed scalar."""
-        return word >> 1 if word & 1 else ctypes.c_uint8.from_address(word + 7).value
+        return word >> 1 if word & 1 else _memory[word >> 3] >> 56
 
     def field(self, word: int, index: int) -> int:
         """Return a constructor's object field (borrowed)."""
-        return ctypes.c_size_t.from_address(word + HEADER + WORD * index).value
+        return _memory[(word >> 3) + 1 + index]
 
     def checked_field(self, word: int, index: int) -> int:
         """Like :meth:`field`; ``EngineError`` when the value is no constructor with that many fields."""
-        if not 0 <= index < self.fields(word) or self.tag(word) > MAX_CTOR_TAG:
-            raise EngineError(f"a Lean value has no field {index}")
-        return self.field(word, index)
+        if not word & 1:
+            at = word >> 3
+            header = _memory[at]
+            if 0 <= index < header >> 48 & 0xFF and header >> 56 <= MAX_CTOR_TAG:
+                return _memory[at + 1 + index]
+        raise EngineError(f"a Lean value has no field {index}")
 
     def constructor(self, word: int) -> tuple[int, tuple[int, ...], bytes]:
         """Return the tag, the object fields (borrowed) and the scalar bytes of a constructor object."""
         if word & 1 or self.tag(word) > MAX_CTOR_TAG:
             raise EngineError("a Lean value is no constructor object")
-        _, size, count, tag = _header.unpack(ctypes.string_at(word, HEADER))
-        raw = ctypes.string_at(word + HEADER, size - HEADER)
-        return tag, struct.unpack_from(f"<{count}Q", raw), raw[WORD * count :]
+        return self._body(word)
+
+    def _body(self, word: int) -> tuple[int, tuple[int, ...], bytes]:
+        at = word >> 3
+        header = _memory[at]
+        count = header >> 48 & 0xFF
+        start = HEADER + WORD * count
+        rest = (header >> 32 & 0xFFFF) - start
+        words = tuple(_memory[at + 1 : at + 1 + count]) if count else ()
+        return header >> 56, words, ctypes.string_at(word + start, rest) if rest > 0 else b""
 
     def size(self, word: int) -> int:
         """Return the number of elements of an ``Array`` of objects."""
         if word & 1 or self.tag(word) != TAG_ARRAY:
             raise EngineError("a Lean value is not an array")
-        return ctypes.c_size_t.from_address(word + HEADER).value
+        return _memory[(word >> 3) + 1]
 
     def element(self, word: int, index: int) -> int:
         """Return an array's element (borrowed)."""
         if not 0 <= index < self.size(word):
             raise EngineError(f"a Lean array has no element {index}")
-        return ctypes.c_size_t.from_address(word + 24 + WORD * index).value
+        return _memory[(word >> 3) + 3 + index]
 
     def fields(self, word: int) -> int:
         """Return how many object fields a constructor has (0 for a scalar)."""
-        return 0 if word & 1 else ctypes.c_uint8.from_address(word + 6).value
+        return 0 if word & 1 else _memory[word >> 3] >> 48 & 0xFF
 
     def dump(self, root: int, limit: int) -> Data:
         """Copy the object graph under *root*; shared objects are copied once, depth is not limited."""
         if root & 1:
             return root >> 1
-        read = ctypes.string_at
         seen: dict[int, Data] = {}
-        pending: dict[int, tuple[int, tuple[int, ...], bytes]] = {}
+        pending: dict[int, tuple[int, Sequence[int], bytes]] = {}
         stack = [root]
         while stack:
             address = stack[-1]
             if address in seen:
                 stack.pop()
                 continue
-            ready = pending.get(address)
+            ready = pending.pop(address, None)
             if ready is None:
                 if len(seen) + len(pending) >= limit:
                     raise ObjectTooLarge(f"a Lean value has more than {limit} objects")
-                _, size, count, tag = _header.unpack(read(address, HEADER))
+                at = address >> 3
+                tag = _memory[at] >> 56
                 if tag <= MAX_CTOR_TAG:
-                    raw = read(address + HEADER, size - HEADER) if size >= HEADER else b""
-                    words = (
-                        _words_cache[count].unpack_from(raw) if count < 32 else _words(count).unpack_from(raw)
-                    )
-                    ready = (tag, words, raw[WORD * count :])
-                elif tag == TAG_STRING:
-                    length = _word.unpack(read(address + HEADER, WORD))[0]
-                    seen[address] = read(address + 32, length - 1).decode("utf-8", "replace")
-                    stack.pop()
-                    continue
+                    ready = self._body(address)
                 elif tag == TAG_ARRAY:
-                    length = _word.unpack(read(address + HEADER, WORD))[0]
-                    ready = (tag, struct.unpack(f"<{length}Q", read(address + 24, WORD * length)), b"")
-                elif tag == TAG_SCALAR_ARRAY:
-                    length = _word.unpack(read(address + HEADER, WORD))[0]
-                    # `other` is the element size.
-                    seen[address] = read(address + 24, length * count)
-                    stack.pop()
-                    continue
+                    ready = (tag, _memory[at + 3 : at + 3 + _memory[at + 1]], b"")
                 else:
-                    seen[address] = Opaque(tag)
+                    seen[address] = self._leaf(address, tag)
                     stack.pop()
                     continue
-                pending[address] = ready
-                missing = [w for w in ready[1] if not w & 1 and w not in seen]
+                missing = []
+                for word in ready[1]:
+                    if not word & 1 and word not in seen:
+                        if _memory[word >> 3] >> 56 == TAG_STRING:
+                            seen[word] = self._text(word)
+                        else:
+                            missing.append(word)
+                if len(seen) + len(pending) >= limit:
+                    raise ObjectTooLarge(f"a Lean value has more than {limit} objects")
                 if missing:
+                    pending[address] = ready
                     stack.extend(reversed(missing))
                     continue
-            tag, words, scalars = pending.pop(address)
-            values = [w >> 1 if w & 1 else seen[w] for w in words]
+            tag, words, scalars = ready
+            values = [word >> 1 if word & 1 else seen[word] for word in words]
             seen[address] = values if tag == TAG_ARRAY else Node(tag, tuple(values), scalars)
             stack.pop()
         return seen[root]
+
+    def _text(self, address: int) -> str:
+        size = _memory[(address >> 3) + 1]
+        return ctypes.string_at(address + 32, size - 1).decode("utf-8", "replace")
+
+    def _leaf(self, address: int, tag: int) -> Data:
+        """Copy an object that has no objects in it."""
+        at = address >> 3
+        if tag == TAG_STRING:
+            return self._text(address)
+        if tag == TAG_SCALAR_ARRAY:
+            element = _memory[at] >> 48 & 0xFF
+            return ctypes.string_at(address + 24, _memory[at + 1] * element)
+        if tag == TAG_MPZ:
+            # GMP's mpz_t: int alloc, int size (negative for a negative number), limbs.
+            size = ctypes.c_int32.from_address(address + 12).value
+            value = int.from_bytes(ctypes.string_at(_memory[at + 2], abs(size) * WORD), "little")
+            return -value if size < 0 else value
+        return Opaque(tag)

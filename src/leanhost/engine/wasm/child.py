@@ -28,7 +28,7 @@ Tick = Callable[[], float]
 """Called before each wait: may raise, and returns the seconds to wait at most."""
 
 
-class ChildGone(Exception):  # noqa: N818 - turned into EngineLost by the engine
+class ChildGone(Exception):
     """The child's end of a pipe is closed."""
 
 
