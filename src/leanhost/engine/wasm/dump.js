@@ -5,6 +5,7 @@ const { MAX_CTOR_TAG, TAG_ARRAY } = require("./heap.js");
 
 const TAG_SCALAR_ARRAY = 248;
 const TAG_STRING = 249;
+const TAG_MPZ = 250;
 
 class TooLarge {}
 
@@ -72,6 +73,16 @@ function dumpParent(heap, word, out) {
 
 function dumpLeaf(heap, word, tag, out, maxBytes) {
   const i = word >>> 2;
+  if (tag === TAG_MPZ) {
+    // Lean's own mpz: sign, number of 32-bit digits, pointer to them, least significant first.
+    const from = heap.h32[i + 4] >>> 0;
+    const length = 4 * (heap.h32[i + 3] >>> 0);
+    if (length > maxBytes - out.at) throw new TooLarge();
+    out.u8(heap.h8[word + 8] ? 8 : 7);
+    out.u32(length);
+    out.bytes(heap.h8, from, from + length);
+    return;
+  }
   if (tag === TAG_STRING || tag === TAG_SCALAR_ARRAY) {
     const string = tag === TAG_STRING;
     const length = string

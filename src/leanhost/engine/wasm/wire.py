@@ -233,7 +233,11 @@ def decode(payload: bytes) -> Data:
             else:
                 raw = payload[at : at + number]
                 at += number
-                value = raw.decode("utf-8", "replace") if kind == 2 else raw
+                if kind >= 7:
+                    size = int.from_bytes(raw, "little")
+                    value = -size if kind == 8 else size
+                else:
+                    value = raw.decode("utf-8", "replace") if kind == 2 else raw
         stack.append(value)
         numbered.append(value)
     (root,) = stack
