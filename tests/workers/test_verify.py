@@ -6,6 +6,7 @@ import pytest
 
 from leanhost.services.results import Status
 from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.heads import head_of
 from tests.workers.conftest import ENDLESS, MakePool
 
 REFERENCE = """
@@ -134,3 +135,58 @@ def test_the_judge_has_run_no_candidate(make_pool: MakePool) -> None:
     assert pool.check("theorem t : 1 = 1 := rfl\n").accepted
     assert pool.verify("theorem t : 1 = 1 := by sorry\n", "theorem t : 1 = 1 := rfl\n").verified
     assert pool.stats().leases == 2  # one that had run something, and one for the judge
+
+
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_the_library_can_be_checked_as_well(native_pool: WorkerPool, from_scratch: bool) -> None:
+    candidate = PROOFS["as asked"]
+    verification = native_pool.verify(REFERENCE, candidate, from_scratch=from_scratch)
+    assert verification.verified
+    assert verification.from_scratch == from_scratch
+    wrong = candidate.replace("def two : Nat := 2", "def two : Nat := 3")
+    refusals = native_pool.verify(REFERENCE, wrong, from_scratch=from_scratch).refusals
+    assert [r.code for r in refusals] == ["definition"]
+
+
+def test_other_imports_are_compared_from_the_first_axiom_on(native_pool: WorkerPool) -> None:
+    statement = "theorem t (p q : Prop) (h : p ↔ q) : p = q := by sorry\n"
+    verification = native_pool.verify(
+        statement, "import Init.Core\n" + statement.replace("by sorry", "propext h")
+    )
+    assert verification.refusals == ()
+    assert verification.verified
+    assert verification.from_scratch
+
+
+def test_an_allowed_axiom_is_allowed_as_what_it_is(native_pool: WorkerPool) -> None:
+    """A candidate that does not import ``propext`` may not put something else in its place."""
+    fact = "prelude\ninductive Fact : Prop where | proved : Fact\n"
+    reference = fact + "theorem t : Fact := Fact.proved\n"
+    assert native_pool.verify(reference, reference).verified
+    verification = native_pool.verify(reference, fact + "axiom propext : Fact\ntheorem t : Fact := propext\n")
+    assert [r.code for r in verification.refusals] == ["axiom"]
+    candidate = (
+        "prelude\nimport Fixture.Logic\naxiom propext : False\n"
+        "theorem t (p : Prop) (h : p) : p := False.elim propext\n"
+    )
+    verification = native_pool.verify("theorem t (p : Prop) (h : p) : p := by sorry\n", candidate)
+    assert verification.candidate.accepted
+    assert verification.status is Status.REJECTED
+    assert ("definition", "propext") in {(r.code, r.name) for r in verification.refusals}
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "shared"),
+    [
+        ("", "theorem t : True := trivial", True),
+        ("-- a comment\nimport A", "import  A -- another", True),
+        ("import A", "import B", False),
+        ("import A\nimport B", "import B\nimport A", False),
+        ("", "import Init", False),
+        ("prelude", "prelude", False),
+        ("prelude\nimport A", "prelude\nimport A", False),
+        ("module\nimport A", "module\nimport A", False),
+    ],
+)
+def test_only_the_same_imports_are_shared(reference: str, candidate: str, shared: bool) -> None:
+    assert head_of(reference, None).shared_with(head_of(candidate, None)) == shared

@@ -16,8 +16,8 @@ from leanhost.services.options import ElabOptions
 class Refusal:
     """Why a candidate does not prove its reference.
 
-    ``code`` is ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``, ``library``, ``axiom``,
-    ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the declaration it is about, or ``""``.
+    ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``, ``library``,
+    ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the declaration it is about, or ``""``.
     """
 
     code: str
@@ -39,11 +39,14 @@ class Comparison:
         theorems: Collection[NameTuple],
         others: Collection[NameTuple],
         parts: Collection[NameTuple] = (),
+        *,
+        library: bool = True,
     ) -> Iterator[Refusal]:
         """Yield what of the reference the candidate lacks or changes.
 
         *theorems* have to say the same, *others* and their *parts* (definitions, types, axioms of the
-        reference) have to be the same, and so has everything of the library that either of them mentions.
+        reference) have to be the same, and so has everything of the library that either of them mentions;
+        without *library* both environments grew from the same import, and it is not looked at.
         """
         own = {*theorems, *others, *parts}
         seen: set[NameTuple] = set()
@@ -60,7 +63,8 @@ class Comparison:
                 yield Refusal("missing", show(name), f"{show(name)} is not declared by the candidate")
                 continue
             statement_only = ours.kind == "theorem"
-            front.extend(self._mentions(ours, statement_only))
+            mentioned = self._mentions(ours, statement_only)
+            front.extend(mentioned if library else own.intersection(mentioned))
             found = (
                 self._statement(ours, theirs)
                 if name in theorems

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
 from leanhost.lean import names
-from leanhost.lean.core import Constant
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
 from leanhost.services.exports.replay import replay
@@ -16,6 +15,7 @@ from leanhost.services.host import Host
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.results import CheckResult, CommandResult, Limit, Status
 from leanhost.services.session import Session
+from leanhost.workers.additions import replay_added
 from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Request
 
@@ -23,12 +23,13 @@ SORRY = "sorryAx"
 
 
 def export_added(
-    host: Host, request: Request, options: ElabOptions, cancellation: Cancellation
+    host: Host, request: Request, options: ElabOptions, cancellation: Cancellation, *, whole: bool
 ) -> tuple[CheckResult, str]:
-    """Elaborate a source and return everything it added as an export, with what it rests on."""
+    """Elaborate a source and return everything it added as an export; if *whole*, with what it rests on."""
     try:
         with _extended(host, request, options, cancellation) as session:
-            text = _export(session, [c.name for c in session.added], options, cancellation)
+            wanted = [constant.name for constant in session.added]
+            text = _export(session, wanted, options, cancellation, whole=whole)
     except ElaborationError as error:
         result = error.result if isinstance(error.result, CommandResult) else None
         diagnostics = result.diagnostics if result is not None else ()
@@ -49,12 +50,18 @@ def _extended(host: Host, request: Request, options: ElabOptions, cancellation: 
 
 
 def _export(
-    session: Session, wanted: Iterable[names.NameTuple], options: ElabOptions, cancellation: Cancellation
+    session: Session,
+    wanted: Iterable[names.NameTuple],
+    options: ElabOptions,
+    cancellation: Cancellation,
+    *,
+    whole: bool,
 ) -> str:
     buffer = io.BytesIO()
     export(
         session.lean,
-        session.env,
+        # What is not found is left out: the imports are, when there is nowhere to look for them.
+        session.env if whole else session.lean.empty_environment(),
         list(wanted),
         buffer,
         added=session.added,
@@ -65,47 +72,71 @@ def _export(
 
 
 def judge_export(
-    host: Host, reference: Request, exported: str, options: ElabOptions, cancellation: Cancellation
+    host: Host,
+    reference: Request,
+    exported: str,
+    options: ElabOptions,
+    cancellation: Cancellation,
+    *,
+    whole: bool,
 ) -> list[Refusal]:
     """Compare a candidate's export with a trusted reference; an empty list means that it proves all of it.
 
-    Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on.
+    Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
+    it is *whole*, and otherwise on top of what the reference imports.
     """
     lean = host.lean
-    theirs = replay(io.BytesIO(exported.encode()), lean, options=options, cancellation=cancellation)
-    if not isinstance(theirs, Replayed):
-        return [_refusal(theirs)]
     try:
-        session = _extended(host, reference, options, cancellation)
-    except LeanHostError as error:
-        return [Refusal("reference", "", f"the reference itself does not elaborate: {error.message}")]
-    with session:
-        added = list(session.added)
-        theorems = [c.name for c in added if c.kind == "theorem"]
-        others = [c.name for c in added if c.kind not in ("theorem", "recursor", "constructor")]
-        allowed = DEFAULT_AXIOMS | {
-            *reference.allow_axioms,
-            *(names.show(c.name) for c in added if c.kind == "axiom"),
-        }
-        # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
-        unknown = [names.parse(name) for name in theirs.axioms if name not in allowed and name != SORRY]
-        shipped = _unshipped(session, unknown)
-        ours = replay(
-            io.BytesIO(
-                _export(session, [*(c.name for c in added), *shipped], options, cancellation).encode()
-            ),
-            lean,
+        base, text = host.session_for(
+            reference.source,
+            file=reference.file,
             options=options,
+            imports=reference.imports,
             cancellation=cancellation,
         )
+    except (ElaborationError, ImportFailed) as error:
+        return [_unusable(error)]
+
+    def replayed(data: str) -> ReplayOutcome:
+        if whole:
+            return replay(io.BytesIO(data.encode()), lean, options=options, cancellation=cancellation)
+        return replay_added(data.encode(), lean, base.env, options=options, cancellation=cancellation)
+
+    with base:
+        theirs = replayed(exported)
+        if not isinstance(theirs, Replayed):
+            return [_refusal(theirs)]
+        try:
+            session = base.extend(text, file=reference.file, cancellation=cancellation)
+        except ElaborationError as error:
+            return [_unusable(error)]
+        with session:
+            added = list(session.added)
+            theorems = [c.name for c in added if c.kind == "theorem"]
+            others = [c.name for c in added if c.kind not in ("theorem", "recursor", "constructor")]
+            allowed = DEFAULT_AXIOMS | {
+                *reference.allow_axioms,
+                *(names.show(c.name) for c in added if c.kind == "axiom"),
+            }
+            # An axiom of the library is allowed under its name as what it is there, and only where it is there.
+            imported = _imported_axioms(session, map(names.parse, theirs.axioms))
+            present = {*map(names.show, imported), *(names.show(c.name) for c in added)}
+            allowed -= {name for name in theirs.axioms if name in DEFAULT_AXIOMS and name not in present}
+            allowed |= {*reference.allow_axioms}
+            # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
+            unshipped = {names.show(name) for name, original in imported.items() if not original}
+            compared = [name for name in imported if names.show(name) in allowed | unshipped]
+            wanted = [*(c.name for c in added), *compared]
+            ours = replayed(_export(session, wanted, options, cancellation, whole=whole))
     if not isinstance(ours, Replayed):
         return [Refusal("reference", "", f"the reference itself does not replay: {_refusal(ours).message}")]
-    allowed |= set(map(names.show, shipped))
+    allowed |= unshipped
     comparison = Comparison(lean, ours.kernel_env, theirs.kernel_env, options)
-    found = list(comparison.differences(theorems, [*others, *shipped], [c.name for c in added]))
-    wanted = set(map(names.show, theorems))
+    parts = [c.name for c in added]
+    found = list(comparison.differences(theorems, [*others, *compared], parts, library=whole))
+    stated = set(map(names.show, theorems))
     for theorem in theirs.theorems:
-        if theorem.name in wanted:
+        if theorem.name in stated:
             for axiom in theorem.axioms:
                 if axiom == SORRY:
                     found.append(Refusal("sorry", theorem.name, f"{theorem.name} uses `sorry`"))
@@ -117,15 +148,23 @@ def judge_export(
     return found
 
 
-def _unshipped(session: Session, wanted: list[names.NameTuple]) -> list[names.NameTuple]:
-    """Those of *wanted* that are theorems of the imported library whose proofs are not there to see."""
+def _unusable(error: LeanHostError) -> Refusal:
+    return Refusal("reference", "", f"the reference itself does not elaborate: {error.message}")
+
+
+def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dict[names.NameTuple, bool]:
+    """Those of *wanted* that the imported library has as axioms, and whether they are axioms to it.
+
+    Those that are not are theorems whose proofs are not there to see.
+    """
     lean, env = session.lean, session.env
     added: set[names.NameTuple] = {constant.name for constant in session.added}
-    found: list[Constant] = []
-    for name, info in zip(wanted, lean.find(env, wanted), strict=True):
-        if info is not None and name not in added:
-            found.append(Constant(name, lean.constant_kind(info), info))
-    return [c.name for c in found if c.kind == "axiom" and not lean.is_original_axiom(env, c.name)]
+    absent = [name for name in wanted if name not in added and names.show(name) != SORRY]
+    found: dict[names.NameTuple, bool] = {}
+    for name, info in zip(absent, lean.find(env, absent), strict=True):
+        if info is not None and lean.constant_kind(info) == "axiom":
+            found[name] = lean.is_original_axiom(env, name)
+    return found
 
 
 def _refusal(outcome: ReplayOutcome) -> Refusal:

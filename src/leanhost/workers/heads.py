@@ -36,6 +36,14 @@ class Head:
     imports: tuple[Import, ...] | None = None
     modules: tuple[str, ...] = ()
 
+    def shared_with(self, other: Head) -> bool:
+        """Whether sources with both heads can be compared on top of one import.
+
+        Not those of a ``module``, which sees only a part of what it imports, nor those that import nothing.
+        """
+        nothing = "prelude" in self.text.split() or self.imports == ()
+        return self == other and not nothing and not self.text.startswith("module")
+
 
 def head_of(source: str, imports: tuple[Import, ...] | None) -> Head:
     """Return the header of *source* in a normal form; *imports* count only where it has none."""

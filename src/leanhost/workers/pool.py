@@ -22,7 +22,7 @@ from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 from leanhost.workers import codec
 from leanhost.workers.compare import Refusal
 from leanhost.workers.heads import head_of, importable
-from leanhost.workers.items import CheckItem, prepare_item
+from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
 from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
@@ -256,53 +256,77 @@ class WorkerPool:
         finally:
             stream.cancel()
 
-    def verify(self, reference: CheckItem | str, candidate: CheckItem | str) -> Verification:
+    def verify(
+        self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
+    ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
         *reference* is trusted; its proofs may be ``sorry``. *candidate* is elaborated in a worker, and what it
-        added is exported there. Another process, which has run no candidate, replays the export through the
-        kernel from the first axiom on and compares it with the reference: every theorem under the same name
-        with the same statement, every other declaration of the reference and everything of the library that
-        they mention unchanged, axioms from the allow-list of *reference* only. Raises as :meth:`check` does.
+        added is exported there. Another process, which has run no candidate, has the kernel check the export
+        on top of an import of its own and compares it with the reference: every theorem under the same name
+        with the same statement, every other declaration of the reference unchanged, axioms from the allow-list
+        of *reference* only.
+
+        With *from_scratch* the export holds what it mentions of the library too, the kernel begins with an empty
+        environment, and the library is compared like everything else; without, that is only done where the two
+        do not begin with the same imports. Raises as :meth:`check` does.
         """
-        export = self.submit(candidate, bounded=True, kind="export")
-        elaborated = export if isinstance(export, CheckResult) else self._answer(export)
-        text = None if isinstance(export, CheckResult) else export.extra
+        asked, answered = self._request(reference), self._request(candidate)
+        if isinstance(answered, CheckResult):
+            refusal = Refusal("elaboration", "", answered.reasons[0])
+            return Verification(answered.status, (refusal,), answered)
+        whole = from_scratch or (
+            isinstance(asked, Request)
+            and not head_of(asked.source, asked.imports).shared_with(
+                head_of(answered.source, answered.imports)
+            )
+        )
+        export = self._queue(answered, bounded=True, kind="export", more={"whole": whole})
+        elaborated = self._answer(export)
+        text = export.extra
         if elaborated.status is not Status.ACCEPTED or not isinstance(text, str):
             refusal = Refusal("elaboration", "", elaborated.reasons[0] if elaborated.reasons else "no export")
             return Verification(elaborated.status, (refusal,), elaborated)
-        job = self.submit(reference, bounded=True, kind="verify", more={"candidate": text}, clean=True)
-        if isinstance(job, CheckResult):
-            return Verification(job.status, (Refusal("reference", "", job.reasons[0]),), elaborated)
+        if isinstance(asked, CheckResult):
+            return Verification(asked.status, (Refusal("reference", "", asked.reasons[0]),), elaborated)
+        more = {"candidate": text, "whole": whole}
+        job = self._queue(asked, bounded=True, kind="verify", more=more, clean=True)
         judged = self._answer(job)
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
-            return Verification(judged.status, codec.refusals_in(job.extra), elaborated)
-        return Verification(judged.status, (Refusal("limit", "", judged.reasons[0]),), elaborated)
+            refusals = codec.refusals_in(job.extra)
+        else:
+            refusals = (Refusal("limit", "", judged.reasons[0]),)
+        return Verification(judged.status, refusals, elaborated, from_scratch=whole)
 
     def stats(self) -> WorkerStats:
         """Return what the pool has done and holds; reading memory costs a millisecond for each process."""
         return self._supervisor.stats()
 
-    def submit(
-        self,
-        item: CheckItem | str,
-        *,
-        bounded: bool,
-        kind: str = "check",
-        more: Message | None = None,
-        clean: bool = False,
-    ) -> Job | CheckResult:
+    def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
         """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
+        request = self._request(item)
+        return request if isinstance(request, CheckResult) else self._queue(request, bounded=bounded)
+
+    def _request(self, item: CheckItem | str) -> Request | CheckResult:
         settings = self._settings
-        request = prepare_item(
+        return prepare_item(
             item,
             imports=settings.imports,
             allow_axioms=settings.allow_axioms,
             timeout=settings.options.timeout,
             toolchain=self._supervisor.label,
         )
-        if isinstance(request, CheckResult):
-            return request
+
+    def _queue(
+        self,
+        request: Request,
+        *,
+        bounded: bool,
+        kind: str = "check",
+        more: Message | None = None,
+        clean: bool = False,
+    ) -> Job:
+        settings = self._settings
         head = settings.default_head
         if settings.forks:
             wanted = head_of(request.source, request.imports)

@@ -126,10 +126,10 @@ class Work:
             match kind:
                 case "export":
                     begun()
-                    return *examine.export_added(self.host, self.request, self.options, self.cancelled), False
+                    return *self._export(message["whole"]), False
                 case "verify":
                     begun()
-                    return *self._verify(message["candidate"]), False
+                    return *self._verify(message["candidate"], message["whole"]), False
             return self._check(begun), None, False
         except EngineStuck as error:
             status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
@@ -160,8 +160,13 @@ class Work:
             imported=begun,
         )
 
-    def _verify(self, candidate: str) -> tuple[CheckResult, object]:
-        refusals = examine.judge_export(self.host, self.request, candidate, self.options, self.cancelled)
+    def _export(self, whole: bool) -> tuple[CheckResult, object]:
+        return examine.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
+
+    def _verify(self, candidate: str, whole: bool) -> tuple[CheckResult, object]:
+        refusals = examine.judge_export(
+            self.host, self.request, candidate, self.options, self.cancelled, whole=whole
+        )
         status = Status.REJECTED if refusals else Status.ACCEPTED
         reasons = tuple(refusal.message for refusal in refusals)
         result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)

@@ -13,15 +13,17 @@ class Verification:
     """What became of a candidate.
 
     ``verified`` only if a process that ran none of its code accepted its exported declarations with the kernel,
-    from the first axiom on, and found every theorem of the reference among them under the same name, saying the
-    same, over the same definitions, and resting on allowed axioms only. ``status`` is ``accepted`` then,
-    ``rejected`` when ``refusals`` say why not, and otherwise what became of the process that was working.
+    and found every theorem of the reference among them under the same name, saying the same, over the same
+    definitions, and resting on allowed axioms only. ``from_scratch`` says what the kernel began with: nothing,
+    so that the library went through it too, or an import of the library of its own. ``status`` is ``accepted``
+    then, ``rejected`` when ``refusals`` say why not, and otherwise what became of the process that was working.
     ``candidate`` is the result of elaborating the candidate.
     """
 
     status: Status
     refusals: tuple[Refusal, ...]
     candidate: CheckResult
+    from_scratch: bool = False
 
     @property
     def verified(self) -> bool:
