@@ -173,6 +173,10 @@ class Lean:
             raise TypeError(f"Lean returned no small number: {value!r}")
         return value
 
+    def small(self, ref: Ref) -> int:
+        """Return a ``Nat`` that is at hand; no round trip while it fits a scalar."""
+        return ref.ptr() >> 1 if ref.ptr() & 1 else self.number(ref)
+
     def array(self, arg: Arg, limit: int = 1_000_000) -> list[Data]:
         """Evaluate an ``Array`` of copyable things."""
         value = self.engine.eval_data(arg, limit)
@@ -237,27 +241,35 @@ class Lean:
 
     def new_constants(self, env: Ref, known: frozenset[NameTuple] = frozenset()) -> list[Constant]:
         """Return the constants added to *env* since its import, without those named in *known*."""
+        return [constant for constant, _ in self.described_constants(env, lambda name: (), known)]
+
+    def described_constants(
+        self, env: Ref, ask: Callable[[Arg], tuple[Arg, ...]], known: frozenset[NameTuple] = frozenset()
+    ) -> list[tuple[Constant, tuple[Data, ...]]]:
+        """Like :meth:`new_constants`, each with the answers to the questions *ask* makes of its name."""
         engine, table = self.engine, self.table
-        with engine.eval(table.new_constants(env)) as pairs:
-            count = self.number(Size(pairs))
-            result: list[Constant] = []
-            for start in range(0, count, _CHUNK):
-                wanted = range(start, min(count, start + _CHUNK))
-                heads: list[Arg] = [
-                    Ctor(0, (Field(Index(pairs, i), 0), Tag(Field(Index(pairs, i), 1)))) for i in wanted
-                ]
-                rows: list[tuple[int, NameTuple, str]] = []
-                for i, row in zip(wanted, self.array(ArrayOf(heads)), strict=True):
-                    assert isinstance(row, Node)
-                    name, tag = names.decode(row.fields[0]), row.fields[1]
-                    assert isinstance(tag, int)
-                    if name not in known:
-                        rows.append((i, name, CONSTANT_KINDS[tag]))
-                infos = engine.eval_all([Field(Index(pairs, i), 1) for i, _, _ in rows])
-                result.extend(
-                    Constant(name, kind, info) for (_, name, kind), info in zip(rows, infos, strict=True)
-                )
-            return result
+        listed = table.new_constants(env)
+        pairs, size = engine.eval_all((listed, Size(listed)))
+        count = size.ptr() >> 1
+        result: list[tuple[Constant, tuple[Data, ...]]] = []
+        for start in range(0, count, _CHUNK):
+            wanted = range(start, min(count, start + _CHUNK))
+            heads: list[Arg] = []
+            for i in wanted:
+                name, info = Field(Index(pairs, i), 0), Field(Index(pairs, i), 1)
+                heads.append(Ctor(0, (name, Tag(info), *ask(name))))
+            rows: list[tuple[int, NameTuple, str, tuple[Data, ...]]] = []
+            for i, row in zip(wanted, self.array(ArrayOf(heads)), strict=True):
+                assert isinstance(row, Node)
+                found, tag, *answers = row.fields
+                assert isinstance(tag, int)
+                decoded = names.decode(found)
+                if decoded not in known:
+                    rows.append((i, decoded, CONSTANT_KINDS[tag], tuple(answers)))
+            infos = engine.eval_all([Field(Index(pairs, i), 1) for i, *_ in rows])
+            for (_, decoded, kind, answers_), info_ in zip(rows, infos, strict=True):
+                result.append((Constant(decoded, kind, info_), answers_))
+        return result
 
     def same_imports(self, kernel_env: Ref, env: Ref) -> bool:
         """Tell whether *env* still has the imported constants of *kernel_env*, the very same map.

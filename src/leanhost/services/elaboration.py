@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Node, Ref, Thrown
+from leanhost.engine.base import Arg, Data, Field, Guard, Node, Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.services.cancellation import Cancellation
@@ -18,8 +18,6 @@ from leanhost.services.results import CommandResult, Declared, Diagnostic, Limit
 
 _KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
 WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
-_CHUNK = 256
-"""How many declarations are asked about in one step."""
 _EOI: NameTuple = ("Lean", "Parser", "Command", "eoi")
 
 
@@ -121,23 +119,31 @@ def elaborate(
     """
     engine, table = lean.engine, lean.table
     begun = time.monotonic()
-    beats = lean.number(table.heartbeats())
     messages = Messages(lean, file, options.diagnostic_bytes)
     size = len(source.encode("utf-8"))
-    context = engine.eval(table.input_context(source, file, size))
-    file_map = engine.eval(table.input_file_map(context))
     first = table.command_state(env, lean_options)
-    state = engine.eval(table.new_ref(first if watch is None else table.state_with_info(first)))
+    beats, context, state = engine.eval_all(
+        (
+            table.heartbeats(),
+            table.input_context(source, file, size),
+            table.new_ref(first if watch is None else table.state_with_info(first)),
+        )
+    )
+    file_map = table.input_file_map(context)
     parser_state: Arg = table.parser_state(start)
     position = start
     current = table.get_ref(state)
     listening = phase(guard, "elaborate", size)
     while not guard.why:
-        before = engine.eval(current)
-        parsed = engine.eval(table.parse_command(context, before, parser_state))
+        parsed = engine.eval(table.parse_command(context, current, parser_state))
         syntax = table.parsed_syntax(parsed)
-        said, terminal = engine.eval_all(
-            (table.message_list(table.parsed_messages(parsed)), table.is_terminal(syntax))
+        following = table.parsed_state(parsed)
+        said, terminal, behind = engine.eval_all(
+            (
+                table.message_list(table.parsed_messages(parsed)),
+                table.is_terminal(syntax),
+                table.parser_position(following),
+            )
         )
         messages.take(said)
         last = terminal.ptr() >> 1 == 1
@@ -146,7 +152,6 @@ def elaborate(
                 file, file_map, table.parser_position(parser_state), guard.token
             )
             try:
-                before.close()  # a state that is used once more would be copied
                 _, said = engine.eval_all(
                     (
                         table.elab_command(syntax, command_context, state),
@@ -166,8 +171,8 @@ def elaborate(
             messages.take(said)
         if last:
             break
-        parser_state = engine.eval(table.parsed_state(parsed))
-        began, position = position, lean.number(table.parser_position(parser_state))
+        parser_state = following
+        began, position = position, behind.ptr() >> 1
         if watch is not None:
             watch(began, position, engine.eval(current))
         if listening is not None:
@@ -179,11 +184,10 @@ def elaborate(
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])
-    state_value = engine.eval(current)
-    env_after, options_after = engine.eval_all(
-        [table.state_env(state_value), table.scope_options(table.scope(state_value))]
+    env_after, options_after, beats_after = engine.eval_all(
+        (table.state_env(current), table.scope_options(table.scope(current)), table.heartbeats())
     )
-    spent = (lean.number(table.heartbeats()) - beats) / 1000
+    spent = (lean.small(beats_after) - lean.small(beats)) / 1000
     return Elaborated(env_after, options_after, messages.found, limits, spent, time.monotonic() - begun)
 
 
@@ -207,9 +211,17 @@ class Additions:
 
 def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:
     """Read from the environment what elaboration added, and freeze the result."""
-    added = lean.new_constants(done.env, known)
-    places = positions(lean, done.env, visible(lean, added))
-    added.sort(key=lambda constant: _place(constant.name, places))
+    table = lean.table
+
+    def ask(name: Arg) -> tuple[Arg, ...]:
+        return (
+            table.is_internal_detail(table.user_name(name)),
+            table.declaration_ranges(done.env, name),
+        )
+
+    described = lean.described_constants(done.env, ask, known)
+    places = {c.name: _selected(where) for c, (internal, where) in described if not internal}
+    added = sorted((c for c, _ in described), key=lambda constant: _place(constant.name, places))
     shown = [(c, places[c.name]) for c in added if c.name in places]
     sorries = declarations_with_sorry(lean, added)
     result = CommandResult(
@@ -221,17 +233,6 @@ def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tupl
         limits=tuple(sorted(done.limits)),
     )
     return result, Additions(added, shown)
-
-
-def positions(lean: Lean, env: Ref, constants: list[Constant]) -> dict[NameTuple, Position | None]:
-    """Return where each constant is named in its source (``declRangeExt``), if that is known."""
-    result: dict[NameTuple, Position | None] = {}
-    for start in range(0, len(constants), _CHUNK):
-        chunk = constants[start : start + _CHUNK]
-        ranges = [lean.table.declaration_ranges(env, lean.name(c.name)) for c in chunk]
-        for constant, found in zip(chunk, lean.array(ArrayOf(ranges)), strict=True):
-            result[constant.name] = _selected(found)
-    return result
 
 
 def _selected(found: Data) -> Position | None:
@@ -254,16 +255,15 @@ def _place(name: NameTuple, places: Mapping[NameTuple, Position | None]) -> tupl
     return (*_NOWHERE, 0, show(name))
 
 
-def visible(lean: Lean, constants: list[Constant]) -> list[Constant]:
-    """Leave out what Lean calls internal details (``_proof_1``, ``match_1``...)."""
-    if not constants:
-        return []
-    internal = lean.is_internal([user_name(c.name) for c in constants])
-    return [c for c, hidden in zip(constants, internal, strict=True) if not hidden]
-
-
 def declarations_with_sorry(lean: Lean, constants: list[Constant]) -> list[Constant]:
-    """Return the constants whose type or value mentions ``sorryAx``."""
-    return [
-        c for c, used in zip(constants, lean.used_constants(constants), strict=True) if ("sorryAx",) in used
-    ]
+    """Return the constants whose type or value mentions ``sorryAx`` (``Expr.hasSorry``)."""
+    table = lean.table
+    questions: list[Arg] = []
+    for constant in constants:
+        questions.append(table.has_sorry(table.constant_type(constant.info)))
+        if constant.kind in ("definition", "theorem", "opaque"):
+            questions.append(table.has_sorry(table.constant_value(constant.info)))
+        else:
+            questions.append(0)
+    answers = lean.flags(questions)
+    return [c for i, c in enumerate(constants) if answers[2 * i] or answers[2 * i + 1]]

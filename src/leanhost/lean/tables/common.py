@@ -101,6 +101,10 @@ class Table:
         """The constructor tag of ``OptionDecl.defValue``."""
         return Tag(Field(decl, 2))
 
+    def user_name(self, name: Arg) -> Arg:
+        """``Lean.privateToUserName``."""
+        return Call("l_Lean_privateToUserName", (name,))
+
     def data_bool(self, value: bool) -> Arg:
         """``Lean.DataValue.ofBool``."""
         return Ctor(1, (), bytes([value]))
