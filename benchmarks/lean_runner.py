@@ -22,7 +22,13 @@ def lean_executable(library: Path) -> Iterator[Path]:
         source, binary = Path(folder) / "lean.c", Path(folder) / "bin" / "lean"
         binary.parent.mkdir()
         source.write_text(_SOURCE)
-        link = [f"-L{library.parent}", "-lleanshared", f"-Wl,-rpath,{library.parent}", "-Wl,--unresolved-symbols=ignore-all"]
+        folder_of = library.parent
+        link = [
+            f"-L{folder_of}",
+            "-lleanshared",
+            f"-Wl,-rpath,{folder_of}",
+            "-Wl,--unresolved-symbols=ignore-all",
+        ]
         subprocess.run(["cc", "-O1", "-o", str(binary), str(source), *link], check=True)
         yield binary
 
@@ -41,7 +47,11 @@ class Server:
     def __init__(self, lean: Path, lean_path: Path) -> None:
         env = {**os.environ, "LEAN_PATH": str(lean_path), "LEAN_WORKER_PATH": str(lean)}
         self._process = subprocess.Popen(
-            [str(lean), "--server"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [str(lean), "--server"],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         self._id = 0
         self._version = 0
@@ -88,7 +98,10 @@ class Server:
             document = {"uri": self._uri, "languageId": "lean4", "version": 1, "text": text}
             self._notify("textDocument/didOpen", {"textDocument": document})
         else:
-            changed = {"textDocument": {"uri": self._uri, "version": self._version}, "contentChanges": [{"text": text}]}
+            changed = {
+                "textDocument": {"uri": self._uri, "version": self._version},
+                "contentChanges": [{"text": text}],
+            }
             self._notify("textDocument/didChange", changed)
         self._id += 1
         wanted = self._id

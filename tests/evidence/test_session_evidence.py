@@ -96,7 +96,9 @@ def test_constants_are_exported_by_name(session: Session, host: Host) -> None:
         session.export("And.intro", io.BytesIO())
 
 
-def test_evidence_of_another_host_is_refused(engine: str, session: Session, request: pytest.FixtureRequest) -> None:
+def test_evidence_of_another_host_is_refused(
+    engine: str, session: Session, request: pytest.FixtureRequest
+) -> None:
     other = "wasm" if engine == "native" else "native"
     with open_host(other, request) as elsewhere, elsewhere.session(["Init"]) as foreign:
         evidence = checked(foreign, SWAP)

@@ -164,6 +164,7 @@ def test_steps_leave_no_handles(session: Session) -> None:
         assert introduced.goals
 
     walk()
+    walk()
     gc.collect()
     engine.drain()
     live = engine.live
@@ -171,4 +172,4 @@ def test_steps_leave_no_handles(session: Session) -> None:
         walk()
     gc.collect()
     engine.drain()
-    assert engine.live == live
+    assert engine.live <= live

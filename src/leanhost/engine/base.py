@@ -272,6 +272,8 @@ class Guard:
     why: Literal["", "deadline", "cancelled", "interrupt"] = ""
     sink: Callable[[Any], object] | None = None
     mailbox: deque[Any] | None = None
+    shared: bool = False
+    """Whether the token was made safe to set from another thread; kept by the engine."""
 
     def tell(self, message: object) -> None:
         """Send *message* to the sink, if there is one."""
@@ -388,7 +390,8 @@ class Engine(ABC):
         """Check that *ref* belongs here and return its word."""
         if ref.engine is not self:
             raise ForeignHandleError(
-                "this Lean handle belongs to another engine", hint="use handles only with the host they came from"
+                "this Lean handle belongs to another engine",
+                hint="use handles only with the host they came from",
             )
         return ref.ptr()
 

@@ -13,6 +13,9 @@ from leanhost.lean.tables.monads import TRANSPARENCIES, Six
 
 _UNIT_RESULT = Ctor(0, (0,))
 
+_STALE_QUERIES = 16
+"""After how many ``MetaM`` queries the caches they filled are dropped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -69,7 +72,7 @@ class Contexts:
         self.fresh = self.save()
         # Built once: the cheap services are called in tight loops.
         self._reset = table.set_heartbeats(self._heartbeats)
-        self._restore_meta = table.set_ref(self.six.meta_state, self.fresh.meta)
+        self._stale = 0
 
     def refs(self) -> tuple[Ref, ...]:
         """The owned pointers, for closing."""
@@ -105,31 +108,40 @@ class Contexts:
 
     def restore(self, saved: Saved) -> None:
         """Put *saved* back."""
+        self._stale = 0
         for ref in self.lean.engine.eval_all(self.restoring(saved)):
             ref.close()
 
     def meta(self, action: Arg) -> Ref:
-        """Run one ``MetaM`` query from the fresh state and forget what it did to the metavariables and caches.
+        """Run one ``MetaM`` query whose effects do not matter: caches, and metavariables nobody sees.
 
-        The heartbeat limit is measured from the moment of the capture, so the counter first goes back to what it
-        was then. :class:`Thrown` may come out.
+        They are forgotten after every few queries, so that nothing grows. The heartbeat limit is measured from
+        the moment of the capture, so the counter first goes back to what it was then. :class:`Thrown` may come
+        out.
         """
-        engine = self.lean.engine
+        self._stale += 1
         try:
-            words = engine.eval_all((self._reset, action, self._restore_meta))
+            words = self.lean.engine.eval_all((self._reset, action))
         except BaseException:
             self.restore(self.fresh)
             raise
+        if self._stale >= _STALE_QUERIES:
+            self.restore(self.fresh)
         return words[1]
 
     def one(self, action: Arg) -> Ref:
         """Run one action of any of the monads from the fresh state and forget what it did to all three states."""
+        self._freshen()
         try:
             words = self.lean.engine.eval_all((self._reset, action, *self.restoring(self.fresh)))
         except BaseException:
             self.restore(self.fresh)
             raise
         return words[1]
+
+    def _freshen(self) -> None:
+        if self._stale:
+            self.restore(self.fresh)
 
     def begin(self) -> None:
         """Let the heartbeat limit count from now."""
@@ -140,6 +152,8 @@ class Contexts:
         """Run several actions from *start* (default: the fresh state); the state is put back afterwards."""
         engine = self.lean.engine
         first: list[Arg] = [self._reset]
+        if start is None:
+            self._freshen()
         if start is not None:
             first.extend(self.restoring(start))
         for ref in engine.eval_all(first):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -86,6 +86,21 @@ _KEPT_CONTEXTS = 8
 """How many sets of contexts a session keeps; a capture costs tens of microseconds on the native engine."""
 
 
+@dataclass(slots=True)
+class _Desk:
+    """What single questions under the same options share."""
+
+    options: MetaOptions
+    contexts: Contexts
+    six: Six
+    guard: Guard
+
+
+def _truth(answer: Ref) -> bool:
+    with answer:
+        return answer.ptr() >> 1 == 1
+
+
 class MetaService:
     """Single ``MetaM`` questions over one session's environment (``session.meta``).
 
@@ -99,6 +114,7 @@ class MetaService:
         self._options = options
         self._contexts: dict[tuple[int, Scope | None, frozenset[tuple[str, OptionValue]]], Contexts] = {}
         self._home: Home | None = None
+        self._last_desk: _Desk | None = None
 
     @property
     def home(self) -> Home:
@@ -158,6 +174,43 @@ class MetaService:
                 # The token stays set for ever, so these contexts have had their day.
                 self._contexts.pop((options.heartbeats, scope, lean_options), contexts).close()
 
+    def _desk(self, options: MetaOptions) -> _Desk:
+        """Return what calls under *options* need, made once: single questions are asked in tight loops."""
+        last = self._last_desk
+        if last is not None and last.options is options and not last.guard.why:
+            return last
+        contexts = self.contexts(options.heartbeats)
+        guard = Guard(contexts.token, None, self._options.grace)
+        self._last_desk = _Desk(options, contexts, contexts.at(options.transparency), guard)
+        return self._last_desk
+
+    def _ask(
+        self,
+        build: Callable[..., Arg],
+        exprs: Sequence[Expr],
+        wrap: Callable[[Ref], T],
+        options: MetaOptions | None,
+        cancellation: CancellationToken | None,
+    ) -> MetaResponse[T]:
+        """Put one question and turn the answer, or what Lean threw, into a value."""
+        options = options or DEFAULT
+        home = self.home
+        refs = [expr.ref(home) for expr in exprs]
+        desk = self._desk(options)
+        guard = desk.guard
+        if cancellation is not None:
+            guard = Guard(guard.token, None, guard.grace, cancellation)
+        guard.deadline = time.monotonic() + options.timeout
+        action = build(*refs, desk.six)
+        try:
+            return Ok(wrap(self.lean.engine.brief(lambda: desk.contexts.meta(action), guard)))
+        except Thrown as thrown:
+            return self.failure(thrown, guard, options.diagnostic_bytes)
+        finally:
+            if guard.why:
+                self._last_desk = None
+                self._contexts.pop((options.heartbeats, None, frozenset()), desk.contexts).close()
+
     def _respond(
         self,
         ask: Callable[[Contexts, Six], T],
@@ -198,17 +251,13 @@ class MetaService:
         self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
     ) -> MetaResponse[Expr]:
         """The type of a term (``Lean.Meta.inferType``)."""
-        table, ref = self.lean.table, expr.ref(self.home)
-        return self._respond(
-            lambda c, six: self._expr(c.meta(table.infer_type(ref, six))), options, cancellation
-        )
+        return self._ask(self.lean.table.infer_type, (expr,), self._expr, options, cancellation)
 
     def whnf(
         self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
     ) -> MetaResponse[Expr]:
         """Weak head normal form (``Lean.Meta.whnf``)."""
-        table, ref = self.lean.table, expr.ref(self.home)
-        return self._respond(lambda c, six: self._expr(c.meta(table.whnf(ref, six))), options, cancellation)
+        return self._ask(self.lean.table.whnf, (expr,), self._expr, options, cancellation)
 
     def is_def_eq(
         self,
@@ -219,13 +268,7 @@ class MetaService:
         cancellation: CancellationToken | None = None,
     ) -> MetaResponse[bool]:
         """Definitional equality (``Lean.Meta.isExprDefEq``)."""
-        table, a, b = self.lean.table, left.ref(self.home), right.ref(self.home)
-
-        def ask(contexts: Contexts, six: Six) -> bool:
-            with contexts.meta(table.is_def_eq(a, b, six)) as answer:
-                return answer.ptr() >> 1 == 1
-
-        return self._respond(ask, options, cancellation)
+        return self._ask(self.lean.table.is_def_eq, (left, right), _truth, options, cancellation)
 
     def reduce(
         self,
@@ -309,6 +352,7 @@ class MetaService:
 
     def close(self) -> None:
         """Let the contexts go."""
+        self._last_desk = None
         for contexts in self._contexts.values():
             contexts.close()
         self._contexts.clear()

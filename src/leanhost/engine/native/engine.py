@@ -290,7 +290,7 @@ class NativeEngine(Engine):
         """Run *work* on the big-stack thread while this one watches the clock; see :meth:`Engine.supervise`."""
         self.check_alive()
         if self._lane.is_current():
-            return work()
+            return self.brief(work, guard)
         self._lib.function("lean_mark_mt", 1)(self.own(guard.token))
         if guard.sink is not None:
             guard.mailbox = deque()
@@ -356,13 +356,16 @@ class NativeEngine(Engine):
 
     def brief(self, work: Callable[[], T], guard: Guard) -> T:
         """Run *work* on this thread under a watchdog; see :meth:`Engine.brief`."""
-        self._lib.function("lean_mark_mt", 1)(self.own(guard.token))
-        self._watchdog.watch(guard)
-        try:
-            with self.lock:
+        if not guard.shared:
+            self._lib.function("lean_mark_mt", 1)(self.own(guard.token))
+            guard.shared = True
+        watchdog = self._watchdog
+        with self.lock:
+            watchdog.watch(guard)
+            try:
                 return work()
-        finally:
-            self._watchdog.forget(guard)
+            finally:
+                watchdog.forget(guard)
 
     def private_bytes(self) -> int:
         """Return this process's private memory in bytes (``Private_*`` of ``smaps_rollup``)."""
