@@ -14,6 +14,13 @@ exit status of check:
   2  a file could not be read, the usage was wrong, or there is trouble with the toolchain
 """
 
+_VERIFY_EPILOG = """\
+exit status:
+  0  the candidate proves the reference
+  1  it does not (each refusal is printed with its code and the name it is about)
+  2  a file could not be read, the usage or the reference was wrong, or there is trouble with the toolchain
+"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; what it returns has ``command``, the name of the module with ``run(arguments)``."""
@@ -27,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"leanhost {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _check(commands)
+    _verify(commands)
     _doctor(commands)
     _toolchain(commands)
     return parser
@@ -46,17 +54,7 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "check",
-        help="check Lean files and give a verdict on each",
-        description="Elaborate Lean files, let the kernel check them once more, and give a verdict on each. "
-        "The work is done in child processes.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a Lean file, or - for standard input")
+def _environment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--imports",
         metavar="A,B",
@@ -72,6 +70,31 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=_directory,
         help="a directory of compiled modules; may be repeated, the first one wins",
     )
+
+
+def _axioms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-axiom",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound; "
+        "may be repeated",
+    )
+
+
+def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check Lean files and give a verdict on each",
+        description="Elaborate Lean files, let the kernel check them once more, and give a verdict on each. "
+        "The work is done in child processes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a Lean file, or - for standard input")
+    _environment(parser)
     parser.add_argument(
         "--timeout",
         metavar="S",
@@ -89,14 +112,7 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--max-rec-depth", metavar="N", type=_natural, default=512, help="Lean's maxRecDepth (default 512)"
     )
-    parser.add_argument(
-        "--allow-axiom",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound; "
-        "may be repeated",
-    )
+    _axioms(parser)
     parser.add_argument(
         "-j", "--jobs", metavar="N", type=_positive, default=1, help="files to check at a time (default 1)"
     )
@@ -108,6 +124,38 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="say nothing about accepted files; show only errors of others",
     )
     parser.set_defaults(command="check")
+
+
+def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="tell whether a file proves exactly what another one states",
+        description="Tell whether CANDIDATE proves every theorem of REFERENCE, under the same name and with\n"
+        "the same statement, over the same definitions. REFERENCE is trusted, its proofs may be\n"
+        "`sorry`. CANDIDATE is elaborated in a confined process, and judged in another one that\n"
+        "runs nothing of it.",
+        epilog=_VERIFY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("reference", metavar="REFERENCE", help="the statements, or - for standard input")
+    parser.add_argument("candidate", metavar="CANDIDATE", help="the proofs, or - for standard input")
+    _environment(parser)
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=_seconds,
+        default=60.0,
+        help="wall clock for the candidate, and for the comparison, seconds (default 60)",
+    )
+    _axioms(parser)
+    parser.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="have the kernel check what the candidate uses of the library, too (minutes on the embedded Lean)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
+    parser.set_defaults(command="verify")
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,154 @@
+"""``leanhost verify``: verdicts, refusals, output, exit statuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import clean, leanhost
+
+STATED = "def two : Nat := 2\ntheorem swap (a b : Nat) (h : a = b) : b = a := by sorry\n"
+PROVED = STATED.replace("by sorry", "h.symm")
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    path = tmp_path / "reference.lean"
+    path.write_text(STATED)
+    return path
+
+
+def candidate(reference: Path, source: str) -> Path:
+    path = reference.with_name("candidate.lean")
+    path.write_text(source)
+    return path
+
+
+def answer(text: str) -> dict[str, Any]:
+    (line,) = text.splitlines()
+    found = json.loads(line)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_proved(native: Sequence[str], reference: Path) -> None:
+    path = candidate(reference, PROVED)
+    done = leanhost("verify", *native, reference, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{path}: proves {reference} (accepted; ")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_refusals_have_code_name_and_message(native: Sequence[str], reference: Path) -> None:
+    path = candidate(reference, STATED.replace("Nat := 2", "Nat := 3"))
+    done = leanhost("verify", *native, reference, path)
+    clean(done)
+    assert (done.returncode, done.stderr) == (1, "")
+    verdict, *refusals = done.stdout.splitlines()
+    assert verdict.startswith(f"{path}: does not prove {reference} (rejected; ")
+    assert sorted(refusals) == [
+        "  definition two: two is not what it is in the reference",
+        "  sorry swap: swap uses `sorry`",
+    ]
+
+
+def test_a_candidate_that_does_not_elaborate(native: Sequence[str], reference: Path) -> None:
+    path = candidate(reference, PROVED + '#eval "\x1b[2J"\ntheorem wrong : 1 = 2 := rfl\n')
+    done = leanhost("verify", *native, reference, path)
+    clean(done)
+    assert done.returncode == 1
+    assert f"{path}:4:25: error: " in done.stdout
+    assert "\n  elaboration: " in done.stdout
+    assert "\x1b" not in done.stdout
+    path.write_bytes(b"\xff")
+    done = leanhost("verify", *native, reference, path)
+    assert done.returncode == 1
+    assert "  elaboration: the file is not valid UTF-8" in done.stdout
+
+
+def test_json(native: Sequence[str], reference: Path) -> None:
+    path = candidate(reference, "def two : Nat := 2\n")
+    done = leanhost("verify", *native, "--json", reference, path)
+    assert (done.returncode, done.stderr) == (1, "")
+    found = answer(done.stdout)
+    assert found.pop("elapsed_s") > 0
+    assert "native-runtime" in found.pop("toolchain")
+    assert found == {
+        "reference": str(reference),
+        "candidate": str(path),
+        "verified": False,
+        "status": "rejected",
+        "refusals": [{"code": "missing", "name": "swap", "message": "swap is not declared by the candidate"}],
+        "from_scratch": False,
+        "diagnostics": [],
+    }
+
+
+def test_axioms_imports_standard_input_and_from_scratch(native: Sequence[str], tmp_path: Path) -> None:
+    stated = tmp_path / "stated.lean"
+    stated.write_text("theorem t : 1 = 2 := by sorry\n")
+    proof = b"axiom given : 1 = 2\ntheorem t : 1 = 2 := given\n"
+    done = leanhost("verify", *native, "--json", stated, "-", stdin=proof)
+    assert done.returncode == 1
+    assert [r["code"] for r in answer(done.stdout)["refusals"]] == ["axiom"]
+    done = leanhost(
+        "verify",
+        *native,
+        *("--allow-axiom", "given", "--imports", "Init.Core,Init", "--from-scratch", "--json"),
+        stated,
+        "-",
+        stdin=proof,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = answer(done.stdout)
+    assert found["candidate"] == "<stdin>"
+    assert found["from_scratch"]
+    done = leanhost("verify", *native, "-", "-")
+    assert done.returncode == 2
+    assert "only once" in done.stderr
+
+
+def test_a_reference_that_states_nothing_is_a_question_not_put(
+    native: Sequence[str], reference: Path
+) -> None:
+    path = candidate(reference, PROVED)
+    for source in (b"", b"theorem t : nonsense := 1\n", b"\xff"):
+        reference.write_bytes(source)
+        done = leanhost("verify", *native, reference, path)
+        clean(done)
+        assert done.returncode == 2
+        assert "\n  reference: " in done.stdout
+
+
+def test_trouble(native: Sequence[str], reference: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.lean"
+    done = leanhost("verify", *native, missing, tmp_path)
+    clean(done)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"leanhost: error: cannot read {missing}: No such file or directory",
+        f"leanhost: error: cannot read {tmp_path}: Is a directory",
+    ]
+    done = leanhost("verify", "--toolchain", "v4.0.0", reference, reference)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "next step: " in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("one.lean",), ("a", "b", "c"), ("a", "b", "--timeout", "0")])
+def test_usage(arguments: Sequence[str]) -> None:
+    done = leanhost("verify", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: leanhost")
+
+
+@pytest.mark.usefixtures("embedded_toolchain")
+def test_the_embedded_toolchain(reference: Path) -> None:
+    reference.write_text("theorem sum (a b : Nat) : a + b = b + a := by sorry\n")
+    path = candidate(reference, "theorem sum (a b : Nat) : a + b = b + a := by omega\n")
+    done = leanhost("verify", "--toolchain", "embedded", reference, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "proves" in done.stdout
