@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -128,6 +128,19 @@ class Contexts:
         if self._stale >= _STALE_QUERIES:
             self.restore(self.fresh)
         return words[1]
+
+    def meta_many(self, actions: Sequence[Arg]) -> list[Ref]:
+        """Run many ``MetaM`` queries in one step, each with its own heartbeats; see :meth:`meta`.
+
+        The first that throws ends them all.
+        """
+        steps: list[Arg] = []
+        for action in actions:
+            steps += (self._reset, action)
+        try:
+            return self.lean.engine.eval_all(steps)[1::2]
+        finally:
+            self.restore(self.fresh)
 
     def one(self, action: Arg) -> Ref:
         """Run one action of any of the monads from the fresh state and forget what it did to all three states."""

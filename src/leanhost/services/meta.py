@@ -82,6 +82,9 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 
 DEFAULT = MetaOptions()
 
+_BULK = 64
+"""How many questions of a bulk call go into one step."""
+
 _KEPT_CONTEXTS = 8
 """How many sets of contexts a session keeps; a capture costs tens of microseconds on the native engine."""
 
@@ -211,6 +214,37 @@ class MetaService:
                 self._last_desk = None
                 self._contexts.pop((options.heartbeats, None, frozenset()), desk.contexts).close()
 
+    def _ask_many(
+        self,
+        build: Callable[..., Arg],
+        items: Sequence[Sequence[Expr]],
+        wrap: Callable[[Ref], T],
+        options: MetaOptions | None,
+        cancellation: CancellationToken | None,
+    ) -> list[MetaResponse[T]]:
+        """Put many questions, a few dozen in one step; one that fails is asked again on its own."""
+        options = options or DEFAULT
+        home = self.home
+        refs = [[expr.ref(home) for expr in item] for item in items]
+        results: list[MetaResponse[T]] = []
+        for start in range(0, len(items), _BULK):
+            desk = self._desk(options)
+            guard = Guard(
+                desk.guard.token, time.monotonic() + options.timeout, desk.guard.grace, cancellation
+            )
+            actions = [build(*each, desk.six) for each in refs[start : start + _BULK]]
+            contexts = desk.contexts
+            try:
+                answers = self.lean.engine.brief(lambda: contexts.meta_many(actions), guard)  # noqa: B023 - runs now
+                results.extend(Ok(wrap(answer)) for answer in answers)
+            except Thrown:
+                if guard.why:
+                    self._last_desk = None
+                    self._contexts.pop((options.heartbeats, None, frozenset()), contexts).close()
+                for item in items[start : start + _BULK]:
+                    results.append(self._ask(build, item, wrap, options, cancellation))
+        return results
+
     def _respond(
         self,
         ask: Callable[[Contexts, Six], T],
@@ -269,6 +303,54 @@ class MetaService:
     ) -> MetaResponse[bool]:
         """Definitional equality (``Lean.Meta.isExprDefEq``)."""
         return self._ask(self.lean.table.is_def_eq, (left, right), _truth, options, cancellation)
+
+    def infer_type_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`infer_type` of many: one result each, in order; limits are for each item."""
+        items = [(expr,) for expr in exprs]
+        return self._ask_many(self.lean.table.infer_type, items, self._expr, options, cancellation)
+
+    def whnf_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`whnf` of many: one result each, in order; limits are for each item."""
+        return self._ask_many(
+            self.lean.table.whnf, [(expr,) for expr in exprs], self._expr, options, cancellation
+        )
+
+    def is_def_eq_bulk(
+        self,
+        pairs: Sequence[tuple[Expr, Expr]],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+    ) -> list[MetaResponse[bool]]:
+        """:meth:`is_def_eq` of many pairs: one result each, in order; limits are for each item."""
+        return self._ask_many(self.lean.table.is_def_eq, pairs, _truth, options, cancellation)
+
+    def pp_expr_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+    ) -> list[MetaResponse[str]]:
+        """:meth:`pp_expr` of many: one result each, in order; limits are for each item."""
+        items = [(expr,) for expr in exprs]
+        return self._ask_many(self.lean.table.pp_meta, items, self._text, options, cancellation)
+
+    def _text(self, answer: Ref) -> str:
+        with answer:
+            return str(self.lean.engine.dump(answer))
 
     def reduce(
         self,

@@ -31,7 +31,7 @@ from leanhost.services.kernel import replay as kernel_replay
 from leanhost.services.lifetime import NotStarted
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.positions import SourceView
-from leanhost.services.progress import ProgressSink
+from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit
 from leanhost.services.source import prepare
 
@@ -218,6 +218,40 @@ class Session(Certificates):
             )
         except NotStarted:
             return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
+
+    def kernel_check_bulk(
+        self,
+        sources: Sequence[str],
+        *,
+        allow_axioms: Iterable[str] = (),
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[KernelOutcome]:
+        """:meth:`kernel_check` of many sources, each on its own: one outcome each, in order.
+
+        *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
+        rest are ``Unavailable``.
+        """
+        allowed = tuple(allow_axioms) if not isinstance(allow_axioms, str) else allow_axioms
+        seconds = (self.options.timeout if timeout is None else timeout) * max(1, len(sources))
+        guard = new_guard(self._lean, self.options, seconds, cancellation, progress)
+
+        def work() -> list[KernelOutcome]:
+            listening = phase(guard, "bulk", len(sources))
+            found: list[KernelOutcome] = []
+            for source in sources:
+                found.append(
+                    self.kernel_check(
+                        source, allow_axioms=allowed, timeout=timeout, cancellation=cancellation
+                    )
+                )
+                if listening is not None:
+                    listening.at(len(found))
+            return found
+
+        with guard.token:
+            return self._lean.engine.supervise(work, guard)
 
     def inspect(
         self,

@@ -1,0 +1,62 @@
+"""Bulk forms: one result an item, in order, failures apart."""
+
+from __future__ import annotations
+
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.evidence import Checked, Rejected, Unavailable
+from leanhost.services.exprs import Expr
+from leanhost.services.meta import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.progress import ProgressEvent
+from leanhost.services.results import Limit
+from leanhost.services.session import Session
+
+
+def term(session: Session, text: str) -> Expr:
+    found = session.elaborate(text)
+    assert isinstance(found, Expr), found
+    return found
+
+
+def test_questions_in_bulk_answer_as_one_by_one(session: Session) -> None:
+    meta = session.meta
+    terms = [term(session, text) for text in ("Nat", "fun x : Nat => x", "True")] * 40
+    assert meta.infer_type_bulk(terms) == [meta.infer_type(t) for t in terms]
+    assert meta.whnf_bulk(terms[:3]) == [meta.whnf(t) for t in terms[:3]]
+    assert meta.pp_expr_bulk(terms[:3]) == [Ok("Nat"), Ok("fun x => x"), Ok("True")]
+    two, sum_ = term(session, "2"), term(session, "1 + 1")
+    assert meta.is_def_eq_bulk([(two, sum_), (two, terms[0]), (two, two)]) == [Ok(True), Ok(False), Ok(True)]
+    assert meta.infer_type_bulk([]) == []
+
+
+def test_one_bad_item_does_not_spoil_the_others(session: Session) -> None:
+    good = term(session, "Nat")
+    bad = session.build.app(good, good)
+    first, second, third = session.meta.infer_type_bulk([good, bad, good])
+    assert isinstance(first, Ok)
+    assert isinstance(second, Failed)
+    assert isinstance(third, Ok)
+
+
+def test_limits_are_for_each_item(session: Session) -> None:
+    terms = [term(session, "fun x : Nat => x")] * 200
+    assert all(isinstance(r, Ok) for r in session.meta.infer_type_bulk(terms, MetaOptions(heartbeats=2)))
+    token = CancellationToken()
+    token.cancel()
+    burned = session.meta.heartbeat_burn(MetaOptions(heartbeats=0), cancellation=token)
+    assert burned == TimeoutOrHeartbeat(Limit.CANCELLED)
+
+
+def test_kernel_checks_in_bulk(session: Session) -> None:
+    events: list[ProgressEvent] = []
+    outcomes = session.kernel_check_bulk(
+        ["theorem a : 1 = 1 := rfl", "theorem b : 1 = 2 := rfl", "theorem a : 2 = 2 := rfl"],
+        progress=events.append,
+    )
+    assert [type(o) for o in outcomes] == [Checked, Rejected, Checked]
+    assert [e.current for e in events if e.phase == "bulk"][-1] == 3
+    token = CancellationToken()
+    token.cancel()
+    assert all(
+        isinstance(o, Unavailable)
+        for o in session.kernel_check_bulk(["theorem a : 1 = 1 := rfl"] * 2, cancellation=token)
+    )
