@@ -162,8 +162,7 @@ class SessionPool:
         capacity: how many free environments to keep at most.
         options: the limits of the sessions, unless :meth:`acquire` is given others.
         max_fresh_imports: how many imports the pool may perform in its life, or ``None``.
-        max_private_bytes: no fresh import while Lean's private memory (:meth:`leanhost.Host.private_bytes`)
-        is
+        max_private_bytes: no fresh import while Lean's private memory (:meth:`leanhost.Host.private_bytes`) is
             above this many bytes, or ``None``. What is free can still be acquired.
     """
 
