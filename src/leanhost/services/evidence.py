@@ -249,11 +249,11 @@ def _judge(
         total |= rests[constant.name]
     said_sorry = any(d.kind.endswith("hasSorry") for d in diagnostics)
     if ("sorryAx",) in total.axioms or said_sorry:
-        fail("sorry", f"{_who(rests, constants, ('sorryAx',))} uses `sorry`")
+        fail("sorry", f"{_who(rests, constants, ('sorryAx',), 'uses', 'use')} `sorry`")
     for axiom in sorted(total.axioms - {("sorryAx",)}, key=show):
         if show(axiom) not in allowed:
-            who = _who(rests, constants, axiom)
-            fail("axiom", f"{who} rests on the axiom {show(axiom)}, which is not allowed")
+            who = _who(rests, constants, axiom, "rests", "rest")
+            fail("axiom", f"{who} on the axiom {show(axiom)}, which is not allowed")
     theorems: list[Theorem] = []
     evidence: list[Evidence] = []
     owned = tuple(everything)
@@ -282,7 +282,11 @@ def open_question(reason: str) -> Limit:
 _OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}
 
 
-def _who(rests: dict[NameTuple, Rests], added: list[Constant], axiom: NameTuple) -> str:
+def _who(
+    rests: dict[NameTuple, Rests], added: list[Constant], axiom: NameTuple, one: str, several: str
+) -> str:
+    """Name the constants that rest on an axiom, with the verb that fits their number."""
     names = sorted(show(user_name(c.name)) for c in added if axiom in rests[c.name].axioms)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more if names else "an example"
+    text = ", ".join(names[:3]) + more if names else "an example"
+    return f"{text} {one if len(names) < 2 else several}"
