@@ -11,8 +11,9 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.elaboration import Additions, new_guard
 from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
-from leanhost.services.results import CommandResult, Limit
+from leanhost.services.host import Host
+from leanhost.services.options import AllowedAxioms, ElabOptions
+from leanhost.services.results import CommandResult, Limit, Status
 from leanhost.services.session import Run, Session
 from tests.session.sources import GOOD, SLOW_FUNCTION
 
@@ -48,7 +49,7 @@ def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
             Additions([forged], [(forged, None)]),
             guard,
         )
-        return lean.engine.supervise(lambda: grown._judge(run, DEFAULT_AXIOMS), guard)
+        return lean.engine.supervise(lambda: grown._judge(run, AllowedAxioms()), guard)
 
 
 def _again(ref: Ref) -> Ref:
@@ -187,3 +188,16 @@ def test_a_session_never_tires(lend: Lend) -> None:
     with lend(ElabOptions(max_heartbeats=60)) as session:
         for _ in range(30):
             assert isinstance(session.kernel_check(GOOD), Checked)
+
+
+@pytest.mark.parametrize("axiom", ["propext", "Classical.choice", "Quot.sound"])
+def test_a_standard_axiom_is_the_library_s_own(host: Host, axiom: str) -> None:
+    source = f"prelude\ninductive F : Prop\naxiom {axiom} : F\ntheorem oops : F := {axiom}\n"
+    assert host.check_source(source).status is Status.REJECTED
+    assert host.check_source(source, allow_axioms=[axiom]).status is Status.ACCEPTED
+
+
+def test_what_an_empty_environment_gains_is_seen(host: Host) -> None:
+    checked = host.check_source("prelude\ninductive F : Prop\naxiom no : F\ntheorem oops : F := no\n")
+    assert checked.status is Status.REJECTED
+    assert [t.name for t in checked.theorems] == ["no", "oops"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
@@ -13,6 +13,7 @@ from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.services.axioms import ImportedAxioms, Rests, rests_of
 from leanhost.services.elaboration import WHY_LIMITS, Additions
 from leanhost.services.kernel import Objection, replay
+from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
 
@@ -177,7 +178,7 @@ def judge(
     kernel_options: Ref,
     added: Additions,
     result: CommandResult,
-    allowed: Collection[str],
+    allowed: AllowedAxioms,
     guard: Guard,
 ) -> Judgement:
     """Judge what *added* to *ground* made *env*.
@@ -212,7 +213,7 @@ def _judge(
     kernel_options: Ref,
     added: Additions,
     result: CommandResult,
-    allowed: Collection[str],
+    allowed: AllowedAxioms,
     guard: Guard,
     pause: Callable[[], None],
 ) -> Judgement:
@@ -251,7 +252,7 @@ def _judge(
     if ("sorryAx",) in total.axioms or said_sorry:
         fail("sorry", f"{_who(rests, constants, ('sorryAx',), 'uses', 'use')} `sorry`")
     for axiom in sorted(total.axioms - {("sorryAx",)}, key=show):
-        if show(axiom) not in allowed:
+        if not allowed.permit(show(axiom), declared=axiom in used):
             who = _who(rests, constants, axiom, "rests", "rest")
             fail("axiom", f"{who} on the axiom {show(axiom)}, which is not allowed")
     theorems: list[Theorem] = []

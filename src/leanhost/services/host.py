@@ -20,7 +20,7 @@ from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.opening import Opened, open_lean
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
 from leanhost.services.results import (
     CheckResult,
@@ -353,7 +353,7 @@ class Host:
         with Session(self, lean, environment, options) as session:
             result, judgement = session.judged(
                 text,
-                allowed=DEFAULT_AXIOMS | frozenset(allow_axioms),
+                allowed=AllowedAxioms.of(allow_axioms),
                 file=file,
                 cancellation=cancellation,
                 progress=progress,

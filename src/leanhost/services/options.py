@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -18,6 +18,24 @@ _RESERVED = {
     "maxHeartbeats": "set max_heartbeats",
     "maxRecDepth": "set max_rec_depth",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedAxioms:
+    """Which axioms may be rested on: the standard three where the *library* declares them, and those in *named*."""
+
+    named: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, named: Iterable[str]) -> AllowedAxioms:
+        """Take the names a caller allows; one string is a :class:`UsageError`."""
+        if isinstance(named, str):
+            raise UsageError(f"allow_axioms is a set of names, not one string; write [{named!r}]")
+        return cls(frozenset(named))
+
+    def permit(self, axiom: str, *, declared: bool) -> bool:
+        """Tell whether *axiom* may be used; *declared* when the source itself declares what goes by that name."""
+        return axiom in self.named or (axiom in DEFAULT_AXIOMS and not declared)
 
 
 def _no_options() -> Mapping[str, OptionValue]:

@@ -16,7 +16,7 @@ from leanhost.services.exprs import Expr, ExprBuilder, NameLike
 from leanhost.services.lifetime import Lifetime
 from leanhost.services.meta import DEFAULT, MetaOptions, MetaService
 from leanhost.services.meta_program import Meta, run_program
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.proof import ProofState, Prover, TacticFailure, start
 from leanhost.services.terms import elaborate_terms, term_context
 
@@ -147,9 +147,9 @@ class Questions(Lifetime):
         self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]
     ) -> KernelOutcome:
         """Judge a finished proof like any other addition."""
-        return self._judge_constants(added, env, DEFAULT_AXIOMS | frozenset(allow_axioms), guard)
+        return self._judge_constants(added, env, AllowedAxioms.of(allow_axioms), guard)
 
     def _judge_constants(
-        self, added: list[Constant], env: Ref, allowed: Collection[str], guard: Guard
+        self, added: list[Constant], env: Ref, allowed: AllowedAxioms, guard: Guard
     ) -> KernelOutcome:
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,7 +29,7 @@ from leanhost.services.imports import Imported
 from leanhost.services.kernel import Objection
 from leanhost.services.kernel import replay as kernel_replay
 from leanhost.services.lifetime import NotStarted
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.positions import SourceView
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit
@@ -205,9 +205,7 @@ class Session(Certificates):
         *allow_axioms* is used. ``Unavailable`` when a limit or a cancellation left the question open.
         *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
-        if isinstance(allow_axioms, str):
-            raise UsageError(f"allow_axioms is a set of names, not one string; write [{allow_axioms!r}]")
-        allowed = DEFAULT_AXIOMS | frozenset(allow_axioms)
+        allowed = AllowedAxioms.of(allow_axioms)
 
         def judged(run: Run) -> KernelOutcome:
             return self._outcome(run, allowed)
@@ -307,7 +305,7 @@ class Session(Certificates):
         self,
         source: str,
         *,
-        allowed: Collection[str],
+        allowed: AllowedAxioms,
         file: str = "<input>",
         timeout: float | None = None,
         cancellation: Cancellation = None,
@@ -338,7 +336,7 @@ class Session(Certificates):
 
     # --- judging ---
 
-    def _outcome(self, run: Run, allowed: Collection[str]) -> KernelOutcome:
+    def _outcome(self, run: Run, allowed: AllowedAxioms) -> KernelOutcome:
         result = run.result
         for limit in result.limits:
             if limit in STOPPED or (limit in WORDS and result.errors):
@@ -346,14 +344,14 @@ class Session(Certificates):
         return _kernel_outcome(self._judge(run, allowed), result)
 
     def _judge_constants(
-        self, added: list[Constant], env: Ref, allowed: Collection[str], guard: Guard
+        self, added: list[Constant], env: Ref, allowed: AllowedAxioms, guard: Guard
     ) -> KernelOutcome:
         """Judge constants that no source declared: the last is the one that matters to the caller."""
         result = CommandResult((), (), (), 0.0, 0.0)
         run = Run(result, env, self._lean_options, Additions(added, [(added[-1], None)]), guard)
         return _kernel_outcome(self._judge(run, allowed), result)
 
-    def _judge(self, run: Run, allowed: Collection[str]) -> Judgement:
+    def _judge(self, run: Run, allowed: AllowedAxioms) -> Judgement:
         lean, guard, result = self._lean, run.guard, run.result
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ library = Path(sys.argv[1])
 def lean(native_toolchain: Toolchain) -> Iterator[NativeEngine]:
     """The engine of this process; afterwards no handle may be left."""
     engine = NativeEngine.open(native_toolchain.library)
+    gc.collect()  # what earlier tests left to the collector does not count
     engine.drain()
     before = engine.live
     yield engine

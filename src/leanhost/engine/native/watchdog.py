@@ -55,15 +55,19 @@ class Watchdog:
                 if not self._guards:
                     continue
                 self._wake.set()
-            with self._lock:
-                now = time.monotonic()
-                for guard in self._guards:
-                    if guard.why:
-                        continue
-                    if guard.cancelled is not None and guard.cancelled.is_set():
-                        guard.why = "cancelled"
-                    elif guard.deadline is not None and now >= guard.deadline:
-                        guard.why = "deadline"
-                    if guard.why:
-                        self._cancel(guard.token)
+            self._look()
             time.sleep(_TICK)
+
+    def _look(self) -> None:
+        """Cancel what is over; in a method of its own, so that no guard stays in a variable while the thread sleeps."""
+        with self._lock:
+            now = time.monotonic()
+            for guard in self._guards:
+                if guard.why:
+                    continue
+                if guard.cancelled is not None and guard.cancelled.is_set():
+                    guard.why = "cancelled"
+                elif guard.deadline is not None and now >= guard.deadline:
+                    guard.why = "deadline"
+                if guard.why:
+                    self._cancel(guard.token)
