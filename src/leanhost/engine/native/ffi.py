@@ -6,6 +6,7 @@ Nobody but the native engine reaches in here, and nothing else in leanhost impor
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -41,6 +42,18 @@ _memory = (ctypes.c_uint64 * ((1 << 60) - 1)).from_address(0)
 An object's header is the word at ``address >> 3``: the reference count in the low 32 bits, then 16 bits of size,
 the number of object fields, the tag.
 """
+
+
+def _find_current_cpu() -> Callable[[], int]:
+    """Return ``sched_getcpu``, or a function that says -1 where threads cannot be moved."""
+    function = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+    if function is None or not hasattr(os, "sched_setaffinity"):
+        return lambda: -1
+    return function  # type: ignore[no-any-return]
+
+
+current_cpu = _find_current_cpu()
+"""The processor the calling thread runs on, or -1 where that is of no use."""
 
 
 def _words(n: int) -> struct.Struct:
