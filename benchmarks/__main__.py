@@ -1,0 +1,10 @@
+"""Run every benchmark: ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+for name in ("native", "wasm", "workers", "declarations"):
+    print(f"\n## {name}", flush=True)
+    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False)
