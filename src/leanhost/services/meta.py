@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
@@ -197,16 +198,15 @@ class MetaService:
     ) -> MetaResponse[T]:
         """Put one question and turn the answer, or what Lean threw, into a value."""
         options = options or DEFAULT
-        home = self.home
-        refs = [expr.ref(home) for expr in exprs]
+        home = self._home or self.home
         desk = self._desk(options)
         guard = desk.guard
         if cancellation is not None:
             guard = Guard(guard.token, None, guard.grace, cancellation)
         guard.deadline = time.monotonic() + options.timeout
-        action = build(*refs, desk.six)
+        action = build(*[expr.ref(home) for expr in exprs], desk.six)
         try:
-            return Ok(wrap(self.lean.engine.brief(lambda: desk.contexts.meta(action), guard)))
+            return Ok(wrap(self.lean.engine.brief(partial(desk.contexts.meta, action), guard)))
         except Thrown as thrown:
             return self.failure(thrown, guard, options.diagnostic_bytes)
         finally:

@@ -36,7 +36,7 @@ from leanhost.engine.base import (
     USize,
     With,
 )
-from leanhost.engine.native.ffi import MAX_BOXED, Library, current_cpu
+from leanhost.engine.native.ffi import MAX_BOXED, Library, current_cpu, memory
 from leanhost.engine.native.watchdog import Watchdog
 from leanhost.errors import EngineError, EngineLost, EngineStuck, UsageError
 
@@ -144,19 +144,45 @@ class NativeEngine(Engine):
         return build(self, arg)
 
     def _call(self, arg: Call) -> int:
+        library = self._lib
+        args = arg.args
         # Before the arguments: a missing function must not leave owned words behind.
-        function = self._lib.function(arg.symbol, len(arg.args))
+        function = library.function(arg.symbol, len(args))
         words: list[int] = []
-        self._values(arg.args, words)
+        add = words.append
+        try:
+            # Handles and small numbers are most of what is passed: they are taken here, as :meth:`_value` would.
+            for each in args:
+                kind = type(each)
+                if kind is Ref:
+                    word = each.word  # type: ignore[union-attr]
+                    if each.engine is not self or not word:  # type: ignore[union-attr]
+                        self.own(each)  # type: ignore[arg-type] # says what is wrong
+                    if not word & 1:
+                        header = memory[word >> 3]
+                        if 0 < header & 0xFFFFFFFF < 0x7FFFFFFF:
+                            memory[word >> 3] = header + 1
+                        else:
+                            library.retain(word)
+                    add(word)
+                elif kind is int and 0 <= each <= MAX_BOXED:  # type: ignore[operator]
+                    add(each << 1 | 1)  # type: ignore[operator]
+                else:
+                    add(self._value(each))
+        except BaseException:
+            for word in words:
+                library.release(word)
+            raise
         result = function(*words)
         if self._escaped is not None:
             escaped, self._escaped = self._escaped, None
-            self._lib.release(result)
+            library.release(result)
             raise escaped
         return result
 
     def _unwrap(self, arg: Unwrap) -> int:
-        word = self._value(arg.of)
+        of = arg.of
+        word = self._call(of) if type(of) is Call else self._value(of)
         library = self._lib
         if word & 1:
             raise Thrown(Ref(self, word))

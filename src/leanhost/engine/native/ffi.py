@@ -36,7 +36,7 @@ _two_words = struct.Struct("<QQ")
 
 CallbackType = Callable[..., int]
 
-_memory = (ctypes.c_uint64 * ((1 << 60) - 1)).from_address(0)
+memory = (ctypes.c_uint64 * ((1 << 60) - 1)).from_address(0)
 """This process's memory as words: reading one is an index, several times cheaper than a ctypes call.
 
 An object's header is the word at ``address >> 3``: the reference count in the low 32 bits, then 16 bits of size,
@@ -158,9 +158,9 @@ class Library:
         """
         if not word & 1:
             at = word >> 3
-            header = _memory[at]
+            header = memory[at]
             if 0 < header & 0xFFFFFFFF < 0x7FFFFFFF:
-                _memory[at] = header + 1
+                memory[at] = header + 1
             else:
                 self._retain(word)
         return word
@@ -169,9 +169,9 @@ class Library:
         """Give one reference to *word* back; the last one frees the object."""
         if not word & 1:
             at = word >> 3
-            header = _memory[at]
+            header = memory[at]
             if 1 < header & 0xFFFFFFFF < 0x80000000:
-                _memory[at] = header - 1
+                memory[at] = header - 1
             else:
                 self._release(word, 1)
 
@@ -237,19 +237,19 @@ class Library:
 
     def tag(self, word: int) -> int:
         """Return the constructor tag of an object, or the value of a boxed scalar."""
-        return word >> 1 if word & 1 else _memory[word >> 3] >> 56
+        return word >> 1 if word & 1 else memory[word >> 3] >> 56
 
     def field(self, word: int, index: int) -> int:
         """Return a constructor's object field (borrowed)."""
-        return _memory[(word >> 3) + 1 + index]
+        return memory[(word >> 3) + 1 + index]
 
     def checked_field(self, word: int, index: int) -> int:
         """Like :meth:`field`; ``EngineError`` when the value is no constructor with that many fields."""
         if not word & 1:
             at = word >> 3
-            header = _memory[at]
+            header = memory[at]
             if 0 <= index < header >> 48 & 0xFF and header >> 56 <= MAX_CTOR_TAG:
-                return _memory[at + 1 + index]
+                return memory[at + 1 + index]
         raise EngineError(f"a Lean value has no field {index}")
 
     def constructor(self, word: int) -> tuple[int, tuple[int, ...], bytes]:
@@ -260,28 +260,28 @@ class Library:
 
     def _body(self, word: int) -> tuple[int, tuple[int, ...], bytes]:
         at = word >> 3
-        header = _memory[at]
+        header = memory[at]
         count = header >> 48 & 0xFF
         start = HEADER + WORD * count
         rest = (header >> 32 & 0xFFFF) - start
-        words = tuple(_memory[at + 1 : at + 1 + count]) if count else ()
+        words = tuple(memory[at + 1 : at + 1 + count]) if count else ()
         return header >> 56, words, ctypes.string_at(word + start, rest) if rest > 0 else b""
 
     def size(self, word: int) -> int:
         """Return the number of elements of an ``Array`` of objects."""
         if word & 1 or self.tag(word) != TAG_ARRAY:
             raise EngineError("a Lean value is not an array")
-        return _memory[(word >> 3) + 1]
+        return memory[(word >> 3) + 1]
 
     def element(self, word: int, index: int) -> int:
         """Return an array's element (borrowed)."""
         if not 0 <= index < self.size(word):
             raise EngineError(f"a Lean array has no element {index}")
-        return _memory[(word >> 3) + 3 + index]
+        return memory[(word >> 3) + 3 + index]
 
     def fields(self, word: int) -> int:
         """Return how many object fields a constructor has (0 for a scalar)."""
-        return 0 if word & 1 else _memory[word >> 3] >> 48 & 0xFF
+        return 0 if word & 1 else memory[word >> 3] >> 48 & 0xFF
 
     def dump(self, root: int, limit: int) -> Data:
         """Copy the object graph under *root*; shared objects are copied once, depth is not limited."""
@@ -300,11 +300,11 @@ class Library:
                 if len(seen) + len(pending) >= limit:
                     raise ObjectTooLarge(f"a Lean value has more than {limit} objects")
                 at = address >> 3
-                tag = _memory[at] >> 56
+                tag = memory[at] >> 56
                 if tag <= MAX_CTOR_TAG:
                     ready = self._body(address)
                 elif tag == TAG_ARRAY:
-                    ready = (tag, _memory[at + 3 : at + 3 + _memory[at + 1]], b"")
+                    ready = (tag, memory[at + 3 : at + 3 + memory[at + 1]], b"")
                 else:
                     seen[address] = self._leaf(address, tag)
                     stack.pop()
@@ -312,7 +312,7 @@ class Library:
                 missing = []
                 for word in ready[1]:
                     if not word & 1 and word not in seen:
-                        if _memory[word >> 3] >> 56 == TAG_STRING:
+                        if memory[word >> 3] >> 56 == TAG_STRING:
                             seen[word] = self._text(word)
                         else:
                             missing.append(word)
@@ -329,7 +329,7 @@ class Library:
         return seen[root]
 
     def _text(self, address: int) -> str:
-        size = _memory[(address >> 3) + 1]
+        size = memory[(address >> 3) + 1]
         return ctypes.string_at(address + 32, size - 1).decode("utf-8", "replace")
 
     def _leaf(self, address: int, tag: int) -> Data:
@@ -338,11 +338,11 @@ class Library:
         if tag == TAG_STRING:
             return self._text(address)
         if tag == TAG_SCALAR_ARRAY:
-            element = _memory[at] >> 48 & 0xFF
-            return ctypes.string_at(address + 24, _memory[at + 1] * element)
+            element = memory[at] >> 48 & 0xFF
+            return ctypes.string_at(address + 24, memory[at + 1] * element)
         if tag == TAG_MPZ:
             # GMP's mpz_t: int alloc, int size (negative for a negative number), limbs.
             size = ctypes.c_int32.from_address(address + 12).value
-            value = int.from_bytes(ctypes.string_at(_memory[at + 2], abs(size) * WORD), "little")
+            value = int.from_bytes(ctypes.string_at(memory[at + 2], abs(size) * WORD), "little")
             return -value if size < 0 else value
         return Opaque(tag)

@@ -37,7 +37,12 @@ class Watchdog:
     def forget(self, guard: Guard) -> None:
         """Stop watching *guard*."""
         with self._lock:
-            self._guards = [other for other in self._guards if other is not guard]
+            # By identity: equal guards of other calls stay.
+            guards = self._guards
+            if guards and guards[-1] is guard:
+                guards.pop()
+            else:
+                self._guards = [other for other in guards if other is not guard]
 
     def _launch(self) -> None:
         with self._start:
