@@ -275,6 +275,12 @@ class Guard:
     shared: bool = False
     """Whether the token was made safe to set from another thread; kept by the engine."""
 
+    def reason(self, now: float) -> Literal["", "deadline", "cancelled"]:
+        """Return why the work should stop at *now* (:func:`time.monotonic`), or ``""``."""
+        if self.cancelled is not None and self.cancelled.is_set():
+            return "cancelled"
+        return "deadline" if self.deadline is not None and now >= self.deadline else ""
+
     def tell(self, message: object) -> None:
         """Send *message* to the sink, if there is one."""
         if self.mailbox is not None:

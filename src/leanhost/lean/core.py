@@ -295,10 +295,6 @@ class Lean:
                     found.append(None if option.ptr() & 1 else self.engine.eval(Field(option, 0)))
         return found
 
-    def is_internal(self, wanted: Sequence[NameTuple]) -> list[bool]:
-        """Tell for each name whether it is an internal detail (``Lean.Name.isInternalDetail``)."""
-        return self.flags([self.table.is_internal_detail(self.name(name)) for name in wanted])
-
     def used_constants(self, constants: Sequence[Constant]) -> list[frozenset[NameTuple]]:
         """Return for each constant the names its type and its value mention (constructors for an inductive)."""
         table = self.table

@@ -22,7 +22,6 @@ class Header:
     imports: tuple[Import, ...]
     is_module: bool
     end: int
-    recovering: bool
     diagnostics: tuple[Diagnostic, ...]
     written: bool
     """Whether the source says anything about its imports itself."""
@@ -50,9 +49,7 @@ def parse_header(lean: Lean, text: str, file: str) -> Header:
     # `module`, `prelude` and the list of imports: what of them is there.
     parts: list[Arg] = [Size(Field(Index(Field(syntax, 2), i), 2)) for i in range(3)]
     written = bool(messages.found) or any(lean.array(ArrayOf(parts)))
-    return Header(
-        imports, is_module, position.fields[0], bool(position.scalars[0]), tuple(messages.found), written
-    )
+    return Header(imports, is_module, position.fields[0], tuple(messages.found), written)
 
 
 def _import(item: object) -> Import:

@@ -374,11 +374,7 @@ class NativeEngine(Engine):
                 # Still behind another caller's work, which has its own limits.
                 job.give_up = now + guard.grace
                 continue
-            if not guard.why:
-                if guard.cancelled is not None and guard.cancelled.is_set():
-                    guard.why = "cancelled"
-                elif guard.deadline is not None and now >= guard.deadline:
-                    guard.why = "deadline"
+            guard.why = guard.why or guard.reason(now)
             if guard.why:
                 self.cancel(guard.token)
                 job.give_up = now + guard.grace

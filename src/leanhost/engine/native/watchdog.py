@@ -70,9 +70,6 @@ class Watchdog:
             for guard in self._guards:
                 if guard.why:
                     continue
-                if guard.cancelled is not None and guard.cancelled.is_set():
-                    guard.why = "cancelled"
-                elif guard.deadline is not None and now >= guard.deadline:
-                    guard.why = "deadline"
+                guard.why = guard.reason(now)
                 if guard.why:
                     self._cancel(guard.token)

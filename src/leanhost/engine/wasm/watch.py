@@ -38,10 +38,4 @@ class Watch:
         return self._asked is not None and now > self._asked + self.guard.grace
 
     def _reason(self, now: float, interrupted: bool) -> Literal["", "deadline", "cancelled", "interrupt"]:
-        if interrupted:
-            return "interrupt"
-        if self.guard.cancelled is not None and self.guard.cancelled.is_set():
-            return "cancelled"
-        if self.guard.deadline is not None and now >= self.guard.deadline:
-            return "deadline"
-        return ""
+        return "interrupt" if interrupted else self.guard.reason(now)

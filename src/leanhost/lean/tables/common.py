@@ -165,19 +165,11 @@ class Table:
         """``Lean.writeModule``."""
         return Unwrap(Call("l_Lean_writeModule___boxed", (env, path, int(is_module), W)))
 
-    def free_regions(self, env: Arg) -> Arg:
-        """``Lean.Environment.freeRegions`` (unsafe: nothing may still point into the environment)."""
-        return Call("l_Lean_Environment_freeRegions___boxed", (env, W))
-
     # --- parsing ---
 
     def input_context(self, source: Arg, file: Arg, end: int) -> Arg:
         """``Lean.Parser.mkInputContext`` (line ends normalised; *end* is the byte length)."""
         return Call("l_Lean_Parser_mkInputContext___redArg___boxed", (source, file, 1, end))
-
-    def input_string(self, context: Arg) -> Arg:
-        """``InputContext.inputString``."""
-        return Field(context, 0)
 
     def input_file_map(self, context: Arg) -> Arg:
         """``InputContext.fileMap``."""
@@ -298,10 +290,6 @@ class Table:
         """``Lean.Exception.isMaxRecDepth``: a boxed ``Bool``."""
         return Call("l_Lean_Exception_isMaxRecDepth___boxed", (exception,))
 
-    def is_interrupt(self, exception: Arg) -> Arg:
-        """``Lean.Exception.isInterrupt``: a boxed ``Bool``."""
-        return Call("l_Lean_Exception_isInterrupt___boxed", (exception,))
-
     def io_error_text(self, error: Arg) -> Arg:
         """``IO.Error.toString``."""
         return Call("lean_io_error_to_string", (error,))
@@ -319,10 +307,6 @@ class Table:
     def set_ref(self, ref: Arg, value: Arg) -> Arg:
         """``ST.Prim.Ref.set``."""
         return Call("l_ST_Prim_Ref_set___boxed", (0, 0, ref, value, W))
-
-    def swap_ref(self, ref: Arg, value: Arg) -> Arg:
-        """``ST.Prim.Ref.swap``: the old value."""
-        return Call("l_ST_Prim_Ref_swap___boxed", (0, 0, ref, value, W))
 
     def new_cancel_token(self) -> Arg:
         """``IO.CancelToken.new``."""
@@ -376,10 +360,6 @@ class Table:
     def constant_val(self, info: Arg) -> Arg:
         """``ConstantVal`` of a ``ConstantInfo``: ``(name, levelParams, type)``."""
         return Field(Field(info, 0), 0)
-
-    def constant_name(self, info: Arg) -> Arg:
-        """``ConstantInfo.name``."""
-        return Field(self.constant_val(info), 0)
 
     def constant_levels(self, info: Arg) -> Arg:
         """``ConstantInfo.levelParams``: ``List Name``."""

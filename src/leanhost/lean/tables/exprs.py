@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leanhost.engine.base import Arg, Call, Const, Ctor, Tag
+from leanhost.engine.base import Arg, Call, Const, Ctor
 
 EXPR_KINDS = ("bvar", "fvar", "mvar", "sort", "const", "app", "lam", "forall", "let", "lit", "mdata", "proj")
 """``Lean.Expr``'s constructors, by tag."""
@@ -46,10 +46,6 @@ class ExprTable:
     def fvar(self, name: Arg) -> Arg:
         """``Expr.fvar``."""
         return Call("l_Lean_Expr_fvar___override", (name,))
-
-    def mvar(self, name: Arg) -> Arg:
-        """``Expr.mvar``."""
-        return Call("l_Lean_Expr_mvar___override", (name,))
 
     def sort(self, level: Arg) -> Arg:
         """``Expr.sort``."""
@@ -114,10 +110,6 @@ class ExprTable:
     def has_fvar(self, expr: Arg) -> Arg:
         """``Expr.hasFVar``: a boxed ``Bool``."""
         return Call("l_Lean_Expr_hasFVar___boxed", (expr,))
-
-    def expr_tag(self, expr: Arg) -> Arg:
-        """The constructor's tag."""
-        return Tag(expr)
 
     def nat_of_text(self, digits: Arg) -> Arg:
         """``String.toNat!``, for numbers that do not fit a boxed scalar."""

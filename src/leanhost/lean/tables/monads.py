@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from leanhost.engine.base import Arg, ArrayOf, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
+from leanhost.engine.base import Arg, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
 from leanhost.lean.tables.common import NIL, NONE, Table, W, some
 from leanhost.lean.tables.declarations import DeclarationTable
 from leanhost.lean.tables.exprs import ExprTable
@@ -273,11 +273,3 @@ class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Table):
     def local_decls(self, lctx: Arg) -> Arg:
         """``LocalContext.decls``, as ``Array (Option LocalDecl)``."""
         return Call("l_Lean_PersistentArray_toArray___redArg___boxed", (Field(lctx, 1),))
-
-    def local_context_empty(self) -> Arg:
-        """``LocalContext.empty``."""
-        return Const("l_Lean_LocalContext_empty")
-
-    def empty_array(self) -> Arg:
-        """``#[]``."""
-        return ArrayOf(())
