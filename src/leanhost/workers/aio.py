@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -14,18 +14,25 @@ import anyio.to_thread
 T = TypeVar("T")
 
 
-async def first_done(futures: Iterable[Future[Any]], timeout: float | None = None) -> None:
-    """Wait until one of *futures* is done, or for *timeout* seconds. Cancellation leaves the futures alone."""
-    event = anyio.Event()
-    wake = _waker(event.set)
+class Bell:
+    """Rings in the event loop that made it whenever a future it was hung on is done.
 
-    def told(_: Future[Any]) -> None:
-        wake()
+    Each future is told of it once, however often one waits: what is waited for can be many and take long.
+    """
 
-    for future in futures:
-        future.add_done_callback(told)
-    with anyio.move_on_after(timeout):
-        await event.wait()
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._wake = _waker(lambda: self._event.set())
+
+    def hang_on(self, future: Future[Any]) -> None:
+        """Ring when *future* is done; at once when it is."""
+        future.add_done_callback(lambda _: self._wake())
+
+    async def rung(self, timeout: float | None = None) -> None:
+        """Wait until it has rung since the last time, or for *timeout* seconds."""
+        with anyio.move_on_after(timeout):
+            await self._event.wait()
+        self._event = anyio.Event()
 
 
 async def in_thread(function: Callable[[], T]) -> T:

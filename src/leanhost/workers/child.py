@@ -54,9 +54,10 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
 
 def ready(channel: Channel, host: Host, config: Message, confined: str) -> int:
     """Limit what the process may use, and serve."""
-    limits.apply(limits.Limits(**config["limits"]), address_space=can_fork(host.toolchain))
+    helpers = limits.family(os.getpid())[1:]
+    limits.apply(limits.Limits(**config["limits"]), helpers, address_space=can_fork(host.toolchain))
     channel.send({"ready": host.label, "sandbox": confined})
-    serve(channel, host, codec.options_in(config["options"]))
+    serve(channel, host, codec.options_in(config["options"]), helpers)
     return 0
 
 

@@ -97,7 +97,7 @@ def prepare_item(
                 item.file, Status.REJECTED, (decoded,), reasons=(decoded.message,), toolchain=toolchain
             )
         text = decoded
-    elif len(text) > MAX_SOURCE_BYTES:
+    elif len(text) > MAX_SOURCE_BYTES or (4 * len(text) > MAX_SOURCE_BYTES < _utf8_size(text)):
         why = f"the source has more than {MAX_SOURCE_BYTES} bytes"
         return CheckResult(item.file, Status.REFUSED, reasons=(why,), toolchain=toolchain)
     wanted = imports if item.imports is None else parse_imports(item.imports)
@@ -108,3 +108,7 @@ def prepare_item(
         (*allow_axioms, *item.allow_axioms),
         timeout if item.timeout is None else item.timeout,
     )
+
+
+def _utf8_size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

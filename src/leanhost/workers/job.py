@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,12 +45,12 @@ class Job:
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, once."""
-        if not self.future.done():
+        with suppress(InvalidStateError):
             self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Say that there will be none, once."""
-        if not self.future.done():
+        with suppress(InvalidStateError):
             self.future.set_exception(error)
 
     def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,33 +27,59 @@ class Limits:
     processes: int = 256
 
 
-def apply(limits: Limits, *, address_space: bool) -> None:
-    """Set the limits of this process. ``address_space=False`` where the runtime reserves what it never uses."""
-    _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_FSIZE, limits.file_size)
-    _lower(resource.RLIMIT_NOFILE, limits.open_files)
+def apply(limits: Limits, helpers: Sequence[int], *, address_space: bool) -> None:
+    """Set the limits of this process and of its *helpers*, the pids of an engine that is a process.
+
+    ``address_space=False`` where the runtime reserves what it never uses.
+    """
     running = _running_tasks()
-    if running is not None:
-        _lower(resource.RLIMIT_NPROC, running + limits.processes)
     charged = _charged_bytes()
-    if address_space and charged is not None:
-        _lower(resource.RLIMIT_DATA, charged + limits.memory + SLACK_BYTES)
+    for pid in (0, *helpers):
+        _lower(pid, resource.RLIMIT_CORE, 0)
+        _lower(pid, resource.RLIMIT_FSIZE, limits.file_size)
+        _lower(pid, resource.RLIMIT_NOFILE, limits.open_files)
+        if running is not None:
+            _lower(pid, resource.RLIMIT_NPROC, running + limits.processes)
+        if address_space and charged is not None:
+            _lower(pid, resource.RLIMIT_DATA, charged + limits.memory + SLACK_BYTES)
 
 
-def allow_cpu(seconds: float) -> None:
-    """Let this process use *seconds* more of CPU; the kernel ends it (``SIGXCPU``) when it takes more."""
+def allow_cpu(seconds: float, helpers: Sequence[int] = ()) -> None:
+    """Let this process, and each helper, use *seconds* more of CPU; the kernel ends (``SIGXCPU``) what takes more."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime + seconds) + 2
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    if hard == resource.RLIM_INFINITY or soft < hard:
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    _allow(0, used.ru_utime + used.ru_stime + seconds)
+    for pid in helpers:
+        taken = _cpu_seconds(pid)
+        if taken is not None:
+            _allow(pid, taken + seconds)
 
 
-def _lower(which: int, value: int) -> None:
-    _, hard = resource.getrlimit(which)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(which, (value, value))
+def _allow(pid: int, seconds: float) -> None:
+    soft = int(seconds) + 2
+    try:
+        _, hard = resource.prlimit(pid, resource.RLIMIT_CPU)
+        if hard == resource.RLIM_INFINITY or soft < hard:
+            resource.prlimit(pid, resource.RLIMIT_CPU, (soft, hard))
+    except ProcessLookupError:
+        pass  # a helper that has ended is missed where it is used
+
+
+def _lower(pid: int, which: int, value: int) -> None:
+    try:
+        _, hard = resource.prlimit(pid, which)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.prlimit(pid, which, (value, value))
+    except ProcessLookupError:
+        pass
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _running_tasks() -> int | None:

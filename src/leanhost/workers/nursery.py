@@ -12,7 +12,7 @@ from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.workers.heads import Head
-from leanhost.workers.process import Ends, Process, make_ends, spawn
+from leanhost.workers.process import Ends, Inherited, Process, make_ends, spawn
 from leanhost.workers.settings import Settings
 from leanhost.workers.wire import Message
 from leanhost.workers.zygotes import Zygote
@@ -44,25 +44,37 @@ class Nursery:
         self.forks = 0
         self.imports_avoided = 0
 
-    def launch(self, head: Head) -> tuple[Process, Ends, Message | None]:
-        """Start a worker with the imports of *head*; the message, if any, is its first frame."""
-        settings = self.settings
-        ends, inherited = make_ends(settings.output_limit)
+    def launch(self, head: Head) -> tuple[Process, Message | None, Ends]:
+        """Start a worker with the imports of *head*; the message, if any, is its first frame.
+
+        Raises :class:`~leanhost.errors.WorkerStartError`, also when the system is out of what it takes.
+        """
         try:
-            if settings.forks:
-                zygote = self._zygote(head)
-                self.imports_avoided += zygote.forks > 0
-                self.forks += 1
-                return zygote.fork(inherited), ends, None
-            self.spawned += 1
-            try:
-                process = spawn("leanhost.workers.child", inherited)
-            finally:
-                inherited.close()
-            return process, ends, settings.config(head.text, head.imports, self.scratch)
-        except BaseException:
+            ends, inherited = make_ends(self.settings.output_limit)
+        except OSError as error:
+            raise _no_means(error) from None
+        try:
+            return *self._start(head, inherited), ends
+        except BaseException as error:
+            inherited.close()
             ends.close()
+            if isinstance(error, OSError):
+                raise _no_means(error) from None
             raise
+
+    def _start(self, head: Head, inherited: Inherited) -> tuple[Process, Message | None]:
+        settings = self.settings
+        if settings.forks:
+            zygote = self._zygote(head)
+            process = zygote.fork(inherited)
+            self.imports_avoided += zygote.forks > 1
+            self.forks += 1
+            return process, None
+        config = settings.config(head.text, head.imports, self.scratch)
+        started = spawn("leanhost.workers.child", inherited)
+        self.spawned += 1
+        inherited.close()
+        return started, config
 
     @property
     def scratch(self) -> Path:
@@ -144,3 +156,10 @@ class Nursery:
         """In a forked process: close the copies of the descriptors and leave the zygotes alone."""
         for zygote in self._zygotes.values():
             zygote.abandon()
+
+
+def _no_means(error: OSError) -> WorkerStartError:
+    return WorkerStartError(
+        f"no worker can be started: {error}",
+        hint="this is the machine: look at open files (ulimit -n), memory, and the temporary directory",
+    )

@@ -199,11 +199,13 @@ class WorkerPool:
                     slice_s = CANCEL_LOOK_S if stream.watches else None
                     wait(stream.awaited, timeout=slice_s, return_when=FIRST_COMPLETED)
         finally:
-            wait(stream.cancel(), timeout=self._settings.grace + 10)
+            running = stream.cancel()
+            if not self._supervisor.here:  # a forgotten iterator can be collected on any thread
+                wait(running, timeout=self._settings.grace + 10)
 
     async def acheck(self, item: CheckItem | str) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
-        from leanhost.workers.aio import first_done, in_thread
+        from leanhost.workers.aio import Bell, in_thread
 
         queued: list[Job | CheckResult] = []
         try:
@@ -212,7 +214,9 @@ class WorkerPool:
             entry = queued[0]
             if isinstance(entry, CheckResult):
                 return entry
-            await first_done([entry.future])
+            bell = Bell()
+            bell.hang_on(entry.future)
+            await bell.rung()
             return entry.future.result()
         except BaseException:
             for entry in queued:
@@ -232,9 +236,10 @@ class WorkerPool:
 
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
-        from leanhost.workers.aio import first_done, in_thread
+        from leanhost.workers.aio import Bell, in_thread
 
         stream = Stream(self, ordered=ordered, progress=progress, cancellation=cancellation)
+        bell = Bell()
         source = aiter(items) if isinstance(items, AsyncIterable) else _asynchronous(items)
         exhausted = False
         try:
@@ -245,14 +250,16 @@ class WorkerPool:
                     except StopAsyncIteration:
                         exhausted = True
                     else:
-                        await in_thread(partial(stream.add, item))
+                        future = await in_thread(partial(stream.add, item))
+                        if future is not None:
+                            bell.hang_on(future)
                 result = stream.pop()
                 if result is not None:
                     yield result
                 elif stream.empty:
                     return
                 else:
-                    await first_done(stream.awaited, CANCEL_LOOK_S if stream.watches else None)
+                    await bell.rung(CANCEL_LOOK_S if stream.watches else None)
         finally:
             stream.cancel()
 

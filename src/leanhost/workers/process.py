@@ -7,12 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from abc import ABC, abstractmethod
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import leanhost
 from leanhost.errors import WorkerStartError
 from leanhost.workers.limits import family
+
+LAUNCHING = threading.Lock()
+"""Held while a process is being started. A fork of this process waits for it: until the pool knows the
+descriptors of the new process, nobody could close the copies that the fork would keep open."""
 
 _READ = 1 << 16
 _READS = 16
@@ -122,6 +128,12 @@ class Ends:
         self.stdout.close()
         self.stderr.close()
 
+    def abandon(self) -> None:
+        """Close a forked process's copies; the parent may have been closing them at that moment."""
+        for close in (self.channel.close, self.stdout.close, self.stderr.close):
+            with suppress(OSError):
+                close()
+
 
 class Inherited:
     """The process's ends, to be closed here as soon as it has them."""
@@ -137,10 +149,12 @@ class Inherited:
         return self.channel.fileno(), self.stdout, self.stderr
 
     def close(self) -> None:
-        """Close all three."""
+        """Close all three; closing twice is fine."""
         self.channel.close()
-        os.close(self.stdout)
-        os.close(self.stderr)
+        for fd in (self.stdout, self.stderr):
+            if fd >= 0:
+                os.close(fd)
+        self.stdout = self.stderr = -1
 
 
 def make_ends(output_limit: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> tuple[Ends, Inherited]:
@@ -148,9 +162,15 @@ def make_ends(output_limit: int, kind: socket.SocketKind = socket.SOCK_STREAM) -
 
     A socket and not a pipe, because a pipe can be opened again through ``/proc/self/fd``.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
+    with ExitStack() as undo:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        undo.callback(ours.close)
+        undo.callback(theirs.close)
+        out_read, out_write = os.pipe()
+        undo.callback(os.close, out_read)
+        undo.callback(os.close, out_write)
+        err_read, err_write = os.pipe()
+        undo.pop_all()
     return Ends(ours, out_read, err_read, output_limit), Inherited(theirs, out_write, err_write)
 
 
@@ -163,6 +183,7 @@ def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
         )
     environment = dict(os.environ)
     roots = [str(Path(leanhost.__file__).parents[1]), environment.get("PYTHONPATH", "")]
+    environment["UV_USE_IO_URING"] = "0"  # Lean's event loop: rings are memory that forks would share
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))
     channel, stdout, stderr = inherited.fds
     try:

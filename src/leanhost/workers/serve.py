@@ -7,7 +7,7 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -89,14 +89,14 @@ class Channel:
             end_with_group()
 
 
-def serve(channel: Channel, host: Host, options: ElabOptions) -> None:
-    """Answer requests until the pool closes the channel."""
+def serve(channel: Channel, host: Host, options: ElabOptions, helpers: Sequence[int] = ()) -> None:
+    """Answer requests until the pool closes the channel; *helpers* are the processes of the engine."""
     while True:
         message, cancelled = channel.next()
         identity = message["id"]
         kind = next(kind for kind in ("check", "export", "verify") if kind in message)
         request = codec.request_in(message[kind])
-        limits.allow_cpu(request.timeout * CPU_SHARE + options.grace)
+        limits.allow_cpu(request.timeout * CPU_SHARE + options.grace, helpers)
         work = Work(host, request, replace(options, timeout=request.timeout), cancelled)
         begun = partial(channel.send, {"id": identity, "begun": True})
         result, extra, spent = work.done(kind, message, begun)

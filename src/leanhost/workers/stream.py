@@ -57,10 +57,12 @@ class Stream:
         self._look()
         return not self.stopped and len(self._pending) < self._ahead and self._ready() is None
 
-    def add(self, item: CheckItem | str) -> None:
-        """Send an item off."""
-        self._pending.append(self._pool.submit(item, bounded=False))
+    def add(self, item: CheckItem | str) -> Future[CheckResult] | None:
+        """Send an item off; return what will hold its answer, ``None`` when it has it already."""
+        entry = self._pool.submit(item, bounded=False)
+        self._pending.append(entry)
         self._taken += 1
+        return entry.future if isinstance(entry, Job) else None
 
     def pop(self) -> CheckResult | None:
         """Return the next result there is, ``None`` while there is none. Raises what kept it from being."""

@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -24,9 +24,10 @@ from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
 from leanhost.workers.limits import family
 from leanhost.workers.nursery import Nursery
-from leanhost.workers.process import Process
+from leanhost.workers.process import LAUNCHING, Process
 from leanhost.workers.settings import Settings
 from leanhost.workers.stats import Counters, WorkerStats, memory_of
+from leanhost.workers.wire import ProtocolError
 from leanhost.workers.worker import State, Worker
 
 START_ATTEMPTS = 2
@@ -34,6 +35,8 @@ START_ATTEMPTS = 2
 
 CLOSE_S = 10.0
 """Seconds that closing waits for killed processes to end."""
+
+BROKEN = "the pool's supervisor ended with an error; this pool cannot be used any more"
 
 _alive: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 
@@ -47,13 +50,15 @@ class Supervisor:
         self.label = settings.label
         self.sandbox = ""
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        # Reentrant: while it is held, a collection may end a forgotten pool, which closes it.
+        self._lock = threading.RLock()
         self._mail: deque[Callable[[], None]] = deque()
         self._bell_in, self._bell = socket.socketpair()
         self._bell_in.setblocking(False)
         self._bell.setblocking(False)
         self._queue: deque[Job] = deque()
-        self._waiting = 0
+        self._open: set[Job] = set()
+        """Every job without an answer, wherever it is."""
         self._workers: list[Worker] = []
         self._recent = settings.default_head
         self._used_up = 0
@@ -73,14 +78,14 @@ class Supervisor:
         """Queue a job; with *bounded*, :class:`TooManyRequests` when the queue is full."""
         with self._lock:
             self._check_usable()
-            if bounded and self._waiting >= self.settings.max_waiting + self.settings.workers:
+            if bounded and self.waiting >= self.settings.max_waiting + self.settings.workers:
                 refusal = TooManyRequests(
-                    f"{self._waiting} requests are waiting or running already",
+                    f"{self.waiting} requests are waiting or running already",
                     hint="send less at a time, or raise max_waiting or workers",
                 )
                 self.counters.error(refusal)
                 raise refusal
-            self._waiting += 1
+            self._open.add(job)
             job.future.add_done_callback(partial(self._count_done, job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="leanhost-pool", daemon=True)
@@ -112,27 +117,32 @@ class Supervisor:
     @property
     def waiting(self) -> int:
         """Requests that have no answer yet."""
-        return self._waiting
+        return len(self._open)
 
     @property
     def closed(self) -> bool:
         """Whether :meth:`close` was called."""
         return self._closing
 
+    @property
+    def here(self) -> bool:
+        """Whether the caller runs on the pool's own thread, where nothing may wait for the pool."""
+        return self._thread is threading.current_thread()
+
     def _check_usable(self) -> None:
         if self._pid != os.getpid():
             raise PoolClosed(
                 "this pool belongs to the process that made it", hint="make a pool after forking"
             )
+        if self._broken:
+            raise PoolClosed(BROKEN)
         if self._closing:
             raise PoolClosed("the pool is closed")
-        if self._broken:
-            raise PoolClosed("the pool's supervisor ended with an error; this pool cannot be used any more")
 
     def _count_done(self, job: Job, future: Future[CheckResult]) -> None:
-        error = future.exception()
+        error = CancelledError() if future.cancelled() else future.exception()
         with self._lock:
-            self._waiting -= 1
+            self._open.discard(job)
             if error is not None:
                 self.counters.error(error)
             else:
@@ -159,7 +169,7 @@ class Supervisor:
             workers=self.settings.workers,
             busy=self._busy(),
             free=len(living) - self._busy(),
-            waiting=self._waiting,
+            waiting=self.waiting,
             answered=MappingProxyType(dict(counters.answered)),
             errors=MappingProxyType(dict(counters.errors)),
             leases=nursery.forks + nursery.spawned,
@@ -186,13 +196,17 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            while not self._closing:
-                self._turn()
-            self._shut()
-        except BaseException:
-            self._broken = True
-            self._shut()
-            raise
+            try:
+                while not self._closing:
+                    self._turn()
+            except BaseException:
+                self._broken = True
+                raise
+            finally:
+                self._shut()
+        finally:
+            self._refuse_the_rest()
+            self._release()
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -253,11 +267,14 @@ class Supervisor:
             job = self._queue.popleft()
             try:
                 worker = self._free_worker(job.head, job.clean) or self._launch(job.head)
+                self._recent = job.head
+                worker.assign(job)
+            except ProtocolError as error:
+                job.finish(
+                    job.instead(Status.REFUSED, f"the source cannot be sent: {error.message}", self.label)
+                )
             except LeanHostError as error:
                 job.fail(error)
-                continue
-            self._recent = job.head
-            worker.assign(job)
         if not self._closing and self._wants_spare():
             try:
                 self._launch(self._recent)
@@ -285,9 +302,10 @@ class Supervisor:
         )
 
     def _launch(self, head: Head) -> Worker:
-        process, ends, config = self._nursery.launch(head)
-        worker = Worker(self, head, process, ends)
-        self._workers.append(worker)
+        with LAUNCHING:
+            process, config, ends = self._nursery.launch(head)
+            worker = Worker(self, head, process, ends)
+            self._workers.append(worker)
         if config is not None:
             worker.configure(config)
         return worker
@@ -336,7 +354,7 @@ class Supervisor:
     def _shut(self) -> None:
         for worker in self._workers:
             if worker.job is not None:
-                worker.job.fail(PoolClosed("the pool was closed"))
+                worker.job.fail(self._refusal())
             worker.kill(None, "closed")
         until = time.monotonic() + CLOSE_S
         closing = False
@@ -352,15 +370,20 @@ class Supervisor:
                 self._nursery.close()
             elif closing and not self._nursery.ending:
                 break
+
+    def _refusal(self) -> PoolClosed:
+        return PoolClosed(BROKEN if self._broken else "the pool was closed")
+
+    def _refuse_the_rest(self) -> None:
+        """Answer whoever still waits, wherever the job has got to."""
         with self._lock:
             self._closing = True
             letters, self._mail = list(self._mail), deque()
         for letter in letters:
             letter()
-        for job in self._queue:
-            job.fail(PoolClosed("the pool was closed"))
         self._queue.clear()
-        self._release()
+        for job in tuple(self._open):
+            job.fail(self._refusal())
 
     def _release(self) -> None:
         for worker in self._workers:
@@ -374,16 +397,20 @@ class Supervisor:
 
     def forget_in_fork(self) -> None:
         """In a forked process: close the copies of the channels, which would keep workers of a dead pool alive."""
+        self._lock = threading.RLock()  # another thread of the parent may have held it
         for worker in self._workers:
             worker.abandon()
         self._nursery.abandon()
         self.selector.close()
+        self._bell.close()
+        self._bell_in.close()
 
 
 def _after_fork() -> None:
+    LAUNCHING.release()
     for supervisor in tuple(_alive):
         supervisor.forget_in_fork()
     _alive.clear()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=LAUNCHING.acquire, after_in_parent=LAUNCHING.release, after_in_child=_after_fork)

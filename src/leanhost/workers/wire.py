@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from array import array
 from typing import Any, TypeAlias
 
 from leanhost.errors import WorkerError
@@ -81,6 +82,19 @@ def receive(channel: socket.socket, limit: int = MAX_REQUEST_BYTES) -> Message |
         raise ProtocolError(f"a frame of {size} bytes is over the limit of {limit}")
     body = _exactly(channel, size)
     return None if body is None else unpack(body)
+
+
+def receive_packet(channel: socket.socket, descriptors: int) -> tuple[bytes, list[int]]:
+    """Receive a packet and at most so many descriptors with it, none of which a program started later will have."""
+    each = array("i").itemsize
+    data, extra, _, _ = channel.recvmsg(
+        MAX_CONTROL_BYTES, socket.CMSG_SPACE(descriptors * each), socket.MSG_CMSG_CLOEXEC
+    )
+    found = array("i")
+    for level, kind, payload in extra:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(payload[: len(payload) // each * each])
+    return data, list(found)
 
 
 def _exactly(channel: socket.socket, size: int) -> bytearray | None:

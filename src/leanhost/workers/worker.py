@@ -91,17 +91,21 @@ class Worker:
 
     def configure(self, config: Message) -> None:
         """Send the first frame."""
-        self._send(config, MAX_REQUEST_BYTES)
+        self._send(pack(config, MAX_REQUEST_BYTES))
 
     def assign(self, job: Job) -> None:
-        """Give the worker a job; it may still be starting."""
+        """Give the worker a job; it may still be starting.
+
+        Raises :class:`ProtocolError`, with nothing done, when the request is larger than a frame.
+        """
+        request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more}
+        frame = pack(request, MAX_REQUEST_BYTES)
         self.job = job
         job.worker = self
         self._begun = False
         if self.state is State.IDLE:
             self._start_clock()
-        request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more}
-        self._send(request, MAX_REQUEST_BYTES)
+        self._send(frame)
 
     def cancel(self, job: Job) -> None:
         """Ask the job to stop, and make sure that it does."""
@@ -110,7 +114,7 @@ class Worker:
         if self.state is State.STARTING:
             self.kill(Status.CANCELLED, "the caller cancelled")
             return
-        self._send({"cancel": job.identity}, MAX_REQUEST_BYTES)
+        self._send(pack({"cancel": job.identity}, MAX_REQUEST_BYTES))
         self._cause = (Status.CANCELLED, "the caller cancelled; Lean did not stop and was killed")
         self.deadline = min(self.deadline, time.monotonic() + self._owner.settings.grace)
 
@@ -289,8 +293,8 @@ class Worker:
 
     # --- bytes ---
 
-    def _send(self, message: Message, limit: int) -> None:
-        self._unsent += pack(message, limit)
+    def _send(self, frame: bytes) -> None:
+        self._unsent += frame
         self._flush()
 
     def _flush(self) -> None:
@@ -341,4 +345,4 @@ class Worker:
 
     def abandon(self) -> None:
         """In a forked process: close the copies of the descriptors and leave the worker alone."""
-        self._ends.close()
+        self._ends.abandon()

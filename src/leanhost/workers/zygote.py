@@ -9,17 +9,20 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
 import socket
 import sys
+import threading
 import warnings
+from contextlib import suppress
 
 from leanhost.services.host import Host
 from leanhost.workers import codec
 from leanhost.workers.child import open_host, preload, work
-from leanhost.workers.wire import MAX_CONTROL_BYTES, Message
+from leanhost.workers.wire import Message, receive_packet
 
 
 class Zygote:
@@ -32,6 +35,9 @@ class Zygote:
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[int, int]] = {}
         """From a child's pidfd to its number and its pid."""
+        # What belongs to this process alone, Lean's event loop among it: a candidate could open a pipe of it
+        # again and write to it.
+        self._private = [int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2]  # noqa: PTH208
 
     def run(self) -> None:
         """Serve until the pool closes the control socket."""
@@ -41,11 +47,12 @@ class Zygote:
                 if key.fileobj is not self._control:
                     self._reap(key.fd)
                 elif not self._command():
+                    self._end_children()
                     return
 
     def _command(self) -> bool:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, MAX_CONTROL_BYTES, 3)
+            data, fds = receive_packet(self._control, 3)
         except ConnectionError:
             return False
         if not data:
@@ -79,6 +86,13 @@ class Zygote:
         os.close(pidfd)
         self._tell({"ended": number, "status": os.waitstatus_to_exitcode(status)})
 
+    def _end_children(self) -> None:
+        # They notice themselves that the pool has gone, unless they were stopped.
+        for _, pid in self._children.values():
+            for kill in (os.kill, os.killpg):
+                with suppress(ProcessLookupError, PermissionError):
+                    kill(pid, signal.SIGKILL)
+
     def _tell(self, message: Message, fds: list[int] | None = None) -> None:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], fds or [])
@@ -98,6 +112,9 @@ class Zygote:
             os.dup2(stderr, 2)
             os.close(stdout)
             os.close(stderr)
+            for fd in self._private:
+                if fd != channel:  # one that was closed since may have got its number
+                    os.dup2(0, fd, inheritable=False)
             code = work(socket.socket(fileno=channel), self._host, self._config)
         finally:
             os._exit(code)
@@ -107,12 +124,12 @@ def main(argv: list[str]) -> int:
     """Run the zygote on the inherited socket named by the only argument."""
     control = socket.socket(fileno=int(argv[0]))
     control.set_inheritable(False)
-    data = control.recv(MAX_CONTROL_BYTES)
-    if not data:
+    # A program that ignores the ends of its children hands that down, and they could not be waited for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    config = _configuration(control)
+    if config is None:
         return 0
-    config: Message = json.loads(data)
-    # Importing looks at no socket: should the pool die meanwhile, this ends the process.
-    signal.alarm(int(config["startup_timeout"]) + 5)
+    watch = Watch(control, config["scratch"])
     try:
         host = open_host(config, tasks=False)
         preload(host, config)
@@ -120,16 +137,57 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         control.send(json.dumps({"failed": codec.error_out(error)}).encode())
         return 3
-    signal.alarm(0)
+    finally:
+        watch.end()
     # Lean's own idle threads do not take part in anything here.
     warnings.filterwarnings("ignore", "This process", DeprecationWarning)
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": host.label}).encode())
     Zygote(control, host, config).run()
-    # The pool kills its zygotes; one that gets here has outlived it, and nobody else is left to tidy up.
-    shutil.rmtree(config["scratch"], ignore_errors=True)
+    _tidy_up(config["scratch"])
     return 0
+
+
+def _configuration(control: socket.socket) -> Message | None:
+    """Return what this is to be, from the file the pool sent."""
+    _, fds = receive_packet(control, 1)
+    if not fds:
+        return None
+    with os.fdopen(fds[0], "rb") as file:
+        file.seek(0)
+        config: Message = json.load(file)
+        return config
+
+
+def _tidy_up(scratch: str) -> None:
+    """Remove what is left. The pool kills its zygotes: one that gets here has outlived it, and nobody else will."""
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+class Watch:
+    """Ends this process if the pool goes while it imports, which looks at no socket."""
+
+    def __init__(self, control: socket.socket, scratch: str) -> None:
+        self._control = control
+        self._scratch = scratch
+        self._bell, self._bell_in = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        look = select.poll()
+        look.register(self._control, 0)  # only that the other end is closed
+        look.register(self._bell_in, select.POLLIN)
+        if any(fd == self._control.fileno() for fd, _ in look.poll()):
+            _tidy_up(self._scratch)
+            os._exit(1)
+
+    def end(self) -> None:
+        """Stop watching; the thread is gone afterwards, as it must be before the first fork."""
+        self._bell.close()
+        self._thread.join()
+        self._bell_in.close()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import select
 import selectors
 import signal
 import socket
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +20,10 @@ from leanhost.workers import codec, verdicts
 from leanhost.workers.heads import Head
 from leanhost.workers.process import Drain, Inherited, Process, make_ends, spawn
 from leanhost.workers.settings import Settings
-from leanhost.workers.wire import MAX_CONTROL_BYTES, Message, ProtocolError, unpack
+from leanhost.workers.wire import Message, ProtocolError, receive_packet, unpack
+
+FORK_S = 20.0
+"""Seconds after which a zygote that was told to fork and has not is given up: it takes a millisecond."""
 
 
 class Forked(Process):
@@ -55,7 +60,9 @@ class Forked(Process):
             pass
 
     def status(self) -> int | None:
-        """How it ended, by its zygote's word."""
+        """How it ended, by its zygote's word; one that was given up before it was asked for has."""
+        if self._doomed and self.inherited is not None:
+            return verdicts.UNKNOWN
         if self.code is None and self.orphan:
             if self._pidfd < 0:
                 return verdicts.UNKNOWN
@@ -115,22 +122,28 @@ class Zygote:
         self._children: dict[int, Forked] = {}
         self.unborn: list[Forked] = []
         """Once it is gone: what it was asked for and did not say it had made."""
+        self._asked: dict[int, float] = {}
+        """The children it was told to fork and has not, with the time; the oldest first."""
+        config = owner.settings.config(head.text, head.imports, owner.scratch)
         self._ends, inherited = make_ends(owner.settings.output_limit, socket.SOCK_SEQPACKET)
+        ends = self._ends
         try:
+            # It reads the configuration from a file without a name: a packet is too small for many imports.
+            with tempfile.TemporaryFile() as file:
+                file.write(json.dumps(config).encode())
+                file.flush()
+                socket.send_fds(ends.channel, [b"config"], [file.fileno()])
             self.process = spawn("leanhost.workers.zygote", inherited, tree=False)
         except BaseException:
-            self._ends.close()
+            ends.close()
             raise
         finally:
             inherited.close()
-        ends = self._ends
         owner.selector.register(ends.channel, selectors.EVENT_READ, self._on_control)
         for drain in (ends.stdout, ends.stderr):
             owner.selector.register(
                 drain.fd, selectors.EVENT_READ, lambda _, drain=drain: self._on_output(drain)
             )
-        config = owner.settings.config(head.text, head.imports, owner.scratch)
-        ends.channel.send(json.dumps(config).encode())
 
     @property
     def living(self) -> int:
@@ -148,30 +161,39 @@ class Zygote:
         return child
 
     def _request(self, number: int, child: Forked) -> None:
-        assert child.inherited is not None
+        if child.inherited is None:  # given up while the import ran
+            del self._children[number]
+            return
         try:
             socket.send_fds(self._ends.channel, [b'{"fork": %d}' % number], list(child.inherited.fds))
         except OSError as error:  # gone, or so far behind that it must be stuck
             self.kill(WorkerStartError(f"a zygote takes no orders: {error}"))
             return
+        self._asked[number] = time.monotonic()
         child.release()
 
     def tick(self, now: float) -> None:
-        """Enforce the time an import may take."""
-        if self.state is ZygoteState.STARTING and now >= self.deadline:
+        """Enforce the time an import may take, and a fork."""
+        if now < self.next_look():
+            return
+        if self.state is ZygoteState.STARTING:
             limit = self._owner.settings.startup_timeout
             self.kill(WorkerStartError(f"importing took more than {limit:g} s"), lasting=True)
+        else:
+            self.kill(WorkerStartError(f"a zygote did not fork within {FORK_S:g} s"))
 
     def next_look(self) -> float:
         """When :meth:`tick` wants to be called, on :func:`time.monotonic`."""
-        return self.deadline if self.state is ZygoteState.STARTING else float("inf")
+        if self.state is ZygoteState.STARTING:
+            return self.deadline
+        return next(iter(self._asked.values())) + FORK_S if self._asked else float("inf")
 
     # --- what it says ---
 
     def _on_control(self, _: int) -> None:
         while self.state is not ZygoteState.GONE:
             try:
-                data, fds, _, _ = socket.recv_fds(self._ends.channel, MAX_CONTROL_BYTES, 1)
+                data, fds = receive_packet(self._ends.channel, 1)
             except BlockingIOError:
                 return
             except OSError:
@@ -181,15 +203,17 @@ class Zygote:
                 return
             try:
                 self._take(unpack(data), fds)
-            except (ProtocolError, KeyError) as error:
+            except (ProtocolError, KeyError, IndexError, TypeError) as error:
                 self.kill(WorkerStartError(f"a zygote did not keep to the protocol: {error}"))
 
     def _take(self, message: Message, fds: list[int]) -> None:
         if "forked" in message:
+            del self._asked[message["forked"]]
             self._children[message["forked"]].born(message["pid"], fds[0])
         elif "ended" in message:
             self._children.pop(message["ended"]).code = message["status"]
         elif "refused" in message:
+            del self._asked[message["refused"]]
             child = self._children.pop(message["refused"])
             child.code = 1
         elif "ready" in message:
@@ -228,6 +252,7 @@ class Zygote:
             child.release()
         self.unborn = [child for child in self._children.values() if not child.pid]
         self._children.clear()
+        self._asked.clear()
         self._owner.zygote_gone(self, why, lasting)
 
     def _forget(self, source: object) -> None:
@@ -238,6 +263,7 @@ class Zygote:
 
     def abandon(self) -> None:
         """In a forked process: close the copies of the descriptors and leave the zygote alone."""
-        self._ends.close()
+        self._ends.abandon()
         for child in self._children.values():
-            child.close()
+            with suppress(OSError):
+                child.close()

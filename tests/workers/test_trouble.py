@@ -1,0 +1,458 @@
+"""What a pool goes through on its own side: no descriptors, forks, collections, signals, a zygote that stands still."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from leanhost.errors import PoolClosed, WorkerStartError
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import CheckItem, WorkerPool, items, supervisor, worker, zygotes
+from leanhost.workers.limits import family
+from leanhost.workers.process import Ends
+from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
+from tests.workers.test_supervision import alive, eventually, parent, scratch
+from tests.workers.test_zygotes import busy_worker
+from tests.workers.test_zygotes import zygotes as zygotes_of
+
+__all__ = ["scratch"]
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+def test_without_descriptors_a_request_fails_and_the_pool_lives(fake_pool: MakePool) -> None:
+    pool = fake_pool(max_requests=1)
+    assert pool.check("accept").accepted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # what is open stays open
+    try:
+        with pytest.raises(WorkerStartError, match="no worker can be started") as caught:
+            pool.check("accept")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "ulimit -n" in caught.value.hint
+    assert pool.check("accept").accepted
+
+
+def test_without_a_temporary_directory_a_request_fails_and_the_pool_lives(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    pool = fake_pool()
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/directory")
+    with pytest.raises(WorkerStartError, match="no/such"):
+        pool.check("accept")
+    monkeypatch.undo()
+
+
+def test_a_request_that_is_larger_than_a_frame_is_refused(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = fake_pool()
+    assert pool.check("accept").accepted
+    monkeypatch.setattr(worker, "MAX_REQUEST_BYTES", 1000)
+    result = pool.check("accept " + "x" * 1000)
+    assert (result.status, "cannot be sent" in result.reasons[0]) == (Status.REFUSED, True)
+    assert pool.check("accept").accepted
+
+
+def test_a_source_is_measured_in_bytes(fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "MAX_SOURCE_BYTES", 100)
+    pool = fake_pool()
+    assert pool.check("∀" * 34).status is Status.REFUSED
+    assert pool.check("accept" + " " * 90).accepted
+    assert pool.stats().leases == 1
+
+
+def test_more_imports_than_a_packet_holds(make_pool: MakePool) -> None:
+    pool = make_pool(imports=[f"No.Such.Module.Of.This.Name{n}" for n in range(4000)], spares=0)
+    assert pool.check(GOOD).status is Status.REJECTED
+    assert pool.check("import Init.Core\n" + GOOD).accepted
+
+
+# --- an error of the pool's own -------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = fake_pool(workers=1)
+    jobs = [pool.submit(source, bounded=True) for source in ("sleep 600", "accept", "accept")]
+    eventually(lambda: pool.stats().busy == 1)
+
+    def fail(self: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(supervisor.Supervisor, "_dispatch", fail)
+    monkeypatch.setattr(supervisor.Supervisor, "_shut", fail)
+    pool._supervisor.cancel(jobs[2])  # type: ignore[arg-type]
+    for job in jobs[:2]:
+        assert not isinstance(job, CheckResult)
+        with pytest.raises(PoolClosed, match="ended with an error"):
+            job.future.result(60)
+    assert jobs[2].future.result(60).status is Status.CANCELLED  # type: ignore[union-attr]
+    with pytest.raises(PoolClosed, match="ended with an error"):
+        pool.check("accept")
+    assert pool.stats().waiting == 0
+
+
+def test_a_future_that_somebody_cancelled_is_not_waited_for(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1)
+    running, queued = (pool.submit(source, bounded=True) for source in ("sleep 0.2", "accept"))
+    assert not isinstance(running, CheckResult)
+    assert not isinstance(queued, CheckResult)
+    assert queued.future.cancel()
+    assert running.future.result(60).accepted
+    assert pool.check("accept").accepted
+    assert pool.stats().waiting == 0
+
+
+def test_a_pool_collected_while_its_lock_is_held_closes(fake_pool: MakePool) -> None:
+    toolchain = fake_pool()._settings.toolchain
+    done = threading.Event()
+
+    def forget() -> None:
+        pool = WorkerPool(toolchain=toolchain, spares=0)
+        kept = pool._supervisor
+        with kept._lock:
+            del pool
+        assert kept.closed
+        done.set()
+
+    threading.Thread(target=forget, daemon=True).start()
+    assert done.wait(30)
+
+
+def test_results_that_are_forgotten_on_the_pools_own_thread_do_not_stop_it(fake_pool: MakePool) -> None:
+    pool = fake_pool(grace=0.2)
+    results = pool.check_many(["accept", "sleep 600"])
+    assert next(results).accepted
+    with pool._supervisor._lock:
+        pool._supervisor._post(results.close)  # type: ignore[attr-defined]
+    assert pool.stats().answered  # answered by that thread, within ten seconds
+    assert pool.check("accept").accepted
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_endless_stream_past_a_slow_item_remembers_nothing(fake_pool: MakePool, backend: str) -> None:
+    pool = fake_pool(workers=2, grace=0.2)
+    slow = CheckItem(source="sleep 600", file="slow", timeout=300)
+
+    async def items() -> AsyncIterator[CheckItem | str]:
+        yield slow
+        while True:
+            yield "accept"
+
+    async def main() -> int:
+        seen = 0
+        async with aclosing(pool.acheck_many(items(), ordered=False)) as results:  # type: ignore[type-var]
+            async for result in results:
+                assert result.accepted
+                seen += 1
+                if seen == 100:
+                    break
+            (job,) = (job for job in pool._supervisor._open if job.request.file == "slow")
+            return len(job.future._done_callbacks)  # type: ignore[attr-defined]
+
+    assert anyio.run(main, backend=backend) <= 2
+
+
+# --- forks ----------------------------------------------------------------------------------------
+
+
+def test_a_fork_finds_no_lock_held() -> None:
+    body = """
+    import threading
+    held, free = threading.Event(), threading.Event()
+    def hold():
+        with pool._supervisor._lock:
+            held.set(); free.wait()
+    thread = threading.Thread(target=hold); thread.start(); held.wait()
+    pid = os.fork()
+    if pid == 0:
+        for ask in (lambda: pool.check("accept"), lambda: pool.cancel(None), pool.stats, pool.close):
+            try:
+                ask()
+            except Exception as error:
+                print(type(error).__name__, flush=True)
+        os._exit(0)
+    free.set(); thread.join(); os.waitpid(pid, 0)
+    print(pool.check("accept").status, flush=True)
+    """
+    with parent(body) as process:
+        out, err = process.communicate(timeout=60)
+    assert (out.splitlines(), err) == (["PoolClosed", "accepted"], "")
+
+
+def test_a_fork_keeps_no_channel_open_not_even_of_a_worker_that_is_being_started() -> None:
+    body = """
+    import threading
+    pool.close()
+    pool = WorkerPool(toolchain=nothing, workers=1, spares=0, grace=0.2)
+    starting, started = threading.Event(), threading.Event()
+    spawn = nursery.spawn
+    def slowly(module, inherited):
+        starting.set()
+        started.wait(1)  # a fork that did not wait would be there by now
+        return spawn(module, inherited)
+    nursery.spawn = slowly
+    def sockets():
+        links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if fd > "2"
+                 and os.path.lexists(f"/proc/self/fd/{fd}")]
+        return {link for link in links if link.startswith(("socket", "pipe"))}
+    before = sockets()
+    job = pool.submit("sleep 600", bounded=True)
+    starting.wait()
+    pid = os.fork()
+    if pid == 0:
+        print(sorted(sockets() - before), flush=True)
+        os._exit(0)
+    started.set()
+    os.waitpid(pid, 0)
+    pool.close()
+    """
+    with parent(body) as process:
+        out, err = process.communicate(timeout=60)
+    assert (out, err) == ("[]\n", "")
+
+
+def test_closing_copies_of_what_the_parent_was_just_closing(fake_pool: MakePool) -> None:
+    import socket
+
+    ours, theirs = socket.socketpair()
+    out, err = os.pipe()[0], os.pipe()[0]
+    ends = Ends(ours, out, err, 10)
+    os.close(out)
+    ends.abandon()
+    theirs.close()
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(err)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_pool_in_every_process_of_multiprocessing(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(f"""
+import multiprocessing, os, sys
+sys.path[:0] = {[str(Path(__file__).parents[2])]!r}
+from pathlib import Path
+from leanhost.toolchain import Toolchain
+from leanhost.workers import WorkerPool, nursery, process
+nursery.spawn = lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
+def pool():
+    return WorkerPool(toolchain=Toolchain("fake", "0", "", "none", "wasm", None, Path("/"), None), spares=0)
+def work(n):
+    mine = pool()
+    return [r.accepted for r in mine.check_many(["accept", "exit 1"] * 2)]
+if __name__ == "__main__":
+    first = pool()
+    assert first.check("accept").accepted
+    with multiprocessing.get_context({method!r}).Pool(2) as processes:
+        print(processes.map(work, range(3)))
+    print(first.check("accept").status)
+""")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, env=environment, check=False
+    )
+    assert run.stdout.splitlines() == [str([[True, False, True, False]] * 3), "accepted"], run.stderr
+
+
+def test_prefork_each_child_has_its_own_and_the_masters_death_ends_only_the_masters() -> None:
+    body = """
+    import json, threading
+    mine = family(os.getpid())[1:]
+    ready_in, ready_out = os.pipe()
+    for _ in range(2):
+        if os.fork() == 0:
+            own = WorkerPool(toolchain=nothing, workers=1, spares=0)
+            assert own.check("accept").accepted
+            os.write(ready_out, json.dumps([os.getpid(), *family(os.getpid())[1:]]).encode() + b"\\n")
+            while not os.path.exists(os.environ["TMPDIR"] + "/go"):
+                time.sleep(0.01)
+            print(own.check("accept").status, flush=True)
+            own.close()
+            os._exit(0)
+    lines = b""
+    while lines.count(b"\\n") < 2:
+        lines += os.read(ready_in, 1000)
+    print(json.dumps([mine, *map(json.loads, lines.splitlines())]), os.environ["TMPDIR"], flush=True)
+    time.sleep(600)
+    """
+    import json
+
+    with parent(body) as process:
+        assert process.stdout is not None
+        line, _, place = process.stdout.readline().rpartition(" ")
+        mine, *theirs = json.loads(line)
+        process.kill()
+        process.wait(30)
+        eventually(lambda: not any(map(alive, mine)))
+        assert all(alive(pid) for pids in theirs for pid in pids)
+        (Path(place.strip()) / "go").touch()
+        assert [process.stdout.readline().strip() for _ in theirs] == ["accepted"] * 2
+    eventually(lambda: not any(alive(pid) for pids in theirs for pid in pids))
+
+
+def test_from_any_thread_and_inside_a_running_event_loop(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=2)
+    results: list[bool] = []
+
+    async def cell() -> None:  # as in a notebook: the loop runs, and the code in it is not asynchronous
+        results.append(pool.check("accept").accepted)
+        results.extend([r.accepted for r in pool.check_many(["accept"] * 3)])
+        results.append((await pool.acheck("accept")).accepted)
+
+    threads = [threading.Thread(target=anyio.run, args=(cell,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    anyio.run(cell)
+    for thread in threads:
+        thread.join(60)
+    assert results == [True] * 20
+
+
+# --- zygotes --------------------------------------------------------------------------------------
+
+
+def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make_pool(spares=0)
+    assert pool.check(GOOD).accepted
+    monkeypatch.setattr(zygotes, "FORK_S", 0.5)
+    (stopped,) = zygotes_of(pool)
+    os.kill(stopped, signal.SIGSTOP)
+    assert pool.check(GOOD).accepted
+    assert pool.stats().zygotes_started == 2
+    eventually(lambda: not alive(stopped))
+
+
+def test_a_request_given_up_during_a_long_import_harms_nobody(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    job = pool.submit(GOOD, bounded=True)
+    assert not isinstance(job, CheckResult)
+    eventually(lambda: bool(zygotes_of(pool)))
+    (importing,) = zygotes_of(pool)
+    os.kill(importing, signal.SIGSTOP)
+    try:
+        pool.cancel(job)
+        assert job.future.result(60).status is Status.CANCELLED
+        eventually(lambda: not pool._supervisor._workers)
+    finally:
+        os.kill(importing, signal.SIGCONT)
+    assert pool.check(GOOD).accepted
+    assert pool.stats().zygotes_started == 1
+
+
+def test_a_zygote_whose_pool_goes_while_it_imports_goes_too() -> None:
+    code = "import socket, sys, time; from leanhost.workers.zygote import Watch\n"
+    code += "watch = Watch(socket.socket(fileno=int(sys.argv[1])), '/no/such'); time.sleep(600)"
+    import socket
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(theirs.fileno())], pass_fds=(theirs.fileno(),)
+        )
+    ours.close()
+    assert process.wait(60) == 1
+
+
+HOST = """
+import os, signal, sys, time
+sys.path[:0] = {path!r}
+from pathlib import Path
+from leanhost.workers import WorkerPool
+from leanhost.workers.limits import family
+from tests.workers.conftest import ENDLESS, GOOD
+from tests.workers.test_zygotes import busy_worker
+{before}
+pool = WorkerPool(toolchain="native-runtime", search_path=[Path({core!r})], spares=0)
+{body}
+"""
+
+
+def host_process(core: Path, body: str, before: str = "") -> subprocess.Popen[str]:
+    script = HOST.format(path=[str(Path(__file__).parents[2])], core=str(core), body=body, before=before)
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_program_that_ignores_the_ends_of_its_children(fixture_core: Path) -> None:
+    body = "print(*[pool.check(s).status for s in (GOOD, '#eval', GOOD)], pool.stats().zygotes_started, flush=True)"
+    with host_process(fixture_core, body, "signal.signal(signal.SIGCHLD, signal.SIG_IGN)") as process:
+        assert process.communicate(timeout=120)[0] == "accepted rejected accepted 1\n"
+
+
+def test_a_worker_that_stands_still_does_not_outlive_a_killed_parent(fixture_core: Path) -> None:
+    body = """
+pool.submit(ENDLESS, bounded=True)
+worker = busy_worker(pool)
+os.kill(worker, signal.SIGSTOP)
+print(*family(os.getpid())[1:], flush=True)
+time.sleep(600)
+"""
+    with host_process(fixture_core, body) as process:
+        assert process.stdout is not None
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        process.kill()
+    assert len(pids) == 2
+    eventually(lambda: not any(map(alive, pids)))
+
+
+# --- what a worker holds --------------------------------------------------------------------------
+
+
+def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(make_pool: MakePool) -> None:
+    """A pipe can be opened again through ``/proc/self/fd``: what leads to another process must not be there."""
+    pool = make_pool(spares=0)
+    pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    place = Path(f"/proc/{busy_worker(pool)}")
+    (zygote,) = zygotes_of(pool)
+    held = {int(fd.name): str(fd.readlink()) for fd in (place / "fd").iterdir()}
+    shared = {str(fd.readlink()) for fd in Path(f"/proc/{zygote}/fd").iterdir()} & set(held.values())
+    assert shared == {"/dev/null"}
+    (channel,) = [fd for fd, target in held.items() if fd > 2 and target != "/dev/null"]
+    assert held[channel].startswith("socket:")
+    for fd in held:
+        flags = int((place / "fdinfo" / str(fd)).read_text().split("flags:")[1].split()[0], 8)
+        assert fd <= 2 or flags & os.O_CLOEXEC  # nothing survives an exec
+    assert not [line for line in (place / "maps").read_text().splitlines() if line.split()[1][1::2] == "ws"]
+
+
+def test_the_limits_hold_for_every_process_of_a_worker(engine: str, request: pytest.FixtureRequest) -> None:
+    with pool_of(engine, request, spares=0) as pool:
+        limited(pool)
+
+
+def limited(pool: WorkerPool) -> None:
+    own = Path("/proc/self/limits").read_text()
+    if pool._settings.forks:
+        pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        found = family(busy_worker(pool))
+    else:
+        assert pool.check(GOOD).accepted
+        (worker,) = pool._supervisor._workers
+        found = family(worker.process.pid)
+        assert len(found) > 1
+    for pid in found:
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        rows = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()[1:]}
+        assert rows["Max core file size"] == "0"
+        assert rows["Max file size"] == str(256 << 20)
+        assert rows["Max open files"] == "512"
+        assert rows["Max cpu time"].isdigit()
+        assert rows["Max processes"] != own.partition("Max processes")[2].split()[0]
+        if pool._settings.forks:
+            assert rows["Max data size"].isdigit()
