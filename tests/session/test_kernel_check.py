@@ -45,7 +45,6 @@ def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
         run = Run(
             CommandResult((), (), (), 0.0, 0.0),
             _again(grown._env),
-            _again(grown._lean_options),
             Additions([forged], [(forged, None)]),
             guard,
         )

@@ -9,6 +9,12 @@ from leanhost.engine.base import Ref
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 
+TRUST_COMPILER: NameTuple = ("Lean", "trustCompiler")
+"""The axiom that stands for compiled code which the kernel runs."""
+
+_COMPILED = {("Lean", "reduceBool"), ("Lean", "reduceNat")}
+"""What makes the kernel run compiled code. Lean has their bodies mention the axiom, where bodies are shipped."""
+
 _STEP = 1024
 """How many constants are read between two pauses."""
 
@@ -77,6 +83,8 @@ class ImportedAxioms:
                     # A theorem whose proof was not shipped is an axiom to this environment only.
                     real = lean.is_original_axiom(self.env, constant.name)
                     rests = Rests(frozenset({constant.name})) if real else Rests(unseen=True)
+                if constant.name in _COMPILED:
+                    rests |= Rests(frozenset({TRUST_COMPILER}))
                 edges[constant.name], own[constant.name] = used, rests
                 following |= used
             front.extend(name for name in following if name not in edges and name not in self._known)
@@ -151,6 +159,8 @@ def rests_of(
         rests = imported.under(used[constant.name] - names, pause)
         if constant.kind == "axiom":
             rests |= Rests(frozenset({constant.name}))
+        if constant.name in _COMPILED:
+            rests |= Rests(frozenset({TRUST_COMPILER}))
         own[constant.name] = rests
         inner[constant.name] = used[constant.name] & names
     return _close(inner, own, {})

@@ -26,7 +26,6 @@ class Elaborated:
     """The raw outcome of elaborating a source: the grown environment and what was said."""
 
     env: Ref
-    options: Ref
     diagnostics: list[Diagnostic]
     limits: set[Limit]
     heartbeats: float
@@ -184,11 +183,9 @@ def elaborate(
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])
-    env_after, options_after, beats_after = engine.eval_all(
-        (table.state_env(current), table.scope_options(table.scope(current)), table.heartbeats())
-    )
+    env_after, beats_after = engine.eval_all((table.state_env(current), table.heartbeats()))
     spent = (lean.small(beats_after) - lean.small(beats)) / 1000
-    return Elaborated(env_after, options_after, messages.found, limits, spent, time.monotonic() - begun)
+    return Elaborated(env_after, messages.found, limits, spent, time.monotonic() - begun)
 
 
 def _unreported(sorries: list[Constant], done: Elaborated) -> list[Diagnostic]:

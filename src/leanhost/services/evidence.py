@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-from leanhost.engine.base import Guard, Ref
+from leanhost.engine.base import Arg, Guard, Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.services.axioms import ImportedAxioms, Rests, rests_of
 from leanhost.services.elaboration import WHY_LIMITS, Additions
-from leanhost.services.kernel import Objection, replay
+from leanhost.services.kernel import Objection, Used, replay, unchecked
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
@@ -145,9 +145,13 @@ KernelOutcome: TypeAlias = Checked | Rejected | Unavailable | Unsupported
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a source is judged against: its imports, and what was already added and accepted on top of them."""
+    """What a source is judged against: its imports, and what was already added and accepted on top of them.
+
+    ``env`` is the ``Environment`` the source was given, ``kernel_env`` what the kernel accepted of it.
+    """
 
     imported: ImportedAxioms
+    env: Ref
     kernel_env: Ref
     added: tuple[Constant, ...] = ()
 
@@ -184,8 +188,9 @@ def judge(
     """Judge what *added* to *ground* made *env*.
 
     The kernel checks the additions once more on top of what no candidate code has touched, then the axioms
-    are walked. *options* only serve printing; *kernel_options* must be the host's own. Must run inside
-    ``engine.supervise`` under *guard*; when that stops it, the judgement is open and says nothing else.
+    are walked. *options* only serve printing; neither they nor *kernel_options* may come from the source. Must
+    run inside ``engine.supervise`` under *guard*; when that stops it, the judgement is open and says nothing
+    else.
     """
 
     def pause() -> None:
@@ -258,9 +263,13 @@ def _judge(
     theorems: list[Theorem] = []
     evidence: list[Evidence] = []
     owned = tuple(everything)
+    unseen = unchecked(lean, [constant for constant, _ in added.shown])
+    plain = _printing(lean, ground.env, constants, used, unseen)
     for constant, where in added.shown:
+        if constant.name in unseen and constant.kind != "axiom":
+            continue  # no kernel looks at these: there is nothing to be evidence of
         pause()
-        text = lean.text(lean.table.pp_expr(env, options, lean.table.constant_type(constant.info)))
+        text = _type_text(lean, plain, options, constant)
         name = show(user_name(constant.name))
         axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
         caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
@@ -268,6 +277,36 @@ def _judge(
         if constant.kind in ("theorem", "axiom") and (where or not _derived(constant.name, rests)):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
     return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)
+
+
+def _type_text(lean: Lean, env: Ref, options: Ref, constant: Constant) -> str:
+    try:
+        return lean.text(lean.table.pp_expr(env, options, lean.table.constant_type(constant.info)))
+    except Thrown:
+        return "(a type that cannot be printed)"  # only of what the kernel has refused
+
+
+def _printing(
+    lean: Lean, env: Ref, constants: list[Constant], used: Used, unseen: Container[NameTuple]
+) -> Ref:
+    """Return the environment types are printed in: *env*, which no candidate has touched, and the constants.
+
+    What a source says about how terms are to be written (notation, unexpanders) is not in it.
+    """
+    own = {constant.name for constant in constants}
+    if not any(not own.isdisjoint(used[constant.name]) for constant in constants):
+        return env  # nothing mentions anything that was added
+    grown: Arg = env
+    for start, constant in enumerate(constants, 1):
+        if constant.name not in unseen:
+            grown = lean.table.with_constant(grown, constant.info)
+        if start % _STRIDE == 0:
+            grown = lean.engine.eval(grown)
+    return lean.engine.eval(grown)
+
+
+_STRIDE = 32
+"""How many constants are put into an environment in one expression."""
 
 
 def _derived(name: NameTuple, added: Container[NameTuple]) -> bool:

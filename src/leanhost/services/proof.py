@@ -86,6 +86,8 @@ class Prover:
         self.options = options
         self.judge = finish
         self.known = known
+        self.statement: Arg = 0
+        """The type to be proved, from before any tactic ran."""
         self._closed = closed
 
     def guarded(
@@ -311,8 +313,7 @@ class ProofState:
             with contexts.scope(self._saved):
                 mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
                 proof = engine.eval(Field(table.instantiate_mvars(mctx, self._root), 1))
-                type_ = engine.eval(table.infer_type(self._root, contexts.six))
-                type_ = engine.eval(Field(table.instantiate_mvars(mctx, type_), 1))
+                type_ = self._prover.statement  # a tactic could have changed the type of the goal
                 loose_mvar, loose_fvar = lean.flags([table.has_mvar(proof), table.has_fvar(proof)])
                 if loose_mvar:
                     return Rejected(ElabFailure("elaboration", "the proof has an unassigned metavariable"))
@@ -362,6 +363,7 @@ def start(
                     return TacticFailure(
                         f"the statement leaves something open: {Expr(prover.meta.home, type_)}"
                     )
+                prover.statement = type_
                 root = engine.eval(table.fresh_mvar(type_, six, kind=2, name=0))
             except Thrown as thrown:
                 match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
@@ -374,7 +376,7 @@ def start(
     return prover.guarded(work, cancellation)
 
 
-def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Ref, proof: Ref) -> Constant:
+def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Arg, proof: Ref) -> Constant:
     """``ConstantInfo.thmInfo`` of a finished proof."""
     built = lean.name(name)
     value = Ctor(0, (built, ListOf([lean.name(p) for p in params]), type_))

@@ -55,7 +55,6 @@ class Run:
 
     result: CommandResult
     env: Ref
-    options: Ref
     added: Additions
     guard: Guard
 
@@ -348,7 +347,7 @@ class Session(Certificates):
     ) -> KernelOutcome:
         """Judge constants that no source declared: the last is the one that matters to the caller."""
         result = CommandResult((), (), (), 0.0, 0.0)
-        run = Run(result, env, self._lean_options, Additions(added, [(added[-1], None)]), guard)
+        run = Run(result, env, Additions(added, [(added[-1], None)]), guard)
         return _kernel_outcome(self._judge(run, allowed), result)
 
     def _judge(self, run: Run, allowed: AllowedAxioms) -> Judgement:
@@ -365,7 +364,15 @@ class Session(Certificates):
                     return Judgement([], [], [failure], (), limit)
                 return Judgement([], [], [failure], ())
             return judge(
-                lean, ground, run.env, run.options, kernel_options, run.added, result, allowed, guard
+                lean,
+                ground,
+                run.env,
+                self._lean_options,
+                kernel_options,
+                run.added,
+                result,
+                allowed,
+                guard,
             )
 
     def _ground(self, guard: Guard, kernel_options: Ref) -> Ground | Objection:
@@ -381,7 +388,7 @@ class Session(Certificates):
                     return grown
                 kernel_env = grown
             self._verified = kernel_env
-        return Ground(self._imported.axioms, self._verified, self._added)
+        return Ground(self._imported.axioms, self._env, self._verified, self._added)
 
     # --- running ---
 
@@ -427,7 +434,7 @@ class Session(Certificates):
                 result, added = summarise(lean, done, self._known)
                 said.set("declarations", len(result.declarations))
                 said.set("errors", len(result.errors))
-                return then(Run(result, done.env, done.options, added, guard))
+                return then(Run(result, done.env, added, guard))
 
             try:
                 return lean.engine.supervise(work, guard)
@@ -474,7 +481,8 @@ def _kernel_outcome(judgement: Judgement, result: CommandResult) -> KernelOutcom
     if judgement.failures:
         return Rejected(judgement.failures[0])
     if not judgement.evidence:
-        return Rejected(ElabFailure("nothing_declared", "the source declares nothing", result.diagnostics))
+        message = "the source declares nothing that the kernel checks"
+        return Rejected(ElabFailure("nothing_declared", message, result.diagnostics))
     return Checked(judgement.evidence[-1], tuple(judgement.evidence))
 
 

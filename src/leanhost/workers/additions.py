@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 from leanhost.engine.base import Arg, ArrayOf, Guard, Node, Ref, Thrown
 from leanhost.lean import names
@@ -21,7 +21,6 @@ from leanhost.services.cancellation import Cancellation
 from leanhost.services.elaboration import WHY_LIMITS, new_guard
 from leanhost.services.evidence import open_question
 from leanhost.services.exports.families import family_declaration, family_names, mismatch
-from leanhost.services.exports.form import QUOT_NAMES, STRING_LITERAL_NEEDS
 from leanhost.services.exports.lines import HAS_NAT, HAS_STRING, LineReader, ReplayLimits
 from leanhost.services.exports.outcome import (
     Refused,
@@ -31,7 +30,7 @@ from leanhost.services.exports.outcome import (
     ReplayOutcome,
     ReplayRejected,
 )
-from leanhost.services.exports.primitives import COMPUTED, NAT_FAMILY, Primitives
+from leanhost.services.exports.primitives import COMPILED, KERNELS_OWN, Primitives
 from leanhost.services.exports.rebuild import Builder
 from leanhost.services.exports.records import DeclarationLine
 from leanhost.services.exports.strict import Malformed
@@ -40,16 +39,6 @@ from leanhost.services.results import Limit
 
 _WINDOW = 4096
 """How many lines are read before they are rebuilt."""
-
-_NAMES = "Nat.pred Bool Bool.true Bool.false Char String String.mk List List.nil List.cons Eq Eq.refl"
-KERNELS_OWN: Final[frozenset[NameTuple]] = frozenset(
-    (*COMPUTED, *NAT_FAMILY, *QUOT_NAMES, *STRING_LITERAL_NEEDS, *map(names.parse, _NAMES.split()))
-)
-"""Names the kernel computes, types or expands literals by: whatever has one of them comes from the imports."""
-
-_COMPILED = "Lean.reduceBool Lean.reduceNat Lean.ofReduceBool Lean.ofReduceNat"
-COMPILED: Final[frozenset[NameTuple]] = frozenset(map(names.parse, _COMPILED.split()))
-"""What makes the kernel run compiled code, and what has it in its type."""
 
 
 def replay_added(

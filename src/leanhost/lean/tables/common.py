@@ -330,6 +330,10 @@ class Table:
         """``Lean.Environment.toKernelEnv``."""
         return Call("lean_elab_environment_to_kernel_env", (env,))
 
+    def with_constant(self, env: Arg, info: Arg) -> Arg:
+        """An ``Environment`` with one ``ConstantInfo`` more, unchecked, and nothing else (``lake_environment_add``)."""
+        return Call("lake_environment_add", (env, info))
+
     def new_constants(self, env: Arg) -> Arg:
         """Constants added since the import: ``Array (Name × ConstantInfo)`` from ``map₂`` of the ``ConstMap``."""
         map2 = Field(Field(self.kernel_env(env), 0), 1)

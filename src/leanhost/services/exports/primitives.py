@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from leanhost.engine.base import Arg, Field, ListOf, Ref, Thrown
+from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.exports.form import RESERVED
+from leanhost.services.exports.form import QUOT_NAMES, RESERVED, STRING_LITERAL_NEEDS
 
 _COMPUTED = """
 add sub mul div mod gcd beq ble land lor xor shiftLeft shiftRight pow log2
@@ -26,6 +27,16 @@ COMPUTED: Final[frozenset[NameTuple]] = frozenset(("Nat", name) for name in _COM
 """The functions the kernel computes on literals."""
 
 NAT_FAMILY: Final[frozenset[NameTuple]] = frozenset({("Nat",), ("Nat", "zero"), ("Nat", "succ")})
+
+_OTHERS = "Nat.pred Bool Bool.true Bool.false Char String String.mk List List.nil List.cons Eq Eq.refl"
+KERNELS_OWN: Final[frozenset[NameTuple]] = frozenset(
+    (*COMPUTED, *NAT_FAMILY, *QUOT_NAMES, *STRING_LITERAL_NEEDS, *map(names.parse, _OTHERS.split()))
+)
+"""Names the kernel computes, types or expands literals by."""
+
+_COMPILED = "Lean.reduceBool Lean.reduceNat Lean.ofReduceBool Lean.ofReduceNat"
+COMPILED: Final[frozenset[NameTuple]] = frozenset(map(names.parse, _COMPILED.split()))
+"""What makes the kernel run compiled code, and what has it in its type."""
 
 _NAT: NameTuple = ("Nat",)
 _BOOL: NameTuple = ("Bool",)
