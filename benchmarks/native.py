@@ -104,7 +104,7 @@ def services(host: Host) -> None:
         library: Any = lean.engine._lib  # type: ignore[attr-defined]
         contexts = meta.contexts(200_000)
         four = [ref.ptr() for ref in contexts.refs()[2:]]
-        word = term.ref(meta.home).ptr()
+        word = meta.home.expr(term).ptr()
 
         def bare(symbol: str, *words: int) -> Callable[[], object]:
             function = library.function(symbol, len(words) + len(four) + 1)

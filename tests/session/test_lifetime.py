@@ -18,8 +18,11 @@ from leanhost.errors import ClosedError, EngineLost, ImportFailed, UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import new_guard
 from leanhost.services.evidence import Checked
+from leanhost.services.exprs import Expr
 from leanhost.services.host import Host
+from leanhost.services.meta import MetaOptions
 from leanhost.services.options import ElabOptions
+from leanhost.services.proof import ProofState
 from leanhost.services.results import Limit
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD, forget_imports
@@ -258,6 +261,37 @@ def test_stats_count_calls_items_and_seconds(host: Host) -> None:
         assert stats.calls == 3  # a snapshot
         with session.extend(GOOD) as grown:
             assert grown.stats.calls == 0
+
+
+def test_stats_count_every_service(host: Host) -> None:
+    with host.session(["Init"]) as session:
+        nat = session.elaborate("Nat")
+        assert isinstance(nat, Expr)
+        for _ in range(3):
+            session.meta.infer_type(nat)
+        session.meta.infer_type_bulk([nat] * 5)
+        session.meta.infer_type(nat, MetaOptions(heartbeats=1000))
+        session.meta.whnf(session.build.app(nat, nat))
+        session.elaborate_bulk(["Nat", "nope"])
+        session.declarations.kinds(["Nat", "Nat.succ", "no.such.name"])
+        listed = sum(1 for _ in session.declarations.iterate())
+        state = session.prove("True")
+        assert isinstance(state, ProofState)
+        state.apply_all(["trivial", "nope"])
+        session.run_meta(lambda m: m.pp(nat))
+        rows = {name: (row.calls, row.items) for name, row in session.stats.by_operation.items()}
+        assert rows == {
+            "elaborate": (2, 3),
+            "meta.infer_type": (5, 9),
+            "meta.whnf": (1, 1),
+            "declarations.kinds": (1, 3),
+            "declarations.iterate": (1, listed),
+            "prove": (1, 1),
+            "proof.apply": (2, 2),
+            "run_meta": (1, 1),
+        }
+        assert session.stats.calls == sum(calls for calls, _ in rows.values())
+        assert all(row.elapsed > 0 for row in session.stats.by_operation.values())
 
 
 def test_spans_without_telemetry_are_log_records(

@@ -36,6 +36,9 @@ CONSTANT_KINDS = ("axiom", "definition", "theorem", "opaque", "quot", "inductive
 
 _OPTION_TYPES: dict[int, type] = {0: str, 1: bool, 2: str, 3: int}
 
+_NESTED = 64
+"""How many components of a name go into one expression."""
+
 _CHUNK = 256
 """How many things are asked for in one step: enough to hide a round trip, small enough to stay responsive."""
 
@@ -92,13 +95,20 @@ class Lean:
             self._capture = self.engine.callback(7, capture)
         return self._capture
 
+    def forget_capture(self) -> None:
+        """Let go of what the closure last called, and of what that holds."""
+        self._capturing = None
+
     # --- values in ---
 
     def name(self, name: NameTuple | str) -> Arg:
         """Return the expression that builds a ``Lean.Name``."""
         parts = names.parse(name) if isinstance(name, str) else name
         result: Arg = 0
-        for part in parts:
+        for at, part in enumerate(parts, 1):
+            if at % _NESTED == 0:
+                # An expression is evaluated recursively; a long name is built a piece at a time.
+                result = self.engine.eval(result)
             if isinstance(part, str):
                 result = self.table.name_str(result, part)
             else:

@@ -60,7 +60,9 @@ class Contexts:
         state = engine.eval(table.new_ref(start))
         file_map = table.input_file_map(table.input_context("", file, 0))
         context = table.command_context(file, file_map, 0, token)
-        engine.eval(table.lift_term(lean.capture_closure(capture), context, state)).close()
+        with engine.lock:  # there is one closure for all captures
+            engine.eval(table.lift_term(lean.capture_closure(capture), context, state)).close()
+            lean.forget_capture()
         self._refs = tuple(caught)
         self.six = Six(*caught)
         strict = engine.eval(table.without_error_recovery(self.six.term))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from leanhost.engine.base import Data, Node
+from leanhost.engine.digits import digits, natural
 from leanhost.errors import UsageError
 
 NameTuple: TypeAlias = tuple[str | int, ...]
@@ -59,7 +60,7 @@ def show(name: NameTuple) -> str:
     """Return the text of a name, with guillemets where Lean needs them to read it back."""
     if not name:
         return "[anonymous]"
-    return ".".join(str(p) if isinstance(p, int) or _plain(p) else f"«{p}»" for p in name)
+    return ".".join(digits(p) if isinstance(p, int) else p if _plain(p) else f"«{p}»" for p in name)
 
 
 def user_name(name: NameTuple) -> NameTuple:
@@ -89,7 +90,7 @@ def parse(text: str) -> NameTuple:
             end = len(text) if end < 0 else end
             part = text[i:end]
             if part.isascii() and part.isdigit():
-                parts.append(int(part))
+                parts.append(natural(part))
             elif not part or any(c.isspace() or c in "«»\0" for c in part):
                 raise UsageError(f"not a Lean name: {text!r}")
             else:

@@ -68,7 +68,7 @@ class Certificates(Questions):
             reference = found
         lean = self._lean
         with self.calling("matches", cancellation):
-            term = reference.ref(self.meta.home)
+            term = self.meta.home.expr(reference)
             universes = lean.name_array(lean.table.collect_level_params(term))
             with lean.engine.eval(lean.table.kernel_env(self._env)) as kernel_env:
                 return matches(

@@ -11,6 +11,7 @@ from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Index, Ref, T
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
+from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
 from leanhost.services.axioms import Rests, rests_of
 from leanhost.services.cancellation import Cancellation
@@ -67,6 +68,7 @@ class Facts:
         self.meta = meta
         self._modules: tuple[Name, ...] | None = None
         self._own: dict[NameTuple, Rests] | None = None
+        self._simp_set: Ref | None = None
         self._questions = {
             "universes": _Question(self._ask_universes, read_universes),
             "module": _Question(self._ask_module, self._read_module),
@@ -129,21 +131,6 @@ class Facts:
             if tag is not None:
                 kinds[i] = self.lean.table.ORIGINAL_KINDS[tag]
         return kinds
-
-    def decode(self, copied: Sequence[Data], array: Arg) -> list[NameTuple]:
-        """Return the names in a copied ``Array Name``."""
-        try:
-            return [names.decode(name) for name in copied]
-        except TypeError:
-            # A number in a name can be too large to be copied; Lean can still write it.
-            with self.lean.engine.eval(array) as kept:
-                return [self._decode_one(name, Index(kept, i)) for i, name in enumerate(copied)]
-
-    def _decode_one(self, copied: Data, name: Arg) -> NameTuple:
-        try:
-            return names.decode(copied)
-        except TypeError:
-            return names.parse(self.lean.text(self.lean.table.name_text(name)))
 
     # --- whole fields ---
 
@@ -276,7 +263,7 @@ class Facts:
 
     def _ask_attributes(self, array: Ref, _found: Ref, count: int) -> Arg:
         table, env = self.lean.table, self.env
-        simp = table.simp_theorems(self.meta.contexts(DEFAULT.heartbeats).six.core_state)
+        simp = self._simp()
         flags = [
             table.array_map(table.is_instance_fn(env), array),
             table.array_map(table.is_class_fn(env), array),
@@ -289,6 +276,17 @@ class Facts:
             origins = [table.simp_origin(Index(array, i), post=True, inverse=inverse) for i in range(count)]
             flags.append(table.array_map(table.is_simp_lemma_fn(simp), ArrayOf(origins)))
         return ArrayOf([table.array_map(table.reducibility_fn(env), array), *flags])
+
+    def _simp(self) -> Ref:
+        """Return the default simp set of the environment, read once."""
+        if self._simp_set is None:
+            table = self.lean.table
+
+            def read(contexts: Contexts, _guard: Guard) -> Ref:
+                return self.lean.engine.eval(table.simp_theorems(contexts.six.core_state))
+
+            self._simp_set = self.meta.supervised(read, DEFAULT, brief=True)
+        return self._simp_set
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ def walk(
     done = 0
     for module, size, infos_of in _sources(facts, wanted, listing):
         for start in range(0, size, _CHUNK):
+            facts.meta.owner.check_open()
             stop = min(size, start + _CHUNK)
             yield from _chunk(facts, wanted, module, infos_of(start, stop), stop - start, cancellation)
             done += stop - start
@@ -180,7 +181,7 @@ def _chunk(
             columns.append(table.array_map(function, listed))
     found, tags, originals, *rest = _columns(facts, columns)
     kinds = facts.original_kinds(tags, originals)
-    parts = facts.decode(found, listed)
+    parts = [names.decode(name) for name in found]
     places = rest.pop(0) if module is not None else None
     home = None if module is None else facts.modules()[module]
     if isinstance(infos, Ref):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -132,7 +133,7 @@ class DeclarationService:
                 facts.load(chosen, batch, found, cancellation)
             return found
 
-        return self._bulk("declarations", wanted, look_up, progress, cancellation)
+        return self._bulk("declarations", wanted, look_up, progress, cancellation, "get")
 
     def exists(
         self,
@@ -213,7 +214,7 @@ class DeclarationService:
         if found is None:
             return None
         terms: list[Arg] = [
-            term.ref(self._meta.home) for term in (found.type, found.value) if term is not None
+            self._meta.home.expr(term) for term in (found.type, found.value) if term is not None
         ]
         printed = self._print(terms, cancellation)
         texts: list[tuple[str | None, int]] = [
@@ -262,7 +263,7 @@ class DeclarationService:
         looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        return walk(self._facts, wanted, progress, cancellation, "declarations")
+        return self._counted("iterate", walk(self._facts, wanted, progress, cancellation, "declarations"))
 
     def search(
         self,
@@ -287,9 +288,22 @@ class DeclarationService:
         details are left out unless asked for. *progress* hears of the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        return best(walk(self._facts, wanted, progress, cancellation, "search"), fragment, limit)
+        found = walk(self._facts, wanted, progress, cancellation, "search")
+        return best(self._counted("search", found), fragment, limit)
 
     # --- how ---
+
+    def _counted(self, what: str, listed: Iterator[Listed]) -> Iterator[Listed]:
+        """Pass *listed* on while the session is open, and count it when it has ended or was left."""
+        owner = self._meta.owner
+        owner.check_open()
+        begun, count = time.monotonic(), 0
+        try:
+            for item in listed:
+                count += 1
+                yield item
+        finally:
+            owner.meter.count(f"declarations.{what}", count, time.monotonic() - begun)
 
     def _bulk(
         self,
@@ -298,20 +312,21 @@ class DeclarationService:
         ask: Callable[[Sequence[NameTuple]], list[R]],
         progress: ProgressSink | None,
         cancellation: Cancellation,
+        called: str = "",
     ) -> list[R]:
         if isinstance(wanted, str | Name):
             raise UsageError(f"a sequence of names is wanted, not one name; write [{str(wanted)!r}]")
         parts = [name.parts if type(name) is Name else Name(name).parts for name in wanted]
-        check(cancellation, what)
         listening = Phase(progress, what, len(parts)) if progress is not None else None
-        if listening is not None:
-            listening.at(0)
         result: list[R] = []
-        for start in range(0, len(parts), _CHUNK):
-            result.extend(ask(parts[start : start + _CHUNK]))
+        with self._meta.owner.calling(f"declarations.{called or what}", cancellation, len(parts)):
             if listening is not None:
-                listening.at(len(result))
-            check(cancellation, what)
+                listening.at(0)
+            for start in range(0, len(parts), _CHUNK):
+                result.extend(ask(parts[start : start + _CHUNK]))
+                if listening is not None:
+                    listening.at(len(result))
+                check(cancellation, what)
         return result
 
     def _print(self, terms: Sequence[Arg], cancellation: Cancellation) -> list[str | None]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NoReturn, Self, TypeAlias
 
-from leanhost.engine.base import Arg, Field, ListOf, Node, Ref, Tag
-from leanhost.errors import ClosedError, ForeignHandleError, UsageError
+from leanhost.engine.base import Arg, ArrayOf, Field, ListOf, Node, Ref, Tag
+from leanhost.errors import ClosedError, ForeignHandleError, LeanHostError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables.exprs import BINDER_KINDS, EXPR_KINDS, LEVEL_KINDS
+from leanhost.services.lifetime import Life
 
 _REPR_CHARS = 80
 
@@ -31,6 +32,8 @@ class Name:
         elif isinstance(name, str):
             parts = names.parse(name)
         else:
+            if not isinstance(name, tuple | list):
+                raise UsageError(f"a name is text or a tuple of components, not {name!r:.80}")
             parts = tuple(name)
             for part in parts:
                 if (
@@ -62,13 +65,37 @@ NameLike: TypeAlias = "Name | str | NameTuple"
 
 
 class Home:
-    """Where handles live: a Lean, and how its terms are printed."""
+    """Where handles live: a Lean, how its terms are printed, and how long all that lasts."""
 
-    __slots__ = ("lean", "pp")
+    __slots__ = ("lean", "life", "pp")
 
-    def __init__(self, lean: Lean, pp: Callable[[Ref], str]) -> None:
+    def __init__(self, lean: Lean, pp: Callable[[Ref], str], life: Life) -> None:
         self.lean = lean
         self.pp = pp
+        self.life = life
+
+    def expr(self, value: Expr) -> Ref:
+        """Return the reference of a term for use here; what is no term, or no longer good here, is refused."""
+        if type(value) is Expr and value._home is self and value._ref.word and not self.life.over:
+            return value._ref
+        return self._visiting(
+            value, Expr, "a term (Expr)", "session.elaborate(text) and session.build make terms"
+        )
+
+    def level(self, value: Level) -> Ref:
+        """The same for a universe level."""
+        return self._visiting(value, Level, "a universe level (Level)", "session.build.level(...) makes one")
+
+    def _visiting(self, value: object, wanted: type[_Handle], what: str, hint: str) -> Ref:
+        if not isinstance(value, wanted):
+            raise UsageError(f"{what} is wanted, not {value!r:.80}", hint=hint)
+        if value._home.life is not self.life or value._home.lean.engine is not self.lean.engine:
+            value._home.life.check(f"this {wanted.__name__}")
+            raise ForeignHandleError(
+                f"this {wanted.__name__} belongs to another host (or to an engine that was lost)",
+                hint="build the term again with this session",
+            )
+        return value._own()
 
 
 class _Handle:
@@ -81,20 +108,36 @@ class _Handle:
         self._ref = ref
         self._hash: int | None = None
 
-    def ref(self, home: Home) -> Ref:
-        """Return the reference for use in *home*; :class:`ForeignHandleError` when it belongs elsewhere."""
-        if home.lean.engine is not self._home.lean.engine:
-            raise ForeignHandleError(
-                f"{type(self).__name__} belongs to another host (or to an engine that was lost)",
-                hint="build the term again with this session",
-            )
+    def _own(self) -> Ref:
+        """Return the reference, if it is still good."""
+        self._home.life.check(f"this {type(self).__name__}")
         if not self._ref.word:
             raise ClosedError(f"this {type(self).__name__} is closed")
         return self._ref
 
+    def _is_good(self) -> bool:
+        return bool(self._ref.word) and not self._home.life.over and not self._home.lean.engine.lost
+
     def close(self) -> None:
         """Release the handle early; the collector does it otherwise."""
         self._ref.close()
+
+    def _shares(self, other: _Handle) -> bool:
+        """Tell whether both live in the same Lean of the same host."""
+        mine, theirs = self._home, other._home
+        return mine is theirs or (mine.life is theirs.life and mine.lean.engine is theirs.lean.engine)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            f"a handle ({type(self).__name__}) lives in its Lean and cannot be pickled",
+            hint="send its text, or session.export() what it names",
+        )
 
     def _bool(self, arg: Arg) -> bool:
         return bool(self._home.lean.number(arg))
@@ -118,40 +161,30 @@ class Level(_Handle):
     @property
     def kind(self) -> str:
         """One of ``zero``, ``succ``, ``max``, ``imax``, ``param``, ``mvar``."""
-        return LEVEL_KINDS[self._home.lean.number(Tag(self.ref(self._home)))]
+        return LEVEL_KINDS[self._home.lean.number(Tag(self._own()))]
 
     @property
     def args(self) -> tuple[Level | Name, ...]:
         """The constructor's arguments."""
-        kind, ref = self.kind, self.ref(self._home)
+        kind, ref = self.kind, self._own()
         if kind in ("param", "mvar"):
             return (Name(names.decode(self._home.lean.engine.eval_data(Field(ref, 0)))),)
         count = {"zero": 0, "succ": 1}.get(kind, 2)
         return tuple(Level(self._home, self._sub(Field(ref, i))) for i in range(count))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Level) or other._home.lean.engine is not self._home.lean.engine:
+        if not isinstance(other, Level) or not self._shares(other):
             return NotImplemented
-        return self._bool(self._home.lean.table.level_eq(self.ref(self._home), other.ref(self._home)))
+        return self._bool(self._home.lean.table.level_eq(self._own(), other._own()))
 
     def __hash__(self) -> int:
-        return self._lean_hash(self._home.lean.table.level_hash(self.ref(self._home)))
+        return self._lean_hash(self._home.lean.table.level_hash(self._own()))
 
     def __str__(self) -> str:
-        match self.kind, self.args:
-            case "zero", _:
-                return "0"
-            case "succ", (Level() as inner,):
-                text = str(inner)
-                return str(int(text) + 1) if text.isdigit() else f"{text}+1"
-            case (("param" | "mvar"), (name,)):
-                return str(name)
-            case kind, (left, right):
-                return f"({kind} {left} {right})"
-        raise AssertionError("unreachable")
+        return self._home.lean.text(self._home.lean.table.level_text(self._own()))
 
     def __repr__(self) -> str:
-        return f"<Level {self}>" if self._ref.word else "<Level closed>"
+        return _repr(self)
 
 
 class Expr(_Handle):
@@ -162,12 +195,12 @@ class Expr(_Handle):
     @property
     def kind(self) -> str:
         """One of ``bvar fvar mvar sort const app lam forall let lit mdata proj``."""
-        return EXPR_KINDS[self._home.lean.number(Tag(self.ref(self._home)))]
+        return EXPR_KINDS[self._home.lean.number(Tag(self._own()))]
 
     @property
     def view(self) -> ExprView:
         """The constructor and its arguments, one level deep."""
-        home, ref = self._home, self.ref(self._home)
+        home, ref = self._home, self._own()
         kind = self.kind
 
         def sub(index: int) -> Expr:
@@ -212,44 +245,50 @@ class Expr(_Handle):
         return tuple(result)
 
     def _literal(self, arg: Arg) -> int | str:
-        lean = self._home.lean
-        literal = lean.engine.eval(arg)
-        if lean.number(Tag(literal)) == 1:
-            return lean.text(Field(literal, 0))
-        return int(lean.text(lean.table.nat_text(Field(literal, 0))))
+        match self._home.lean.engine.eval_data(arg):
+            case Node(_, ((int() | str()) as value,)):
+                return value
+        raise AssertionError("a literal is a number or a string")
 
     @property
     def has_mvar(self) -> bool:
         """Whether a metavariable occurs (``Expr.hasMVar``)."""
-        return self._bool(self._home.lean.table.has_mvar(self.ref(self._home)))
+        return self._bool(self._home.lean.table.has_mvar(self._own()))
 
     @property
     def has_fvar(self) -> bool:
         """Whether a free variable occurs (``Expr.hasFVar``)."""
-        return self._bool(self._home.lean.table.has_fvar(self.ref(self._home)))
+        return self._bool(self._home.lean.table.has_fvar(self._own()))
 
     def same(self, other: Expr) -> bool:
         """Whether both terms are identical, binder names and annotations included (``Expr.equal``)."""
-        return self._bool(self._home.lean.table.expr_equal(self.ref(self._home), other.ref(self._home)))
+        return self._bool(self._home.lean.table.expr_equal(self._own(), self._home.expr(other)))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Expr) or other._home.lean.engine is not self._home.lean.engine:
+        if not isinstance(other, Expr) or not self._shares(other):
             return NotImplemented
-        return self._bool(self._home.lean.table.expr_eqv(self.ref(self._home), other.ref(self._home)))
+        return self._bool(self._home.lean.table.expr_eqv(self._own(), other._own()))
 
     def __hash__(self) -> int:
-        return self._lean_hash(self._home.lean.table.expr_hash(self.ref(self._home)))
+        return self._lean_hash(self._home.lean.table.expr_hash(self._own()))
 
     def __str__(self) -> str:
-        return self._home.pp(self.ref(self._home))
+        return self._home.pp(self._own())
 
     def __repr__(self) -> str:
-        if not self._ref.word:
-            return "<Expr closed>"
-        if self._home.lean.engine.lost:
-            return "<Expr of a lost engine>"
-        text = " ".join(str(self).split())
-        return f"<Expr {text[:_REPR_CHARS]}{'…' if len(text) > _REPR_CHARS else ''}>"
+        return _repr(self)
+
+
+def _repr(handle: _Handle) -> str:
+    """Describe a handle in one line, whatever has become of it."""
+    what = type(handle).__name__
+    if not handle._is_good():
+        return f"<{what} closed>" if not handle._ref.word else f"<{what} of a Lean that is gone>"
+    try:
+        text = " ".join(str(handle).split())
+    except LeanHostError:
+        return f"<{what} of a closed session>"
+    return f"<{what} {text[:_REPR_CHARS]}{'…' if len(text) > _REPR_CHARS else ''}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,9 +399,11 @@ class ExprBuilder:
         self._home = home
 
     def _expr(self, arg: Arg) -> Expr:
+        self._home.life.check("this session")
         return Expr(self._home, self._home.lean.engine.eval(arg))
 
     def _level(self, arg: Arg) -> Level:
+        self._home.life.check("this session")
         return Level(self._home, self._home.lean.engine.eval(arg))
 
     def _name(self, name: NameLike) -> Arg:
@@ -376,33 +417,29 @@ class ExprBuilder:
 
     def _nat(self, value: int) -> Arg:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise UsageError(f"a natural number is wanted, not {value!r}")
-        small = value < 1 << (self._home.lean.engine.word * 8 - 1)
-        return value if small else self._home.lean.table.nat_of_text(str(value))
+            raise UsageError(f"a natural number is wanted, not {value!r:.80}")
+        return value
 
     def level(self, value: int | NameLike) -> Level:
         """A numeral level (``int``) or a universe parameter (its name)."""
         table = self._home.lean.table
         if isinstance(value, int):
-            if not 0 <= value <= 1000:
-                raise UsageError(f"a universe level between 0 and 1000 is wanted, not {value}")
-            result: Arg = table.level_zero()
-            for _ in range(value):
-                result = table.level_succ(result)
-            return self._level(result)
+            if isinstance(value, bool) or not 0 <= value <= 1000:
+                raise UsageError(f"a universe level between 0 and 1000 is wanted, not {value!r:.80}")
+            return self._level(table.level_of_nat(value))
         return self._level(table.level_param(self._name(value)))
 
     def succ(self, level: Level) -> Level:
         """``Level.succ``."""
-        return self._level(self._home.lean.table.level_succ(level.ref(self._home)))
+        return self._level(self._home.lean.table.level_succ(self._home.level(level)))
 
     def max(self, left: Level, right: Level) -> Level:
         """``Level.max``."""
-        return self._level(self._home.lean.table.level_max(left.ref(self._home), right.ref(self._home)))
+        return self._level(self._home.lean.table.level_max(self._home.level(left), self._home.level(right)))
 
     def imax(self, left: Level, right: Level) -> Level:
         """``Level.imax``."""
-        return self._level(self._home.lean.table.level_imax(left.ref(self._home), right.ref(self._home)))
+        return self._level(self._home.lean.table.level_imax(self._home.level(left), self._home.level(right)))
 
     def bvar(self, index: int) -> Expr:
         """A bound variable."""
@@ -415,33 +452,31 @@ class ExprBuilder:
     def sort(self, level: Level | int) -> Expr:
         """A universe: ``sort(0)`` is ``Prop``, ``sort(1)`` is ``Type``."""
         at = self.level(level) if isinstance(level, int) else level
-        return self._expr(self._home.lean.table.sort(at.ref(self._home)))
+        return self._expr(self._home.lean.table.sort(self._home.level(at)))
 
     def const(self, name: NameLike, levels: Sequence[Level] = ()) -> Expr:
         """A constant."""
-        refs: list[Arg] = [level.ref(self._home) for level in levels]
+        refs: list[Arg] = [self._home.level(level) for level in levels]
         return self._expr(self._home.lean.table.const(self._name(name), ListOf(refs)))
 
     def app(self, function: Expr, *arguments: Expr) -> Expr:
         """An application to any number of arguments."""
-        result: Arg = function.ref(self._home)
-        for argument in arguments:
-            result = self._home.lean.table.app(result, argument.ref(self._home))
-        return self._expr(result)
+        refs: list[Arg] = [self._home.expr(argument) for argument in arguments]
+        return self._expr(self._home.lean.table.apps(self._home.expr(function), ArrayOf(refs)))
 
     def lam(self, name: NameLike, type_: Expr, body: Expr, binder: str = "default") -> Expr:
         """A function; the binder is ``bvar(0)`` in *body*."""
-        refs = (type_.ref(self._home), body.ref(self._home))
+        refs = (self._home.expr(type_), self._home.expr(body))
         return self._expr(self._home.lean.table.lam(self._name(name), *refs, self._binder(binder)))
 
     def forall(self, name: NameLike, type_: Expr, body: Expr, binder: str = "default") -> Expr:
         """A dependent function type; the binder is ``bvar(0)`` in *body*."""
-        refs = (type_.ref(self._home), body.ref(self._home))
+        refs = (self._home.expr(type_), self._home.expr(body))
         return self._expr(self._home.lean.table.forall(self._name(name), *refs, self._binder(binder)))
 
     def let(self, name: NameLike, type_: Expr, value: Expr, body: Expr) -> Expr:
         """A ``let``; the binder is ``bvar(0)`` in *body*."""
-        refs = (type_.ref(self._home), value.ref(self._home), body.ref(self._home))
+        refs = (self._home.expr(type_), self._home.expr(value), self._home.expr(body))
         return self._expr(self._home.lean.table.let_(self._name(name), *refs))
 
     def lit(self, value: int | str) -> Expr:
@@ -453,5 +488,5 @@ class ExprBuilder:
 
     def proj(self, structure: NameLike, index: int, expr: Expr) -> Expr:
         """A structure projection."""
-        arguments = (self._name(structure), self._nat(index), expr.ref(self._home))
+        arguments = (self._name(structure), self._nat(index), self._home.expr(expr))
         return self._expr(self._home.lean.table.proj(*arguments))

@@ -19,6 +19,7 @@ from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, parse_header
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
+from leanhost.services.lifetime import Life
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
@@ -98,6 +99,7 @@ class Host:
         self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
         self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
         self._last_options: tuple[Lean, ElabOptions, Ref] | None = None
+        self._life = Life()
         self._closed = False
         self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
         core = self._opened.toolchain.core
@@ -124,6 +126,17 @@ class Host:
     def closed(self) -> bool:
         """Whether :meth:`close` was called."""
         return self._closed
+
+    @property
+    def life(self) -> Life:
+        """What sessions and handles made from now on depend on; for the floors above, not for users.
+
+        In a forked process it is another one: what was made before the fork belongs to the parent.
+        """
+        with self._lock:
+            if self._life.is_foreign:
+                self._life = Life()
+            return self._life
 
     def import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
         """Return what identifies an import; *is_module* reads the exported parts only, as a ``module`` does."""
@@ -408,6 +421,7 @@ class Host:
             if self._closed:
                 return
             self._closed = True
+            self._life.over = "closed"
             guests = list(self._guests)
             kept = list(self._kept.values())
             options = [ref for _, ref in self._options.values()]

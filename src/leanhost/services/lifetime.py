@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from leanhost.errors import Cancelled, ClosedError, EngineLost
+from leanhost.errors import Cancelled, ClosedError, EngineLost, ForeignHandleError
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.stats import Meter, SessionStats
 from leanhost.services.tracing import Span, span
@@ -23,6 +25,46 @@ _TURN_SLICE = 0.02
 """Seconds between two looks at a caller's token while another caller's work runs."""
 
 
+class Life:
+    """Whether what belongs to a host can be used: until the host is closed, in the process that opened it.
+
+    ``over`` says why not, or is ``""``.
+    """
+
+    __slots__ = ("__weakref__", "over")
+
+    def __init__(self) -> None:
+        self.over = ""
+        _lives.add(self)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this process is a fork of the one it began in."""
+        return self.over == _FORKED
+
+    def check(self, what: str) -> None:
+        """Raise when it is over: *what* cannot be used."""
+        if self.over == _FORKED:
+            raise ForeignHandleError(
+                f"{what} belongs to the process that forked this one",
+                hint="open a host, or take a session, in the process that uses it",
+            )
+        if self.over:
+            raise ClosedError(f"the host of {what} is closed")
+
+
+_FORKED = "forked"
+_lives: weakref.WeakSet[Life] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for life in list(_lives):
+        life.over = _FORKED
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 class NotStarted(Cancelled):
     """The token was cancelled before the call's turn came."""
 
@@ -32,8 +74,9 @@ class Lifetime:
 
     def __init__(self, host: Host, lean: Lean) -> None:
         self._host = host
+        self.life = host.life
         self._lean = lean
-        self._meter = Meter()
+        self.meter = Meter()
         self._lock = threading.Lock()
         self._running = 0
         self._closed = False
@@ -50,7 +93,7 @@ class Lifetime:
     @property
     def stats(self) -> SessionStats:
         """What the session was used for so far."""
-        return self._meter.snapshot()
+        return self.meter.snapshot()
 
     @contextmanager
     def calling(self, operation: str, cancellation: Cancellation = None, items: int = 1) -> Iterator[Span]:
@@ -62,7 +105,7 @@ class Lifetime:
         """
         begun = time.monotonic()
         with self._lock:
-            self._check_open()
+            self.check_open()
             self._claim()
             self._running += 1
         try:
@@ -74,7 +117,7 @@ class Lifetime:
                 raise ClosedError("the host was closed during this call") from None
             raise
         finally:
-            self._meter.count(operation, items, time.monotonic() - begun)
+            self.meter.count(operation, items, time.monotonic() - begun)
             with self._lock:
                 self._running -= 1
                 self._free_when_done()
@@ -95,10 +138,10 @@ class Lifetime:
     def _claim(self) -> None:
         """Hook for sessions that belong to one caller; called with the session's lock held."""
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise when the session can no longer be used."""
+        self.life.check("this session")
         if self._closed:
-            if self._host.closed:
-                raise ClosedError("the host of this session is closed")
             raise self._closed_error()
         if self._lean.engine.lost:
             raise EngineLost(self._lean.engine.lost, hint=self._lean.engine.lost_hint)

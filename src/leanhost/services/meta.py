@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,15 +10,18 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
-from leanhost.errors import UsageError
+from leanhost.errors import ClosedError, UsageError
 from leanhost.lean.core import Lean, OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.lean.tables.monads import TRANSPARENCIES, Six
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS
 from leanhost.services.exprs import Expr, Home
+from leanhost.services.lifetime import Lifetime, NotStarted
 from leanhost.services.options import ElabOptions
+from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.results import Limit
+from leanhost.services.stats import Rows
 
 T = TypeVar("T")
 
@@ -83,6 +87,17 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 
 DEFAULT = MetaOptions()
 
+_SHORT = 512
+
+
+def is_short(text: str) -> bool:
+    """Tell whether *text* may be parsed on the caller's thread.
+
+    Lean's parser recurses without looking at the stack, at a few kilobytes for each nested bracket.
+    """
+    return len(text) <= _SHORT
+
+
 _BULK = 64
 """How many questions of a bulk call go into one step."""
 
@@ -90,14 +105,26 @@ _KEPT_CONTEXTS = 8
 """How many sets of contexts a session keeps; a capture costs tens of microseconds on the native engine."""
 
 
+_Kind: TypeAlias = tuple[int, Scope | None, frozenset[tuple[str, OptionValue]]]
+"""What makes two sets of contexts interchangeable: heartbeats, scope, Lean options."""
+
+
 @dataclass(slots=True)
 class _Desk:
-    """What single questions under the same options share."""
+    """What single questions under the same options share; one caller has it at a time."""
 
     options: MetaOptions
     contexts: Contexts
     six: Six
     guard: Guard
+    rows: Rows
+
+
+_CANCELLED = TimeoutOrHeartbeat(Limit.CANCELLED)
+
+
+def _each(exprs: Sequence[Expr]) -> list[tuple[Expr]]:
+    return [(expr,) for expr in exprs]
 
 
 def _truth(answer: Ref) -> bool:
@@ -109,23 +136,35 @@ class MetaService:
     """Single ``MetaM`` questions over one session's environment (``session.meta``).
 
     Every call starts from the same fresh state and leaves none behind, and counts its heartbeats from zero: a
-    session never tires and never grows.
+    session never tires and never grows. Answers are a :data:`MetaResponse`, never an exception, except that a
+    closed session, a lost engine and an argument that is no term of this host raise.
+
+    A ``_bulk`` form gives one answer an item, in the order of the items; limits are for each item. *progress*
+    hears of the phase that has the question's name, in items. A cancelled call answers what is left with
+    ``TimeoutOrHeartbeat(Limit.CANCELLED)``.
     """
 
-    def __init__(self, lean: Lean, env: Ref, options: ElabOptions) -> None:
+    def __init__(self, owner: Lifetime, lean: Lean, env: Ref, options: ElabOptions) -> None:
+        self.owner = owner
         self.lean = lean
         self.env = env
         self._options = options
-        self._contexts: dict[tuple[int, Scope | None, frozenset[tuple[str, OptionValue]]], Contexts] = {}
+        # Contexts nobody uses; whoever does has taken them out, so that neither a nested call, nor another
+        # thread, nor closing the session can change a state under it.
+        self._idle: dict[_Kind, Contexts] = {}
+        self._gate = threading.Lock()
+        self._desks: list[_Desk] = []
         self._home: Home | None = None
-        self._last_desk: _Desk | None = None
+        self._closed = False
 
     @property
     def home(self) -> Home:
         """Where the session's terms live."""
         if self._home is None:
-            self._home = Home(self.lean, self._pp)
+            self._home = Home(self.lean, self._pp, self.owner.life)
         return self._home
+
+    # --- contexts: taken, used by one caller, given back ---
 
     def contexts(
         self,
@@ -133,27 +172,48 @@ class MetaService:
         scope: Scope | None = None,
         lean_options: frozenset[tuple[str, OptionValue]] = frozenset(),
     ) -> Contexts:
-        """Return contexts with a heartbeat limit; captured once for each kind, anew after a cancellation."""
-        key = (heartbeats, scope, lean_options)
-        found = self._contexts.get(key)
-        if found is None:
-            lean = self.lean
-            values = {**self._options.lean_options(), **dict(lean_options), "maxHeartbeats": heartbeats}
-            with lean.options(values) as options:
-                token = lean.engine.eval(lean.table.new_cancel_token())
-                found = self._contexts[key] = Contexts(lean, self.env, options, token, scope=scope)
-            while len(self._contexts) > _KEPT_CONTEXTS:
-                self._contexts.pop(next(iter(self._contexts))).close()
-        return found
+        """Capture contexts with a heartbeat limit; they belong to the caller."""
+        if self._closed:
+            self.owner.check_open()
+            raise ClosedError("this session is closed")
+        lean = self.lean
+        values = {**self._options.lean_options(), **dict(lean_options), "maxHeartbeats": heartbeats}
+        with lean.options(values) as options:
+            token = lean.engine.eval(lean.table.new_cancel_token())
+            try:
+                return Contexts(lean, self.env, options, token, scope=scope)
+            except ClosedError:
+                self.owner.check_open()  # closed meanwhile: say so
+                raise
+
+    def _take(self, kind: _Kind) -> Contexts:
+        with self._gate:
+            found = self._idle.pop(kind, None)
+        return found if found is not None else self.contexts(*kind)
+
+    def _give_back(self, kind: _Kind, contexts: Contexts, guard: Guard) -> None:
+        """Keep *contexts* for the next caller, unless their token was set: it stays set for ever."""
+        spare = [contexts]
+        with self._gate:
+            if not guard.why and not self._closed and kind not in self._idle:
+                self._idle[kind] = spare.pop()
+                if len(self._idle) > _KEPT_CONTEXTS:
+                    spare.append(self._idle.pop(next(iter(self._idle))))
+        for each in spare:
+            each.close()
 
     def _pp(self, ref: Ref) -> str:
-        contexts = self.contexts(DEFAULT.heartbeats)
+        kind: _Kind = (DEFAULT.heartbeats, None, frozenset())
+        contexts = self._take(kind)
         lean = self.lean
+        guard = Guard(contexts.token, None)
         try:
             with lean.engine.lock, contexts.meta(lean.table.pp_meta(ref, contexts.six)) as text:
                 return str(lean.engine.dump(text))
         except Thrown as thrown:
             return f"<not printable: {lean.text(lean.table.exception_text(thrown.error))[:200]}>"
+        finally:
+            self._give_back(kind, contexts, guard)
 
     # --- running under limits ---
 
@@ -166,100 +226,131 @@ class MetaService:
         brief: bool = False,
         scope: Scope | None = None,
         lean_options: frozenset[tuple[str, OptionValue]] = frozenset(),
+        progress: ProgressSink | None = None,
     ) -> T:
         """Run *work* under *options*; ``brief`` for what Lean itself bounds by heartbeats."""
-        contexts = self.contexts(options.heartbeats, scope, lean_options)
-        guard = Guard(contexts.token, time.monotonic() + options.timeout, self._options.grace, cancellation)
+        kind = (options.heartbeats, scope, lean_options)
+        contexts = self._take(kind)
+        deadline = time.monotonic() + options.timeout
+        guard = Guard(contexts.token, deadline, self._options.grace, cancellation, sink=progress)
         run = self.lean.engine.brief if brief else self.lean.engine.supervise
         try:
             return run(lambda: work(contexts, guard), guard)
         finally:
-            if guard.why:
-                # The token stays set for ever, so these contexts have had their day.
-                self._contexts.pop((options.heartbeats, scope, lean_options), contexts).close()
+            self._give_back(kind, contexts, guard)
 
     def _desk(self, options: MetaOptions) -> _Desk:
-        """Return what calls under *options* need, made once: single questions are asked in tight loops."""
-        last = self._last_desk
-        if last is not None and last.options is options and not last.guard.why:
-            return last
-        contexts = self.contexts(options.heartbeats)
+        """Take what calls under *options* need, made once: single questions are asked in tight loops."""
+        try:
+            desk = self._desks.pop()
+        except IndexError:
+            desk = None
+        if desk is not None:
+            if desk.options is options:
+                return desk
+            self.owner.meter.close_sheet(desk.rows)
+            self._give_back((desk.options.heartbeats, None, frozenset()), desk.contexts, desk.guard)
+        contexts = self._take((options.heartbeats, None, frozenset()))
         guard = Guard(contexts.token, None, self._options.grace)
-        self._last_desk = _Desk(options, contexts, contexts.at(options.transparency), guard)
-        return self._last_desk
+        rows = self.owner.meter.open_sheet()
+        return _Desk(options, contexts, contexts.at(options.transparency), guard, rows)
+
+    def _leave(self, desk: _Desk) -> None:
+        """Put a desk back for the next caller, or away once its token was set."""
+        if desk.guard.why or self._closed:
+            self.owner.meter.close_sheet(desk.rows)
+            desk.contexts.close()
+        else:
+            self._desks.append(desk)
 
     def _ask(
         self,
+        what: str,
         build: Callable[..., Arg],
         exprs: Sequence[Expr],
         wrap: Callable[[Ref], T],
         options: MetaOptions | None,
         cancellation: CancellationToken | None,
     ) -> MetaResponse[T]:
-        """Put one question and turn the answer, or what Lean threw, into a value."""
+        """Put one question and turn the answer, or what Lean threw, into a value; counted as *what*, unless ``""``."""
+        if cancellation is not None and cancellation.is_cancelled:
+            return _CANCELLED
         options = options or DEFAULT
         home = self._home or self.home
+        refs = [home.expr(expr) for expr in exprs]
         desk = self._desk(options)
         guard = desk.guard
-        if cancellation is not None:
-            guard = Guard(guard.token, None, guard.grace, cancellation)
-        guard.deadline = time.monotonic() + options.timeout
-        action = build(*[expr.ref(home) for expr in exprs], desk.six)
+        guard.cancelled = cancellation
+        begun = time.monotonic()
+        guard.deadline = begun + options.timeout
+        action = build(*refs, desk.six)
         try:
             return Ok(wrap(self.lean.engine.brief(partial(desk.contexts.meta, action), guard)))
         except Thrown as thrown:
             return self.failure(thrown, guard, options.diagnostic_bytes)
         finally:
-            if guard.why:
-                self._last_desk = None
-                self._contexts.pop((options.heartbeats, None, frozenset()), desk.contexts).close()
+            if what:
+                row = desk.rows.get(what)
+                if row is None:
+                    row = desk.rows[what] = [0, 0, 0.0]
+                row[0] += 1
+                row[1] += 1
+                row[2] += time.monotonic() - begun
+            self._leave(desk)
 
     def _ask_many(
         self,
+        what: str,
         build: Callable[..., Arg],
         items: Sequence[Sequence[Expr]],
         wrap: Callable[[Ref], T],
         options: MetaOptions | None,
         cancellation: CancellationToken | None,
+        progress: ProgressSink | None,
     ) -> list[MetaResponse[T]]:
-        """Put many questions, a few dozen in one step; one that fails is asked again on its own."""
+        """Put many questions, a few dozen in one step; where one fails, those of its step are asked one by one."""
         options = options or DEFAULT
         home = self.home
-        refs = [[expr.ref(home) for expr in item] for item in items]
+        refs = [[home.expr(expr) for expr in item] for item in items]
         results: list[MetaResponse[T]] = []
-        for start in range(0, len(items), _BULK):
-            desk = self._desk(options)
-            guard = Guard(
-                desk.guard.token, time.monotonic() + options.timeout, desk.guard.grace, cancellation
-            )
-            actions = [build(*each, desk.six) for each in refs[start : start + _BULK]]
-            contexts = desk.contexts
-            try:
-                answers = self.lean.engine.brief(lambda: contexts.meta_many(actions), guard)  # noqa: B023 - runs now
-                results.extend(Ok(wrap(answer)) for answer in answers)
-            except Thrown:
-                if guard.why:
-                    self._last_desk = None
-                    self._contexts.pop((options.heartbeats, None, frozenset()), contexts).close()
-                for item in items[start : start + _BULK]:
-                    results.append(self._ask(build, item, wrap, options, cancellation))
-        return results
+        listening = Phase(progress, what, len(items)) if progress is not None else None
+        try:
+            with self.owner.calling(what, cancellation, len(items)):
+                for start in range(0, len(items), _BULK):
+                    if cancellation is not None and cancellation.is_cancelled:
+                        break
+                    step = refs[start : start + _BULK]
+                    answers = self._step(build, step, options, cancellation)
+                    if answers is None:
+                        for item in items[start : start + _BULK]:
+                            results.append(self._ask("", build, item, wrap, options, cancellation))
+                    else:
+                        results.extend(Ok(wrap(answer)) for answer in answers)
+                    if listening is not None:
+                        listening.at(len(results))
+        except NotStarted:
+            pass
+        return results + [_CANCELLED] * (len(items) - len(results))
 
-    def _respond(
+    def _step(
         self,
-        ask: Callable[[Contexts, Six], T],
-        options: MetaOptions | None,
+        build: Callable[..., Arg],
+        step: Sequence[Sequence[Ref]],
+        options: MetaOptions,
         cancellation: CancellationToken | None,
-    ) -> MetaResponse[T]:
-        chosen = options or DEFAULT
-
-        def work(contexts: Contexts, guard: Guard) -> MetaResponse[T]:
-            try:
-                return Ok(ask(contexts, contexts.at(chosen.transparency)))
-            except Thrown as thrown:
-                return self.failure(thrown, guard, chosen.diagnostic_bytes)
-
-        return self.supervised(work, chosen, cancellation, brief=True)
+    ) -> list[Ref] | None:
+        """Put some questions at once; ``None`` when one of them failed."""
+        desk = self._desk(options)
+        guard = desk.guard
+        guard.cancelled = cancellation
+        guard.deadline = time.monotonic() + options.timeout
+        actions = [build(*each, desk.six) for each in step]
+        try:
+            return self.lean.engine.brief(partial(desk.contexts.meta_many, actions), guard)
+        except Thrown:
+            return None
+        finally:
+            self._leave(desk)
 
     def failure(self, thrown: Thrown, guard: Guard, budget: int) -> Failed | TimeoutOrHeartbeat:
         """Turn what Lean threw into a typed answer."""
@@ -279,19 +370,53 @@ class MetaService:
     def _expr(self, ref: Ref) -> Expr:
         return Expr(self.home, ref)
 
-    # --- the questions ---
+    # --- the questions, one at a time and many at once ---
 
     def infer_type(
         self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
     ) -> MetaResponse[Expr]:
         """The type of a term (``Lean.Meta.inferType``)."""
-        return self._ask(self.lean.table.infer_type, (expr,), self._expr, options, cancellation)
+        return self._ask(
+            "meta.infer_type", self.lean.table.infer_type, (expr,), self._expr, options, cancellation
+        )
+
+    def infer_type_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`infer_type` of many."""
+        return self._ask_many(
+            "meta.infer_type",
+            self.lean.table.infer_type,
+            _each(exprs),
+            self._expr,
+            options,
+            cancellation,
+            progress,
+        )
 
     def whnf(
         self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
     ) -> MetaResponse[Expr]:
         """Weak head normal form (``Lean.Meta.whnf``)."""
-        return self._ask(self.lean.table.whnf, (expr,), self._expr, options, cancellation)
+        return self._ask("meta.whnf", self.lean.table.whnf, (expr,), self._expr, options, cancellation)
+
+    def whnf_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`whnf` of many."""
+        return self._ask_many(
+            "meta.whnf", self.lean.table.whnf, _each(exprs), self._expr, options, cancellation, progress
+        )
 
     def is_def_eq(
         self,
@@ -302,29 +427,8 @@ class MetaService:
         cancellation: CancellationToken | None = None,
     ) -> MetaResponse[bool]:
         """Definitional equality (``Lean.Meta.isExprDefEq``)."""
-        return self._ask(self.lean.table.is_def_eq, (left, right), _truth, options, cancellation)
-
-    def infer_type_bulk(
-        self,
-        exprs: Sequence[Expr],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: CancellationToken | None = None,
-    ) -> list[MetaResponse[Expr]]:
-        """:meth:`infer_type` of many: one result each, in order; limits are for each item."""
-        items = [(expr,) for expr in exprs]
-        return self._ask_many(self.lean.table.infer_type, items, self._expr, options, cancellation)
-
-    def whnf_bulk(
-        self,
-        exprs: Sequence[Expr],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: CancellationToken | None = None,
-    ) -> list[MetaResponse[Expr]]:
-        """:meth:`whnf` of many: one result each, in order; limits are for each item."""
-        return self._ask_many(
-            self.lean.table.whnf, [(expr,) for expr in exprs], self._expr, options, cancellation
+        return self._ask(
+            "meta.is_def_eq", self.lean.table.is_def_eq, (left, right), _truth, options, cancellation
         )
 
     def is_def_eq_bulk(
@@ -333,9 +437,19 @@ class MetaService:
         options: MetaOptions | None = None,
         *,
         cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
     ) -> list[MetaResponse[bool]]:
-        """:meth:`is_def_eq` of many pairs: one result each, in order; limits are for each item."""
-        return self._ask_many(self.lean.table.is_def_eq, pairs, _truth, options, cancellation)
+        """:meth:`is_def_eq` of many pairs."""
+        pairs = [(left, right) for left, right in pairs]
+        return self._ask_many(
+            "meta.is_def_eq", self.lean.table.is_def_eq, pairs, _truth, options, cancellation, progress
+        )
+
+    def pp_expr(
+        self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
+    ) -> MetaResponse[str]:
+        """The term as Lean prints it (``Lean.Meta.ppExpr``)."""
+        return self._ask("meta.pp_expr", self.lean.table.pp_meta, (expr,), self._text, options, cancellation)
 
     def pp_expr_bulk(
         self,
@@ -343,14 +457,12 @@ class MetaService:
         options: MetaOptions | None = None,
         *,
         cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
     ) -> list[MetaResponse[str]]:
-        """:meth:`pp_expr` of many: one result each, in order; limits are for each item."""
-        items = [(expr,) for expr in exprs]
-        return self._ask_many(self.lean.table.pp_meta, items, self._text, options, cancellation)
-
-    def _text(self, answer: Ref) -> str:
-        with answer:
-            return str(self.lean.engine.dump(answer))
+        """:meth:`pp_expr` of many."""
+        return self._ask_many(
+            "meta.pp_expr", self.lean.table.pp_meta, _each(exprs), self._text, options, cancellation, progress
+        )
 
     def reduce(
         self,
@@ -363,13 +475,26 @@ class MetaService:
         cancellation: CancellationToken | None = None,
     ) -> MetaResponse[Expr]:
         """Full reduction (``Lean.Meta.reduce``)."""
-        table, ref = self.lean.table, expr.ref(self.home)
+        build = self._reducing(explicit_only, skip_types, skip_proofs)
+        return self._ask("meta.reduce", build, (expr,), self._expr, options, cancellation)
 
-        def ask(contexts: Contexts, six: Six) -> Expr:
-            action = table.reduce(ref, six, explicit=explicit_only, types=skip_types, proofs=skip_proofs)
-            return self._expr(contexts.meta(action))
+    def reduce_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        explicit_only: bool = True,
+        skip_types: bool = True,
+        skip_proofs: bool = True,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`reduce` of many."""
+        build = self._reducing(explicit_only, skip_types, skip_proofs)
+        return self._ask_many("meta.reduce", build, _each(exprs), self._expr, options, cancellation, progress)
 
-        return self._respond(ask, options, cancellation)
+    def _reducing(self, explicit: bool, types: bool, proofs: bool) -> Callable[..., Arg]:
+        return partial(self.lean.table.reduce, explicit=explicit, types=types, proofs=proofs)
 
     def synth_instance(
         self,
@@ -379,62 +504,89 @@ class MetaService:
         cancellation: CancellationToken | None = None,
     ) -> MetaResponse[Expr]:
         """Find an instance of a class (``Lean.Meta.synthInstance``)."""
-        table, ref = self.lean.table, type_.ref(self.home)
-        return self._respond(
-            lambda c, six: self._expr(c.meta(table.synth_instance(ref, six))), options, cancellation
+        return self._ask(
+            "meta.synth_instance", self.lean.table.synth_instance, (type_,), self._expr, options, cancellation
+        )
+
+    def synth_instance_bulk(
+        self,
+        types: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`synth_instance` of many."""
+        build = self.lean.table.synth_instance
+        return self._ask_many(
+            "meta.synth_instance", build, _each(types), self._expr, options, cancellation, progress
         )
 
     def instantiate_mvars(
         self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
     ) -> MetaResponse[Expr]:
         """Replace assigned metavariables (``Lean.instantiateMVars``); a closed term comes back as it is."""
-        return self._respond(lambda c, six: self._instantiated(c, expr), options, cancellation)
+        build = self._instantiating
+        return self._ask("meta.instantiate_mvars", build, (expr,), self._expr, options, cancellation)
 
-    def _instantiated(self, contexts: Contexts, expr: Expr) -> Expr:
+    def instantiate_mvars_bulk(
+        self,
+        exprs: Sequence[Expr],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaResponse[Expr]]:
+        """:meth:`instantiate_mvars` of many."""
+        build = self._instantiating
+        return self._ask_many(
+            "meta.instantiate_mvars", build, _each(exprs), self._expr, options, cancellation, progress
+        )
+
+    def _instantiating(self, expr: Arg, six: Six) -> Arg:
         table = self.lean.table
-        mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
-        return self._expr(self.lean.engine.eval(Field(table.instantiate_mvars(mctx, expr.ref(self.home)), 1)))
+        return Field(table.instantiate_mvars(table.meta_mctx(table.get_ref(six.meta_state)), expr), 1)
 
-    def pp_expr(
-        self, expr: Expr, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
-    ) -> MetaResponse[str]:
-        """The term as Lean prints it (``Lean.Meta.ppExpr``)."""
-        table, ref = self.lean.table, expr.ref(self.home)
-
-        def ask(contexts: Contexts, six: Six) -> str:
-            with contexts.meta(table.pp_meta(ref, six)) as text:
-                return str(self.lean.engine.dump(text))
-
-        return self._respond(ask, options, cancellation)
+    def _text(self, answer: Ref) -> str:
+        with answer:
+            return str(self.lean.engine.dump(answer))
 
     def heartbeat_burn(
         self, options: MetaOptions | None = None, *, cancellation: CancellationToken | None = None
     ) -> MetaResponse[int]:
         """Spend heartbeats until a limit stops it; for tests of limits. Never ``Ok`` while a limit is on."""
-        table = self.lean.table
+        chosen = options or DEFAULT
+        engine, table = self.lean.engine, self.lean.table
 
-        def ask(contexts: Contexts, six: Six) -> int:
-            engine = self.lean.engine
+        def burn(contexts: Contexts, guard: Guard) -> MetaResponse[int]:
             contexts.begin()
             # Every step allocates and then asks Lean whether a limit was hit.
             prop = engine.eval(table.sort(table.level_zero()))
             name = self.lean.name("x")
             steps = 0
-            while steps < 1_000_000:
-                steps += 1
-                term: Arg = prop
-                for _ in range(64):
-                    term = table.forall(name, prop, term, 0)
-                built = engine.eval(term)
-                built.close()
-                engine.eval(table.check_system("heartbeat_burn", six)).close()
-            return steps
+            try:
+                while steps < 1_000_000:
+                    steps += 1
+                    term: Arg = prop
+                    for _ in range(64):
+                        term = table.forall(name, prop, term, 0)
+                    engine.eval(term).close()
+                    engine.eval(table.check_system("heartbeat_burn", contexts.six)).close()
+            except Thrown as thrown:
+                return self.failure(thrown, guard, chosen.diagnostic_bytes)
+            return Ok(steps)
 
-        return self._respond(ask, options, cancellation)
+        try:
+            with self.owner.calling("meta.heartbeat_burn", cancellation):
+                return self.supervised(burn, chosen, cancellation, brief=True)
+        except NotStarted:
+            return _CANCELLED
 
     def close(self) -> None:
         """Let the contexts go."""
-        self._last_desk = None
-        for contexts in self._contexts.values():
+        with self._gate:
+            self._closed = True
+            idle, self._idle = self._idle, {}
+            desks, self._desks = self._desks, []
+        for contexts in (*idle.values(), *(desk.contexts for desk in desks)):
             contexts.close()
-        self._contexts.clear()

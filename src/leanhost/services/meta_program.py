@@ -78,7 +78,7 @@ class Meta:
         return Expr(self._service.home, self._eval(action))
 
     def _ref(self, expr: Expr) -> Ref:
-        return expr.ref(self._service.home)
+        return self._service.home.expr(expr)
 
     # --- queries ---
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from leanhost.engine.base import Arg, Ctor, Field, Guard, ListOf, Ref, Thrown
-from leanhost.errors import Cancelled, ClosedError, UsageError
+from leanhost.errors import Cancelled, MetaError, UsageError, bounded
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.monads import Contexts, Saved
@@ -16,9 +16,12 @@ from leanhost.lean.tables.monads import Six
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, Messages
 from leanhost.services.exprs import Expr, Name, NameLike
-from leanhost.services.meta import Failed, MetaOptions, MetaService
+from leanhost.services.lifetime import NotStarted
+from leanhost.services.meta import Failed, MetaOptions, MetaService, is_short
 from leanhost.services.meta_program import LocalDecl, local_decls
+from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.results import Diagnostic, Limit
+from leanhost.services.source import prepare
 
 if TYPE_CHECKING:
     from leanhost.services.evidence import KernelOutcome
@@ -79,7 +82,6 @@ class Prover:
         options: MetaOptions,
         finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
         known: frozenset[NameTuple],
-        closed: Callable[[], bool],
     ) -> None:
         self.meta = meta
         self.lean = meta.lean
@@ -88,15 +90,33 @@ class Prover:
         self.known = known
         self.statement: Arg = 0
         """The type to be proved, from before any tactic ran."""
-        self._closed = closed
 
     def guarded(
-        self, work: Callable[[Contexts, Guard], T], cancellation: CancellationToken | None = None
+        self,
+        what: str,
+        work: Callable[[Contexts, Guard], T],
+        cancellation: CancellationToken | None = None,
+        texts: Sequence[str] = (),
     ) -> T:
-        """Run *work* under the proof's limits."""
-        if self._closed():
-            raise ClosedError("the session of this proof is closed")
-        return self.meta.supervised(work, self.options, cancellation, brief=True)
+        """Run *work* under the proof's limits; *texts* are what it parses.
+
+        Raises :class:`~leanhost.services.lifetime.NotStarted` when *cancellation* came first, and
+        :class:`~leanhost.errors.MetaError` for what Lean throws and *work* does not expect.
+        """
+
+        def inside(contexts: Contexts, guard: Guard) -> T:
+            try:
+                return work(contexts, guard)
+            except Thrown as thrown:
+                match self.meta.failure(thrown, guard, self.options.diagnostic_bytes):
+                    case Failed(message, _):
+                        raise MetaError(message) from None
+                    case stopped:
+                        raise MetaError(f"a limit was hit: {stopped.limit}", limit=stopped.limit) from None
+
+        with self.meta.owner.calling(what, cancellation):
+            brief = all(map(is_short, texts))
+            return self.meta.supervised(inside, self.options, cancellation, brief=brief)
 
     def parse(self, env: Ref, text: str) -> Ref | str:
         """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
@@ -146,7 +166,7 @@ class ProofState:
     def goals(self) -> tuple[Goal, ...]:
         """The goals, as text; read from Lean when first asked for."""
         if self._goals is None:
-            self._goals = self._prover.guarded(self._read)
+            self._goals = self._prover.guarded("proof.goals", self._read)
         return self._goals
 
     def _read(self, contexts: Contexts, guard: Guard) -> tuple[Goal, ...]:
@@ -178,7 +198,7 @@ class ProofState:
         six = contexts.six._replace(meta=meta)
 
         def text(expr: Expr) -> str:
-            return lean.text(table.pp_meta(expr.ref(home), six))
+            return lean.text(table.pp_meta(home.expr(expr), six))
 
         hypotheses = tuple(
             Hypothesis(str(d.name), text(d.type), None if d.value is None else text(d.value), d.binder)
@@ -204,7 +224,7 @@ class ProofState:
                 lctx = lean.engine.eval(Field(Field(table.mvar_decl(mctx, self._id(goal)), 0), 1))
                 return local_decls(self._prover.meta.home, lctx)
 
-        return self._prover.guarded(read)
+        return self._prover.guarded("proof.local_context", read)
 
     def _id(self, goal: int) -> Ref:
         if not 0 <= goal < len(self._ids):
@@ -220,10 +240,7 @@ class ProofState:
 
         A tactic that leaves an error behind, also a recovered one, is a :class:`TacticFailure`.
         """
-        target = self._id(goal)
-        return self._prover.guarded(
-            lambda contexts, guard: self._apply(contexts, guard, tactic, target, goal), cancellation
-        )
+        return self.apply_all([tactic], goal, cancellation=cancellation)[0]
 
     def _apply(
         self, contexts: Contexts, guard: Guard, tactic: str, target: Ref, goal: int
@@ -231,10 +248,13 @@ class ProofState:
         prover, lean, table = self._prover, self._prover.lean, self._prover.lean.table
         engine = lean.engine
         with contexts.scope(self._saved):
+            text = prepare(tactic, _FILE)
+            if isinstance(text, Diagnostic):
+                return TacticFailure(text.message, None, (text,))
             env = engine.eval(table.core_env(self._saved.core))
-            syntax = prover.parse(env, tactic)
+            syntax = prover.parse(env, text)
             if isinstance(syntax, str):
-                return TacticFailure(syntax)
+                return TacticFailure(bounded(syntax))
             try:
                 produced = engine.eval(table.run_tactic(target, syntax, contexts.strict))
             except Thrown as thrown:
@@ -276,12 +296,39 @@ class ProofState:
                 found.setdefault(names.decode(lean.engine.dump(ref)), ref)
         return tuple(found.values())
 
-    def apply_all(self, tactics: Sequence[str], goal: int = 0) -> list[ProofState | TacticFailure]:
-        """Try many tactics on the same goal, each on its own; results in the order given."""
+    def apply_all(
+        self,
+        tactics: Sequence[str],
+        goal: int = 0,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[ProofState | TacticFailure]:
+        """Try many tactics on the same goal, each on its own; one result each, in order; see :meth:`apply`.
+
+        Limits are for each tactic. *progress* hears of the phase ``proof.apply``, in tactics. After a
+        cancellation the rest are :class:`TacticFailure` with that limit.
+        """
+        if isinstance(tactics, str) or not all(isinstance(tactic, str) for tactic in tactics):
+            raise UsageError("tactics are a sequence of texts", hint="apply(text) runs one tactic")
         target = self._id(goal)
-        return self._prover.guarded(
-            lambda contexts, guard: [self._apply(contexts, guard, t, target, goal) for t in tactics]
-        )
+        listening = Phase(progress, "proof.apply", len(tactics)) if progress is not None else None
+        results: list[ProofState | TacticFailure] = []
+        try:
+            for tactic in tactics:
+
+                def work(
+                    contexts: Contexts, guard: Guard, tactic: str = tactic
+                ) -> ProofState | TacticFailure:
+                    return self._apply(contexts, guard, tactic, target, goal)
+
+                results.append(self._prover.guarded("proof.apply", work, cancellation, (tactic,)))
+                if listening is not None:
+                    listening.at(len(results))
+        except NotStarted:
+            pass
+        stopped = TacticFailure("the caller cancelled", Limit.CANCELLED)
+        return results + [stopped] * (len(tactics) - len(results))
 
     def focus(self, goal: int) -> ProofState:
         """Return the same state with another goal in front."""
@@ -295,7 +342,13 @@ class ProofState:
 
     # --- ending ---
 
-    def finish(self, name: NameLike = "proved", *, allow_axioms: Collection[str] = ()) -> KernelOutcome:
+    def finish(
+        self,
+        name: NameLike = "proved",
+        *,
+        allow_axioms: Collection[str] = (),
+        cancellation: CancellationToken | None = None,
+    ) -> KernelOutcome:
         """Assemble the proof, check it with the kernel, and return evidence under *name*.
 
         ``Rejected`` for goals left, an unassigned metavariable, a term that leaves the goal's context, ``sorry``,
@@ -328,7 +381,7 @@ class ProofState:
                 return self._prover.judge([*added, theorem], env, guard, allow_axioms)
 
         try:
-            return self._prover.guarded(work)
+            return self._prover.guarded("proof.finish", work, cancellation)
         except Cancelled:
             return Unavailable(Limit.CANCELLED, "the caller cancelled")
 
@@ -343,14 +396,19 @@ def start(
     prover: Prover, env: Ref, statement: str, cancellation: CancellationToken | None
 ) -> ProofState | TacticFailure:
     """Elaborate *statement* as a type and return the state with one goal for it."""
+    if not isinstance(statement, str):
+        raise UsageError(f"a statement is text, not {type(statement).__name__}")
+    text = prepare(statement, "<statement>")
+    if isinstance(text, Diagnostic):
+        return TacticFailure(text.message, None, (text,))
 
     def work(contexts: Contexts, guard: Guard) -> ProofState | TacticFailure:
         lean, table = prover.lean, prover.lean.table
         engine = lean.engine
         try:
-            syntax = engine.eval(table.parse_category(env, lean.name(("term",)), statement, "<statement>"))
+            syntax = engine.eval(table.parse_category(env, lean.name(("term",)), text, "<statement>"))
         except Thrown as thrown:
-            return TacticFailure(str(engine.dump(thrown.error)))
+            return TacticFailure(bounded(str(engine.dump(thrown.error))))
         with contexts.scope():
             try:
                 six: Six = contexts.strict
@@ -373,7 +431,10 @@ def start(
                         return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
             return ProofState(prover, contexts.save(), root, (engine.eval(Field(root, 0)),))
 
-    return prover.guarded(work, cancellation)
+    try:
+        return prover.guarded("prove", work, cancellation, (statement,))
+    except NotStarted:
+        return TacticFailure("the caller cancelled", Limit.CANCELLED)
 
 
 def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Arg, proof: Ref) -> Constant:

@@ -38,7 +38,8 @@ class Questions(Lifetime):
     @cached_property
     def meta(self) -> MetaService:
         """Bounded ``MetaM``: ``session.meta.infer_type(e)`` and the like."""
-        service = MetaService(self._lean, self._env, self.options)
+        self.check_open()
+        service = MetaService(self, self._lean, self._env, self.options)
         self.owned.callback(service.close)
         return service
 
@@ -139,9 +140,8 @@ class Questions(Lifetime):
 
         Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
         """
-        with self.calling("prove", cancellation):
-            prover = Prover(self.meta, options or DEFAULT, self._finish, self._known, lambda: self.closed)
-            return start(prover, self._env, statement, cancellation)
+        prover = Prover(self.meta, options or DEFAULT, self._finish, self._known)
+        return start(prover, self._env, statement, cancellation)
 
     def _finish(
         self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]

@@ -12,7 +12,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import Messages
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name, NameLike
-from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService
+from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService, is_short
 from leanhost.services.results import Diagnostic, Limit, Position, Severity
 from leanhost.services.source import prepare
 
@@ -54,7 +54,7 @@ def elaborate_terms(
     chosen = options or DEFAULT
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
     chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
-    wanted = None if expected is None else expected.ref(service.home)
+    wanted = None if expected is None else service.home.expr(expected)
 
     def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
         lean, table = service.lean, service.lean.table
@@ -103,7 +103,7 @@ def elaborate_terms(
         work,
         chosen,
         cancellation,
-        brief=len(terms) == 1,
+        brief=len(terms) == 1 and is_short(terms[0]),
         scope=context.scope,
         lean_options=context.lean_options,
     )

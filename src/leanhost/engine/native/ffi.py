@@ -23,6 +23,7 @@ from leanhost.engine.base import (
     Node,
     Opaque,
 )
+from leanhost.engine.digits import digits
 from leanhost.errors import EngineError, ObjectTooLarge, UsageError
 
 WORD = 8
@@ -187,8 +188,8 @@ class Library:
             return (value << 1) | 1
         if value < 0:
             raise UsageError(f"{value} is not a natural number")
-        digits = ctypes.create_string_buffer(str(value).encode())
-        return self.function("lean_cstr_to_nat", 1)(ctypes.addressof(digits))
+        text = ctypes.create_string_buffer(digits(value).encode())
+        return self.function("lean_cstr_to_nat", 1)(ctypes.addressof(text))
 
     def boxed_word(self, value: int) -> int:
         """Box a ``USize`` or a ``UInt64``."""

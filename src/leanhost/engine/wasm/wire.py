@@ -32,6 +32,7 @@ from leanhost.engine.base import (
     USize,
     With,
 )
+from leanhost.engine.digits import digits
 from leanhost.errors import ClosedError, UsageError
 
 U16 = struct.Struct("<H")
@@ -114,7 +115,7 @@ class Encoder:
         elif value < 0:
             raise UsageError(f"a boxed scalar cannot be negative: {value}")
         else:
-            self._text(12, str(value).encode())
+            self._text(12, digits(value).encode())
 
     def _items(self, items: Sequence[Arg], limit: int = _MAX_ARGS) -> None:
         if len(items) > limit:

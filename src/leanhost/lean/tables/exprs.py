@@ -31,6 +31,14 @@ class ExprTable:
         """``Level.imax``."""
         return Call("l_Lean_Level_imax___override", (left, right))
 
+    def level_of_nat(self, value: int) -> Arg:
+        """``Level.ofNat``."""
+        return Call("l_Lean_Level_ofNat___boxed", (value,))
+
+    def level_text(self, level: Arg) -> Arg:
+        """``toString`` of a level, through its instance."""
+        return Call("lean_apply_1", (Const("l_Lean_Level_instToString"), level))
+
     def level_param(self, name: Arg) -> Arg:
         """``Level.param``."""
         return Call("l_Lean_Level_param___override", (name,))
@@ -58,6 +66,10 @@ class ExprTable:
     def app(self, function: Arg, argument: Arg) -> Arg:
         """``Expr.app``."""
         return Call("l_Lean_Expr_app___override", (function, argument))
+
+    def apps(self, function: Arg, arguments: Arg) -> Arg:
+        """``mkAppN``: an application to an array of arguments."""
+        return Call("l_Lean_mkAppN___boxed", (function, arguments))
 
     def lam(self, name: Arg, type_: Arg, body: Arg, binder: Arg) -> Arg:
         """``Expr.lam``."""
@@ -114,7 +126,3 @@ class ExprTable:
     def nat_of_text(self, digits: Arg) -> Arg:
         """``String.toNat!``, for numbers that do not fit a boxed scalar."""
         return Call("l_String_toNat_x21", (digits,))
-
-    def nat_text(self, number: Arg) -> Arg:
-        """``Nat.repr``."""
-        return Call("l_Nat_reprFast", (number,))

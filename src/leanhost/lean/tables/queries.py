@@ -60,10 +60,6 @@ class QueryTable:
         """``String.toName``, for names that need no guillemets."""
         return Call("l_String_toName", (text,))
 
-    def name_text(self, name: Arg) -> Arg:
-        """``Lean.Name.toString``, with guillemets."""
-        return Call("l_Lean_Name_toString___boxed", (name, 1))
-
     # --- what is declared ---
 
     def find_fn(self, env: Arg) -> Arg:

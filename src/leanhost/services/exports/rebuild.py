@@ -99,7 +99,7 @@ class Builder:
             prefix = self.names[record.prefix]
             if isinstance(record.part, str):
                 return table.name_str(prefix, record.part)
-            return table.name_num(prefix, self._nat(str(record.part)))
+            return table.name_num(prefix, record.part)
         if isinstance(record, LevelLine):
             if record.kind == "param":
                 return table.level_param(self.names[record.parts[0]])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
-from leanhost.engine.base import Data, Node, Opaque
+from leanhost.engine.base import Data, Node
+from leanhost.engine.digits import digits
 from leanhost.errors import LeanError
 from leanhost.lean.tables.exprs import EXPR_KINDS, LEVEL_KINDS
 from leanhost.services.exports.form import BINDERS
@@ -40,16 +40,14 @@ class TermWriter:
         self._literals: dict[str, int] = {}
         self._exprs = PairTable()
         self._seen: dict[int, int] = {}
-        self._numbers: Callable[[Opaque], str] = repr
         self.lines = 0
 
-    def begin(self, numbers: Callable[[Opaque], str]) -> None:
-        """Start with another copied value; *numbers* tells the digits of a bignum that a copy stands in for.
+    def begin(self) -> None:
+        """Start with another copied value.
 
         What was copied before must not be used any more: identity is how shared parts are known again.
         """
         self._seen.clear()
-        self._numbers = numbers
 
     def take(self) -> str:
         """Return the lines since the last call."""
@@ -81,9 +79,6 @@ class TermWriter:
             at = at.fields[0]
         for node in reversed(chain):
             part = node.fields[1]
-            if isinstance(part, Opaque):
-                # On 32-bit platforms that is where hashes in names end up.
-                part = int(self._numbers(part))
             if not isinstance(part, str | int):
                 raise LeanError(f"not a name: {part!r}")
             number = seen[id(node)] = self._name(number, part)
@@ -232,8 +227,8 @@ class TermWriter:
         if isinstance(value, str):
             text = f'"strVal":{json.dumps(value, ensure_ascii=False)}'
         else:
-            digits = self._numbers(value) if isinstance(value, Opaque) else str(value)
-            text = f'"natVal":"{digits}"'
+            assert isinstance(value, int)
+            text = f'"natVal":"{digits(value)}"'
         listed = self._literals.setdefault(text, len(self._literals))
         return self._number(_LIT, listed, text)
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Node, Opaque, Ref
+from leanhost.engine.base import Arg, ArrayOf, Data, Guard, Node, Ref
 from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
@@ -26,8 +26,6 @@ _PIECE = 64
 """How many constants are copied out of Lean in one step, at most."""
 _PIECE_OBJECTS = 100_000
 """How many objects such a step may copy before it is halved."""
-_STRIDE = 32
-"""How many projections are put into one expression."""
 
 MAX_OBJECTS = 4_000_000
 """How many objects one constant may consist of; each takes some 300 bytes while it is written."""
@@ -186,7 +184,7 @@ class _Export:
                 ready.clear()
                 ready = self._copy(constants[at : at + piece], needed)
                 used = 0
-                self._terms.begin(_Bignums(self._lean, constants[at : at + len(ready)], ready).digits)
+                self._terms.begin()
             yield unit, ready[used : used + needed]
             used += needed
             at += needed
@@ -290,46 +288,6 @@ class _Export:
     def _rule(self, rule: Data) -> dict[str, Any]:
         ctor, count, rhs = _node(rule).fields
         return {"ctor": self._terms.name(ctor), "nfields": count, "rhs": self._terms.expr(rhs)}
-
-
-class _Bignums:
-    """Reads the numbers that a copy has only stand-ins for, by following the path to each; they are rare."""
-
-    def __init__(self, lean: Lean, constants: list[Constant], copies: list[Node]) -> None:
-        self._lean = lean
-        self._infos = {id(copy): c.info for c, copy in zip(constants, copies, strict=True)}
-        self._copies = copies
-        self._came: dict[int, tuple[Node, int]] | None = None
-
-    def digits(self, number: Opaque) -> str:
-        """Return the decimal digits of a stand-in."""
-        if self._came is None:
-            self._came = self._walk()
-        path: list[int] = []
-        at: Data = number
-        while id(at) not in self._infos:
-            at, index = self._came[id(at)]
-            path.append(index)
-        path.reverse()
-        value = self._infos[id(at)]
-        for start in range(0, len(path), _STRIDE):
-            step: Arg = value
-            for index in path[start : start + _STRIDE]:
-                step = Field(step, index)
-            value = self._lean.engine.eval(step)
-        return self._lean.text(self._lean.table.nat_text(value))
-
-    def _walk(self) -> dict[int, tuple[Node, int]]:
-        came: dict[int, tuple[Node, int]] = {}
-        stack = list(self._copies)
-        while stack:
-            node = stack.pop()
-            for i, field in enumerate(node.fields):
-                if isinstance(field, Node | Opaque) and id(field) not in came:
-                    came[id(field)] = (node, i)
-                    if isinstance(field, Node):
-                        stack.append(field)
-        return came
 
 
 def _node(data: Data) -> Node:
