@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from typing import Any
 
@@ -23,6 +24,7 @@ def verdict(status: str = "accepted", **changes: Any) -> dict[str, Any]:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     messages = Channel(channel)
+    threading.Thread(target=messages.listen, daemon=True).start()
     messages.next()
     channel.sendall(pack({"ready": "fake", "sandbox": "none"}, LIMIT))
     while True:

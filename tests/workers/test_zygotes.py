@@ -182,3 +182,15 @@ def test_workers_are_all_in_this_process_family(make_pool: MakePool) -> None:
     finish = in_background(lambda: pool.check(CheckItem(source=ENDLESS, timeout=2)))
     assert busy_worker(pool) in family(os.getpid())
     assert finish().status is Status.TIMEOUT
+
+
+def test_a_zygote_has_rehearsed_and_nothing_of_it_is_seen(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    again = pool.check("theorem rehearsed (p : Prop) (h : p) : p := h\n")
+    assert again.accepted
+    assert [t.name for t in again.theorems] == ["rehearsed"]
+    assert not again.diagnostics
+    missing = pool.check("example (p q : Prop) (h : p) (k : p → q) : q := rehearsed p q h k\n")
+    assert missing.status is Status.REJECTED
+    cpu = Path(f"/proc/{zygotes(pool)[0]}/limits").read_text().partition("Max cpu time")[2].split()
+    assert cpu[:2] == ["unlimited", "unlimited"]

@@ -349,11 +349,26 @@ class Engine(ABC):
         """
         return self.supervise(work, guard)
 
+    def occupy(self, work: Callable[[], object]) -> None:
+        """Run *work*, which serves others and never ends, where supervised calls run, and return at once.
+
+        What it calls needs no second thread then. No other thread of the process can use the engine any more.
+        """
+        threading.Thread(target=work, name="leanhost-serve", daemon=True).start()
+
     def mount(self, directory: Path) -> None:  # noqa: B027 - most engines see every file
         """Let the runtime read what is in *directory*; mounting one twice is fine."""
 
     def start_tasks(self) -> None:  # noqa: B027 - an engine that cannot fork has nothing to start late
         """Start what was left off by ``open_engine(tasks=False)``; needed before anything is elaborated."""
+
+    def rehearse(self, work: Callable[[], object]) -> None:
+        """Run *work* in a process opened with ``tasks=False``, and leave it fit to fork: no thread stays.
+
+        What is made on first use is then made once, and shared by the children, instead of by each of them.
+        Nothing limits *work* but Lean's own heartbeats.
+        """
+        work()
 
     @abstractmethod
     def private_bytes(self) -> int:

@@ -8,16 +8,36 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from leanhost.engine import can_fork
 from leanhost.errors import ImportFailed
+from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
 from leanhost.services.opening import settle
 from leanhost.workers import codec, limits
 from leanhost.workers.confine import confine
-from leanhost.workers.serve import Channel, serve
-from leanhost.workers.wire import MAX_REPLY_BYTES, Message, pack, receive
+from leanhost.workers.items import Request
+from leanhost.workers.serve import Channel, answer, serve
+from leanhost.workers.wire import LENGTH, MAX_REPLY_BYTES, Message, pack, receive, unpack
+
+COMMON = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := k h\n"
+REHEARSAL = (
+    COMMON
+    + """def rehearsed' (n : Nat) : Nat := n
+example (p : Prop) (h : p) : p := by exact h
+example (a b : Nat) (h : a = b) : b = a := by simp [h]
+example : 1 + 1 = 2 := by decide
+example (a b : Nat) (h : a < b) : a + 1 ≤ b := by omega
+example : Prop := unknown
+"""
+)
+"""What sources commonly ask of Lean, an error among it."""
+ROUNDS = 10
+"""How often the plainest source is repeated: Python settles its own instructions within a few calls."""
+REHEARSAL_S = 60.0
 
 
 def main(argv: list[str]) -> int:
@@ -32,12 +52,16 @@ def main(argv: list[str]) -> int:
         settle(codec.toolchain_in(config["toolchain"]), strict=config["strict"])
         confined = confine(config, programs=True)
         channel = Channel(connection)
+        threading.Thread(target=channel.listen, name="leanhost-channel", daemon=True).start()
         host = open_host(config)
         preload(host, config)
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
-    return ready(channel, host, config, confined)
+    helpers = limits.family(os.getpid())[1:]
+    ready(channel, host, config, confined, helpers)
+    serve(channel, host, codec.options_in(config["options"]), helpers)
+    return 0
 
 
 def work(connection: socket.socket, host: Host, config: Message) -> int:
@@ -49,16 +73,24 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
         return 3
     channel = Channel(connection)
     host.start_tasks()
-    return ready(channel, host, config, confined)
+    ready(channel, host, config, confined)
+    options = codec.options_in(config["options"])
+
+    def serving() -> None:
+        try:
+            serve(channel, host, options)
+        finally:
+            os._exit(70)
+
+    host.lean.engine.occupy(serving)
+    channel.listen()
+    return 0
 
 
-def ready(channel: Channel, host: Host, config: Message, confined: str) -> int:
-    """Limit what the process may use, and serve."""
-    helpers = limits.family(os.getpid())[1:]
+def ready(channel: Channel, host: Host, config: Message, confined: str, helpers: Sequence[int] = ()) -> None:
+    """Limit what the process and its *helpers* may use, and say that it is up."""
     limits.apply(limits.Limits(**config["limits"]), helpers, address_space=can_fork(host.toolchain))
     channel.send({"ready": host.label, "sandbox": confined})
-    serve(channel, host, codec.options_in(config["options"]), helpers)
-    return 0
 
 
 def open_host(config: Message, *, tasks: bool = True) -> Host:
@@ -68,12 +100,39 @@ def open_host(config: Message, *, tasks: bool = True) -> Host:
     return Host(toolchain, search_path, strict=config["strict"], tasks=tasks)
 
 
-def preload(host: Host, config: Message) -> None:
+def preload(host: Host, config: Message) -> bool:
     """Import what the first request is expected to need; what cannot be imported is left for it to find out."""
     try:
         host.preload(config["header"], imports=codec.imports_in(config["preload"]))
     except ImportFailed:
-        pass
+        return False
+    return True
+
+
+def rehearse(host: Host, config: Message) -> None:
+    """Answer requests of our own, so that what is made on first use is there before the process forks.
+
+    Whatever the verdicts are: an environment that lacks what the sources mention has rehearsed its errors.
+    """
+    options = codec.options_in(config["options"])
+    imports = codec.imports_in(config["preload"])
+
+    def answers() -> None:
+        for source in (REHEARSAL, *[COMMON] * ROUNDS):
+            request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
+            frame = pack({"id": "rehearsal", "check": codec.request_out(request)}, MAX_REPLY_BYTES)
+            message = unpack(frame[LENGTH.size :])
+            answer(host, options, message, CancellationToken(), _encode, _no_limit)
+
+    host.lean.engine.rehearse(answers)
+
+
+def _encode(message: Message) -> None:
+    pack(message, MAX_REPLY_BYTES)
+
+
+def _no_limit(_: float) -> None:
+    """Leave the process's CPU time unlimited: its children would inherit a limit."""
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_PAGE = resource.getpagesize()
+
 SLACK_BYTES = 1 << 30
 """Address space beyond the memory limit: stacks and the allocator's reservations are charged before they are used."""
 
@@ -107,12 +109,10 @@ def anonymous_bytes(pid: int) -> int:
     Pages of files (``.olean``) are not in it; pages shared with a zygote are, so only its growth says something.
     """
     try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
     except (OSError, ValueError):
-        pass
-    return 0
+        return 0
+    return (int(resident) - int(shared)) * _PAGE
 
 
 def family(pid: int) -> list[int]:

@@ -45,7 +45,7 @@ def end_with_group() -> None:
 
 
 class Channel:
-    """The private socket to the pool; a thread reads it, so that its end is noticed whatever Lean is doing."""
+    """The private socket to the pool; read on a thread of its own, so that its end is noticed whatever Lean does."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -54,9 +54,9 @@ class Channel:
         self._current = ""
         self._early = ""
         self._cancelled = CancellationToken()
-        threading.Thread(target=self._read, name="leanhost-channel", daemon=True).start()
 
-    def _read(self) -> None:
+    def listen(self) -> None:
+        """Read until the pool has gone, and end the process then."""
         try:
             while (message := receive(self._connection)) is not None:
                 if "cancel" in message:
@@ -91,22 +91,35 @@ class Channel:
 
 def serve(channel: Channel, host: Host, options: ElabOptions, helpers: Sequence[int] = ()) -> None:
     """Answer requests until the pool closes the channel; *helpers* are the processes of the engine."""
+    allow_cpu = partial(limits.allow_cpu, helpers=helpers)
     while True:
         message, cancelled = channel.next()
-        identity = message["id"]
-        kind = next(kind for kind in ("check", "export", "verify") if kind in message)
-        request = codec.request_in(message[kind])
-        limits.allow_cpu(request.timeout * CPU_SHARE + options.grace, helpers)
-        work = Work(host, request, replace(options, timeout=request.timeout), cancelled)
-        begun = partial(channel.send, {"id": identity, "begun": True})
-        result, extra, spent = work.done(kind, message, begun)
-        answer: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
-        try:
-            channel.send({**answer, "extra": extra})
-        except ProtocolError as error:
-            why = (f"the verdict cannot be sent: {error.message}",)
-            short = CheckResult(result.file, Status.REFUSED, reasons=why, toolchain=result.toolchain)
-            channel.send({**answer, "result": codec.result_out(short)})
+        answer(host, options, message, cancelled, channel.send, allow_cpu)
+
+
+def answer(
+    host: Host,
+    options: ElabOptions,
+    message: Message,
+    cancelled: CancellationToken,
+    send: Callable[[Message], None],
+    allow_cpu: Callable[[float], None],
+) -> None:
+    """Answer one request through *send*; *allow_cpu* is told the CPU seconds it may take."""
+    identity = message["id"]
+    kind = next(kind for kind in ("check", "export", "verify") if kind in message)
+    request = codec.request_in(message[kind])
+    allow_cpu(request.timeout * CPU_SHARE + options.grace)
+    work = Work(host, request, replace(options, timeout=request.timeout), cancelled)
+    begun = partial(send, {"id": identity, "begun": True})
+    result, extra, spent = work.done(kind, message, begun)
+    verdict: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
+    try:
+        send({**verdict, "extra": extra})
+    except ProtocolError as error:
+        why = (f"the verdict cannot be sent: {error.message}",)
+        short = CheckResult(result.file, Status.REFUSED, reasons=why, toolchain=result.toolchain)
+        send({**verdict, "result": codec.result_out(short)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,11 +79,13 @@ class Worker:
         self._failed: LeanHostError | None = None
         self._lasting = False
         self._watch_at = float("inf")
+        self._family: list[int] = []
         self._memory_at_start = 0
         self._was_starting = False
         self._why = ""
         self._gone_at = float("inf")
-        owner.selector.register(ends.channel, selectors.EVENT_READ, self._on_channel)
+        self._awaited = selectors.EVENT_READ
+        owner.selector.register(ends.channel, self._awaited, self._on_channel)
         owner.selector.register(ends.stdout.fd, selectors.EVENT_READ, lambda _: self._on_output(ends.stdout))
         owner.selector.register(ends.stderr.fd, selectors.EVENT_READ, lambda _: self._on_output(ends.stderr))
 
@@ -181,25 +183,30 @@ class Worker:
         self.deadline = self._watch_at = float("inf")
         self._ends.stdout.clear()
         self._ends.stderr.clear()
+        job.finish(result)  # first: the caller need not wait for the housekeeping
         if spent:
             self.kill(None, "spent")
         elif self.served >= settings.max_requests:
             self.kill(None, "requests")
         elif time.monotonic() - self.born > settings.max_age:
             self.kill(None, "age")
-        elif self.growth() > settings.max_private_bytes:
+        elif self._growth_of_known() > settings.max_private_bytes:
             self.kill(None, "memory")
-        job.finish(result)
 
     # --- memory ---
 
     def memory(self) -> int:
         """Anonymous memory in bytes of the process and what it started."""
-        return sum(map(anonymous_bytes, family(self.process.pid))) if self.process.pid else 0
+        self._family = family(self.process.pid) if self.process.pid else []
+        return sum(map(anonymous_bytes, self._family))
 
     def growth(self) -> int:
         """Bytes of memory since the worker was ready."""
         return self.memory() - self._memory_at_start
+
+    def _growth_of_known(self) -> int:
+        """Like :meth:`growth`, without looking for new processes, which takes longer than all the rest."""
+        return sum(map(anonymous_bytes, self._family)) - self._memory_at_start
 
     # --- time ---
 
@@ -308,7 +315,9 @@ class Worker:
             self._unsent.clear()  # the end of the channel is read next
         if self.state not in (State.DYING, State.GONE):
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
-            self._owner.selector.modify(self._ends.channel, wanted, self._on_channel)
+            if wanted != self._awaited:
+                self._awaited = wanted
+                self._owner.selector.modify(self._ends.channel, wanted, self._on_channel)
 
     def _on_channel(self, mask: int) -> None:
         if self.state in (State.DYING, State.GONE):
@@ -318,7 +327,7 @@ class Worker:
         if not mask & selectors.EVENT_READ:
             return
         try:
-            data = self._ends.channel.recv(1 << 20)
+            data = self._ends.channel.recv(1 << 16)
         except BlockingIOError:
             return
         except OSError:

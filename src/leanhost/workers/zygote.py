@@ -1,7 +1,8 @@
 """``python -m leanhost.workers.zygote FD``: imports once, then forks a worker whenever it is told to.
 
-It never elaborates: no task manager runs in it and no candidate code, so that every child starts from the same
-clean image. Its control socket carries one message a packet, with the descriptors a child is to have.
+It elaborates nothing but a rehearsal of its own before the first fork. No task manager runs in it afterwards, and
+never any candidate code: every child starts from the same clean image. Its control socket carries one message a
+packet, with the descriptors a child is to have.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from contextlib import suppress
 
 from leanhost.services.host import Host
 from leanhost.workers import codec
-from leanhost.workers.child import open_host, preload, work
+from leanhost.workers.child import open_host, preload, rehearse, work
 from leanhost.workers.wire import Message, receive_packet
 
 
@@ -132,8 +133,10 @@ def main(argv: list[str]) -> int:
     watch = Watch(control, config["scratch"])
     try:
         host = open_host(config, tasks=False)
-        preload(host, config)
+        imported = preload(host, config)
         host.lean_options(host.lean, codec.options_in(config["options"]))
+        if imported:
+            rehearse(host, config)
     except Exception as error:
         control.send(json.dumps({"failed": codec.error_out(error)}).encode())
         return 3

@@ -289,6 +289,47 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), lean.dump(inherited))
     assert script(source) == "0 inherited"
 
 
+def test_a_rehearsal_leaves_a_process_that_can_fork(script: Script) -> None:
+    source = """
+lean = NativeEngine.open(library, tasks=False)
+def threads():
+    return len(os.listdir("/proc/self/task"))
+before = threads()
+def work():
+    # A token and a task need the task manager.
+    guard = Guard(lean.call("l_IO_CancelToken_new___boxed", 0), time.monotonic() + 60)
+    assert lean.supervise(lambda: 1, guard) + lean.brief(lambda: 2, guard) == 3
+    lean.call("lean_task_spawn_core", lean.callback(1, lambda _: 7), 0, 0).close()
+lean.rehearse(work)
+after = threads()
+child = os.fork()
+if not child:
+    code = 1
+    try:
+        lean.start_tasks()
+        served = threading.Event()
+        seen = []
+        def serve():
+            guard = Guard(lean.call("l_IO_CancelToken_new___boxed", 0), time.monotonic() + 0.05)
+            def endless():
+                while not lean.eval_data(Call("l_IO_CancelToken_isSet___boxed", (guard.token, 0))):
+                    time.sleep(0.001)
+                return threading.get_ident()
+            seen.append((lean.supervise(endless, guard), threading.get_ident(), guard.why))
+            served.set()
+            time.sleep(600)
+        lean.occupy(serve)
+        assert served.wait(60)
+        inside, outside, why = seen[0]
+        assert inside == outside != threading.get_ident() and why == "deadline"
+        code = 0
+    finally:
+        os._exit(code)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), after - before)
+"""
+    assert script(source) == "0 0"
+
+
 def test_a_process_with_an_engine_ends_cleanly(script: Script) -> None:
     source = (
         TOKEN

@@ -76,6 +76,7 @@ class NativeEngine(Engine):
         self._watchdog = Watchdog(self.cancel)
         self._escaped: BaseException | None = None
         self._tasks_pid = 0
+        self._rehearsing = False
 
     @classmethod
     def open(cls, path: Path, *, tasks: bool = True) -> NativeEngine:
@@ -105,6 +106,19 @@ class NativeEngine(Engine):
             if self._tasks_pid != os.getpid():
                 self._lib.start_tasks()
                 self._tasks_pid = os.getpid()
+
+    def rehearse(self, work: Callable[[], object]) -> None:
+        """Run *work* on this thread, with a task manager that is gone afterwards; see :meth:`Engine.rehearse`."""
+        with self.lock:
+            self.start_tasks()
+            self._rehearsing = True
+            try:
+                work()
+            finally:
+                self._rehearsing = False
+                self.drain()
+                self._lib.stop_tasks()
+                self._tasks_pid = 0
 
     # --- evaluating ---
 
@@ -319,7 +333,7 @@ class NativeEngine(Engine):
     def supervise(self, work: Callable[[], T], guard: Guard) -> T:
         """Run *work* on the big-stack thread while this one watches the clock; see :meth:`Engine.supervise`."""
         self.check_alive()
-        if self._lane.is_current():
+        if self._rehearsing or self._lane.is_current():
             return self.brief(work, guard)
         self._lib.function("lean_mark_mt", 1)(self.own(guard.token))
         if guard.sink is not None:
@@ -395,11 +409,18 @@ class NativeEngine(Engine):
             guard.shared = True
         watchdog = self._watchdog
         with self.lock:
+            if self._rehearsing:  # a watchdog is a thread, and threads do not survive a fork
+                return work()
             watchdog.watch(guard)
             try:
                 return work()
             finally:
                 watchdog.forget(guard)
+
+    def occupy(self, work: Callable[[], object]) -> None:
+        """Run *work* on the big-stack thread for good; see :meth:`Engine.occupy`."""
+        self._watchdog.start()
+        self._lane.submit(work, near=False)
 
     def private_bytes(self) -> int:
         """Return this process's private memory in bytes (``Private_*`` of ``smaps_rollup``)."""
@@ -469,10 +490,11 @@ class _Lane:
     def is_current(self) -> bool:
         return self._ident == threading.get_ident() and self._pid == os.getpid()
 
-    def submit(self, work: Callable[[], Any]) -> _Job:
+    def submit(self, work: Callable[[], Any], *, near: bool = True) -> _Job:
         if self._pid != os.getpid():
             self._launch()
-        self._come_near()
+        if near:
+            self._come_near()
         job = _Job(work)
         self._jobs.put(job)
         return job

@@ -102,6 +102,10 @@ class Library:
         """Start Lean's task manager; needed before elaboration, and again in a forked child."""
         self._lib["lean_init_task_manager"]()
 
+    def stop_tasks(self) -> None:
+        """Wait for Lean's tasks and end the threads that ran them."""
+        self._lib["lean_finalize_task_manager"]()
+
     def enter_thread(self) -> None:
         """Make the calling thread known to the runtime."""
         if not getattr(self._thread, "ready", False):

@@ -27,8 +27,7 @@ class Watchdog:
 
     def watch(self, guard: Guard) -> None:
         """Cancel *guard*'s token when its time is over, until :meth:`forget`."""
-        if self._pid != os.getpid():
-            self._launch()
+        self.start()
         with self._lock:
             self._guards.append(guard)
         if not self._wake.is_set():
@@ -44,7 +43,10 @@ class Watchdog:
             else:
                 self._guards = [other for other in guards if other is not guard]
 
-    def _launch(self) -> None:
+    def start(self) -> None:
+        """Have a thread in this process."""
+        if self._pid == os.getpid():
+            return
         with self._start:
             if self._pid != os.getpid():
                 # A forked child has none of its parent's threads, and none of its parent's calls.
