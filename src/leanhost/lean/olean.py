@@ -6,10 +6,10 @@ header, the root object's place and the imports are read here, for every module 
 
 from __future__ import annotations
 
-import struct
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from leanhost.errors import ImportFailed
 from leanhost.lean.names import NameTuple, show
@@ -17,16 +17,11 @@ from leanhost.lean.names import NameTuple, show
 _MAGIC = b"olean"
 _HEADER = 80  # magic, format version, flags, 33 bytes of Lean version, 40 of commit
 _KNOWN_FORMATS = (2, 3)
+_PARTS = (".olean.server", ".olean.private", ".ir", ".ir.sig")
+"""What a ``module`` has beside its ``.olean``, each a file of the same form."""
+
+_MAX_NAME = 1024
 _REBUILD = "rebuild it with the toolchain in use (lake build), or open the toolchain it was built with"
-
-
-@dataclass(frozen=True, slots=True)
-class OleanHeader:
-    """What the first bytes of an ``.olean`` say. ``imports`` are module names; ``None`` for an unknown format."""
-
-    version: str
-    commit: str
-    imports: tuple[NameTuple, ...] | None
 
 
 def module_file(module: NameTuple, search_path: Iterable[Path]) -> Path | None:
@@ -34,85 +29,116 @@ def module_file(module: NameTuple, search_path: Iterable[Path]) -> Path | None:
     if not module:
         return None
     for root in search_path:
-        top = root / str(module[0])
-        if top.is_dir() or top.with_name(top.name + ".olean").is_file():
+        top = f"{root}{os.sep}{module[0]}"
+        # Not Path's methods: they raise for a name too long for a file.
+        if os.path.isdir(top) or os.path.isfile(f"{top}.olean"):  # noqa: PTH112, PTH113
             file = root.joinpath(*map(str, module[:-1]), f"{module[-1]}.olean")
-            return file if file.is_file() else None
+            return file if os.path.isfile(file) else None  # noqa: PTH113
     return None
 
 
-def read_header(file: Path, word: int) -> OleanHeader:
-    """Read a file's header and imports; :class:`~leanhost.errors.ImportFailed` when it is damaged."""
+class _Damaged(Exception):
+    """What is wrong with a file, as the end of a sentence about it."""
+
+
+class _Bytes:
+    """What stands at given places of a file, all of which must lie inside it."""
+
+    def __init__(self, handle: IO[bytes], word: int) -> None:
+        self._handle = handle
+        self._word = word
+        self.size = os.fstat(handle.fileno()).st_size
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Return *size* bytes."""
+        if not 0 <= offset <= self.size - size:
+            raise _Damaged("is truncated: something it points to lies outside of it")
+        self._handle.seek(offset)
+        return self._handle.read(size)
+
+    def word(self, offset: int) -> int:
+        """Return a pointer or a size."""
+        return int.from_bytes(self.at(offset, self._word), "little")
+
+
+def look_over(file: Path, word: int, commit: str) -> tuple[NameTuple, ...]:
+    """Look over an ``.olean`` and the parts that lie beside it; return what it imports.
+
+    *word* is the size of a pointer in bytes. The imports of an unknown format are not read: ``()``. Raises
+    :class:`~leanhost.errors.ImportFailed` when a file is damaged, or of another Lean than *commit*.
+    """
+    places: list[range] = []
+    imports = _look_over(file, word, commit, places)
+    stem = str(file).removesuffix(".olean")
+    for suffix in _PARTS:
+        if os.path.isfile(stem + suffix):  # noqa: PTH113 - cheaper, and there are thousands of them
+            _look_over(Path(stem + suffix), word, commit, places)
+    return imports
+
+
+def _look_over(file: Path, word: int, commit: str, places: list[range]) -> tuple[NameTuple, ...]:
+    """Look over one file. *places* are the addresses of the parts before it, to which its own are added."""
     try:
-        data = file.read_bytes() if file.stat().st_size < 1 << 16 else _Windows(file)
-        return _parse(data, file, word)
-    except (struct.error, IndexError, UnicodeDecodeError):
-        raise ImportFailed(
-            f"{file} is damaged: its contents end before its own pointers do", hint=_REBUILD
-        ) from None
+        with file.open("rb") as handle:
+            data = _Bytes(handle, word)
+            head = handle.read(_HEADER)
+            if len(head) < _HEADER or head[:5] != _MAGIC:
+                raise _Damaged("is no .olean file" if head else "is empty")
+            if head[5] < min(_KNOWN_FORMATS):
+                raise _Damaged(f"has the format {head[5]}, which is that of an older Lean")
+            version, built_by = (
+                text.split(b"\0")[0].decode("ascii", "replace") for text in (head[7:40], head[40:80])
+            )
+            if built_by and commit and built_by != commit:
+                raise ImportFailed(
+                    f"{file} was compiled by Lean {version} ({built_by[:12]}), not by the Lean in use "
+                    f"({commit[:12]})",
+                    hint=_REBUILD,
+                )
+            if head[5] not in _KNOWN_FORMATS:
+                return ()
+            base, root = data.word(_HEADER), data.word(_HEADER + word)
+            if any(root in place for place in places):  # the same as that part's
+                return ()
+            is_part = bool(places)
+            places.append(range(base, base + data.size))
+            root -= base
+            # Objects are written before what refers to them, so the root ends the file.
+            size = int.from_bytes(data.at(root + 4, 2), "little")
+            data.at(root, size)
+            if size <= 8 or data.at(root + 7, 1) != b"\0":
+                raise _Damaged("is damaged: its root is no structure")
+            return () if is_part else _imports(data, base, root, word)
+    except _Damaged as damage:
+        raise ImportFailed(f"{file} {damage}", hint=_REBUILD) from None
     except OSError as error:
-        raise ImportFailed(f"cannot read {file}: {error.strerror}") from None
+        raise ImportFailed(f"cannot read {file}: {error.strerror or error}") from None
 
 
-class _Windows:
-    """Slices of a file without reading it whole."""
-
-    def __init__(self, file: Path) -> None:
-        self._handle = file.open("rb")
-        self._size = file.stat().st_size
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, where: slice) -> bytes:
-        self._handle.seek(where.start)
-        return self._handle.read(where.stop - where.start)
-
-    def __del__(self) -> None:
-        self._handle.close()
-
-
-def _parse(data: bytes | _Windows, file: Path, word: int) -> OleanHeader:
-    head = data[0:_HEADER]
-    if head[:5] != _MAGIC:
-        raise ImportFailed(f"{file} is no .olean file", hint=_REBUILD)
-    version = head[7:40].split(b"\0")[0].decode("ascii")
-    commit = head[40:80].split(b"\0")[0].decode("ascii")
-    if head[5] not in _KNOWN_FORMATS:
-        return OleanHeader(version, commit, None)
-    unpack = struct.Struct("<Q" if word == 8 else "<I")
-
-    def read(offset: int) -> int:
-        return int(unpack.unpack(data[offset : offset + word])[0])
-
-    base = read(_HEADER)
-    root = read(_HEADER + word) - base
-    size, fields, tag = (
-        struct.unpack("<HBB", data[root + 4 : root + 8]) if 0 < root < len(data) - 8 else (0, 0, 1)
-    )
-    if tag or not fields or root + size > len(data):
-        raise ImportFailed(f"{file} is truncated: its root object lies outside the file", hint=_REBUILD)
-    imports = read(root + 8) - base
-    count = read(imports + 8)
-    if imports + 8 + 2 * word + count * word > len(data):
-        raise ImportFailed(f"{file} is damaged: its list of imports lies outside the file", hint=_REBUILD)
+def _imports(data: _Bytes, base: int, root: int, word: int) -> tuple[NameTuple, ...]:
+    """Read ``ModuleData.imports``."""
+    array = data.word(root + 8) - base
+    count = data.word(array + 8)
+    items = array + 8 + 2 * word
+    data.at(items, count * word)
 
     def name(pointer: int) -> NameTuple:
         parts: list[str | int] = []
         while not pointer & 1:
             offset = pointer - base
-            piece = read(offset + 8 + word)
+            piece = data.word(offset + 8 + word)
             if piece & 1:
                 parts.append(piece >> 1)
             else:
                 text = piece - base
-                length = read(text + 8)
-                parts.append(data[text + 8 + 3 * word : text + 8 + 3 * word + length - 1].decode("utf-8"))
-            pointer = read(offset + 8)
+                raw = data.at(text + 8 + 3 * word, data.word(text + 8) - 1)
+                parts.append(raw.decode("utf-8", "replace"))
+            if len(parts) > _MAX_NAME:
+                raise _Damaged("is damaged: the name of an import has no end")
+            pointer = data.word(offset + 8)
         return tuple(reversed(parts))
 
-    items = [read(imports + 8 + 2 * word + i * word) - base for i in range(count)]
-    return OleanHeader(version, commit, tuple(name(read(item + 8)) for item in items))
+    return tuple(name(data.word(data.word(items + i * word) - base + 8)) for i in range(count))
 
 
 def check_closure(
@@ -139,12 +165,5 @@ def check_closure(
             )
         if core is not None and file.is_relative_to(core):
             continue
-        header = read_header(file, word)
-        if header.commit and commit and header.commit != commit:
-            raise ImportFailed(
-                f"{file} was compiled by Lean {header.version} ({header.commit[:12]}), not by the Lean in use "
-                f"({commit[:12]})",
-                hint=_REBUILD,
-            )
-        pending.extend((name, show(module)) for name in header.imports or ())
+        pending.extend((name, show(module)) for name in look_over(file, word, commit))
     return len(seen)

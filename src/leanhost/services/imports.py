@@ -31,11 +31,13 @@ class ImportKey:
     is_module: bool = False
 
     def __str__(self) -> str:
-        return " ".join(i.text for i in self.imports) or "(nothing)"
+        return " ".join(dict.fromkeys(i.text for i in self.imports)) or "(nothing)"
 
 
 @lru_cache(maxsize=1024)
 def _import(module: str) -> Import:
+    if not isinstance(module, str):
+        raise UsageError(f"an import is a module's name, not {module!r:.200}")
     return Import(names.parse(module))
 
 
@@ -44,9 +46,8 @@ def parse_imports(imports: Sequence[str | Import]) -> tuple[Import, ...]:
     if isinstance(imports, str):
         raise UsageError(f"imports is a sequence of module names, not one string; write [{imports!r}]")
     result = tuple(i if isinstance(i, Import) else _import(i) for i in imports)
-    for i in result:
-        if not i.module:
-            raise UsageError("a module name is empty")
+    if any(not i.module for i in result):
+        raise UsageError("a module name is empty")
     modules = [i.module for i in result]
     if len(set(modules)) != len(modules):
         raise UsageError("a module is imported twice")
