@@ -15,6 +15,7 @@ from leanhost.services.cancellation import Cancellation
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import CommandResult, Declared, Diagnostic, Limit, Position, Severity, Sorry
+from leanhost.services.source import file_name
 
 _KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
 WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
@@ -120,11 +121,12 @@ def elaborate(
     begun = time.monotonic()
     messages = Messages(lean, file, options.diagnostic_bytes)
     size = len(source.encode("utf-8"))
+    name = file_name(file)
     first = table.command_state(env, lean_options)
     beats, context, state = engine.eval_all(
         (
             table.heartbeats(),
-            table.input_context(source, file, size),
+            table.input_context(source, name, size),
             table.new_ref(first if watch is None else table.state_with_info(first)),
         )
     )
@@ -148,7 +150,7 @@ def elaborate(
         last = terminal.ptr() >> 1 == 1
         if not last or not lean.is_name(engine.eval(table.syntax_kind(syntax)), _EOI):
             command_context = table.command_context(
-                file, file_map, table.parser_position(parser_state), guard.token
+                name, file_map, table.parser_position(parser_state), guard.token
             )
             try:
                 _, said = engine.eval_all(

@@ -9,6 +9,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration import Messages
 from leanhost.services.results import Diagnostic
+from leanhost.services.source import file_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Header:
 def parse_header(lean: Lean, text: str, file: str) -> Header:
     """Parse a prepared source's header with Lean's own parser (``Lean.Parser.parseHeader``)."""
     engine, table = lean.engine, lean.table
-    context = engine.eval(table.input_context(text, file, len(text.encode("utf-8"))))
+    context = engine.eval(table.input_context(text, file_name(file), len(text.encode("utf-8"))))
     parsed = lean.io(table.parse_header(context))
     syntax, state, said = engine.eval_all(
         [

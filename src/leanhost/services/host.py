@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from leanhost.engine.base import Ref
-from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed, UsageError
+from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.exports.outcome import ReplayOutcome
@@ -340,8 +340,6 @@ class Host:
         has the status ``cancelled``.
         """
         started = time.monotonic()
-        if not isinstance(source, str):
-            raise UsageError(f"a source is a str, not {type(source).__name__}")
         options = options or ElabOptions()
         if timeout is not None:
             options = replace(options, timeout=timeout)
@@ -382,7 +380,7 @@ class Host:
         return CheckResult(
             file=file,
             status=status,
-            diagnostics=(*header.diagnostics, *result.diagnostics),
+            diagnostics=(*header.diagnostics, *result.diagnostics, *_left_out(result, options, file)),
             theorems=tuple(judgement.theorems),
             sorries=result.sorries,
             reasons=tuple(reasons),
@@ -446,6 +444,15 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<Host {self.label}{', closed' if self._closed else ''}>"
+
+
+def _left_out(result: CommandResult, options: ElabOptions, file: str) -> tuple[Diagnostic, ...]:
+    """Say that there was more to say, if there was."""
+    if Limit.DIAGNOSTIC_BYTES not in result.limits:
+        return ()
+    where = result.diagnostics[-1].position if result.diagnostics else Position(1, 0)
+    message = f"there are more than {options.diagnostic_bytes} bytes of messages: some were cut or left out"
+    return (Diagnostic(Severity.WARNING, message, where, None, file, "leanhost.elab.left_out"),)
 
 
 def _key(header: Header, imports: Sequence[str | Import] | None) -> ImportKey:

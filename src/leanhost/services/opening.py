@@ -129,9 +129,8 @@ def start(
     engine = open_engine(toolchain, tasks=tasks)
     lean = Lean(engine, table(engine.word))
     version, commit = lean.version()
-    # A development build says "4.28.0, commit ..."; what its files say is more exact.
-    version = toolchain.version or version.partition(", ")[0]
-    return Opened(lean, replace(toolchain, version=version, commit=commit, verified=how))
+    # What its files say is more exact: "4.28.0-pre".
+    return Opened(lean, replace(toolchain, version=toolchain.version or version, commit=commit, verified=how))
 
 
 # --- the first time -------------------------------------------------------------------------------

@@ -405,8 +405,6 @@ class Session(Certificates):
         start: int = 0,
         watch: Callable[[int, int, Ref], None] | None = None,
     ) -> T:
-        if not isinstance(source, str):
-            raise UsageError(f"a source is a str, not {type(source).__name__}")
         if timeout is not None:
             replace(self.options, timeout=timeout)  # the same rules as for the session's own
         text = prepare(source, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leanhost.errors import UsageError
 from leanhost.services.results import Diagnostic, Position, Severity
 
 MAX_SOURCE_BYTES = 64 << 20
@@ -12,6 +13,11 @@ def position(text: str, offset: int) -> Position:
     """Return the position of a code point offset."""
     line = text.count("\n", 0, offset) + 1
     return Position(line, offset - (text.rfind("\n", 0, offset) + 1))
+
+
+def file_name(label: str) -> str:
+    """Return a file's label as a Lean string can hold it: what stands for bytes that are no UTF-8 becomes `?`."""
+    return label if label.isascii() else label.encode("utf-8", "replace").decode("utf-8")
 
 
 def _fault(message: str, where: Position, file: str, kind: str) -> Diagnostic:
@@ -30,7 +36,13 @@ def decode(data: bytes, file: str) -> str | Diagnostic:
 
 
 def prepare(text: str, file: str) -> str | Diagnostic:
-    """Return the text Lean is given (``\\r\\n`` read as ``\\n``, as Lean does), or why it cannot be Lean text."""
+    """Return the text Lean is given (``\\r\\n`` read as ``\\n``, as Lean does), or why it cannot be Lean text.
+
+    Raises :class:`~leanhost.errors.UsageError` when either argument is no ``str``.
+    """
+    for what, value in (("source", text), ("file label", file)):
+        if not isinstance(value, str):
+            raise UsageError(f"a {what} is a str, not {type(value).__name__}")
     if text.startswith("\ufeff"):
         return _fault(
             "the source starts with a byte order mark, which Lean does not read; save it as UTF-8 without BOM",
