@@ -12,11 +12,12 @@ from leanhost import __version__
 from leanhost.cli.entry import ACCEPTED, TROUBLE
 from leanhost.cli.text import visible
 from leanhost.cli.toolchain import describe
-from leanhost.toolchain import Finding, Toolchain, explain
+from leanhost.errors import ToolchainError
+from leanhost.toolchain import Finding, Toolchain, embedded, explain
 from leanhost.toolchain.cache import cache_dir
 
 if TYPE_CHECKING:
-    from leanhost.services.selftest import Report
+    from leanhost.services.selftest import Progress, Report, Step
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,20 +25,28 @@ def run(arguments: argparse.Namespace) -> int:
     findings = explain(arguments.toolchain, arguments.project)
     chosen = next((finding for finding in findings if finding.chosen), None)
     toolchain = chosen.found if chosen is not None else None
-    report = _self_test(toolchain) if toolchain is not None else None
-    diagnosis = {
+    diagnosis: dict[str, Any] = {
         "leanhost": __version__,
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "platform": platform.platform(),
         "cache": {"path": str(cache_dir()), "exists": cache_dir().is_dir()},
         "discovery": [_finding(finding) for finding in findings],
         "toolchain": describe(toolchain) if toolchain is not None else None,
-        "self_test": report.to_json() if report is not None else None,
     }
-    if arguments.json:
-        print(json.dumps(diagnosis))
-    else:
+    if not arguments.json:
         _print(diagnosis)
+    damage = _damage(toolchain) if toolchain is not None else ""
+    if damage and not arguments.json:
+        _line("files", damage)
+    report = None
+    if toolchain is not None and not damage:
+        # It takes seconds: people see each step as it ends.
+        report = _self_test(toolchain, None if arguments.json else _print_step)
+        if not arguments.json:
+            _print_verdict(toolchain, report)
+    if arguments.json:
+        tested = report.to_json() if report is not None else None
+        print(json.dumps({**diagnosis, "damage": damage or None, "self_test": tested}))
     if report is not None:
         return ACCEPTED if report.ok else TROUBLE
     # Nothing is fetched here; an embedded toolchain that would be is in order, anything else is an error.
@@ -54,14 +63,27 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _self_test(toolchain: Toolchain) -> Report:
+def _damage(toolchain: Toolchain) -> str:
+    """Compare every byte of the embedded toolchain with its manifest; return what is wrong, or ``""``."""
+    if toolchain.name != embedded.NAME:
+        return ""
+    try:
+        embedded.verify()
+    except ToolchainError as error:
+        return str(error)
+    return ""
+
+
+def _self_test(toolchain: Toolchain, progress: Progress | None) -> Report:
     """Try the version tables in child processes; return the report of the first that fits, or the last."""
     from leanhost.services import opening, selftest
 
-    reports = (selftest.run(toolchain, table) for table in opening.candidates(toolchain))
-    report = next(reports)
-    while not report.ok and (following := next(reports, None)) is not None:
-        report = following
+    for table in opening.candidates(toolchain):
+        if progress is not None:
+            print(f"trying it with the table for Lean {table.version}:", flush=True)
+        report = selftest.run(toolchain, table, progress=progress)
+        if report.ok:
+            break
     return report
 
 
@@ -75,8 +97,8 @@ def _print(diagnosis: dict[str, Any]) -> None:
     for finding in diagnosis["discovery"]:
         where = f"{finding['looked_at']}: " if finding["looked_at"] else ""
         print(visible(f"{'*' if finding['chosen'] else ' '} {finding['rule']:<19} {where}{finding['note']}"))
-    print()
-    toolchain, test = diagnosis["toolchain"], diagnosis["self_test"]
+    print(flush=True)
+    toolchain = diagnosis["toolchain"]
     if toolchain is None:
         _line("toolchain", "none yet")
         return
@@ -84,15 +106,19 @@ def _print(diagnosis: dict[str, Any]) -> None:
     _line("engine", toolchain["engine"])
     _line("library", toolchain["library"])
     _line("core library", toolchain["core"] or "none: name directories with --search-path")
-    _line("Lean", f"{test['version'] or toolchain['version']} ({toolchain['platform']})")
-    _line("commit", test["commit"] or toolchain["commit"] or "?")
-    verdict = "passed" if test["ok"] else "FAILED"
-    _line("self-test", f"{verdict} with the table for Lean {test['table']} in {test['elapsed']:.1f} s")
-    for step in test["steps"]:
-        print(
-            visible(f"  {'ok    ' if step['ok'] else 'FAILED'} {step['name']:<15} {step['detail']}".rstrip())
-        )
+
+
+def _print_step(step: Step) -> None:
+    mark = "ok    " if step.ok else "FAILED"
+    print(visible(f"  {mark} {step.name:<15} {step.detail}".rstrip()), flush=True)
+
+
+def _print_verdict(toolchain: Toolchain, report: Report) -> None:
+    verdict = "passed" if report.ok else "FAILED"
+    _line("Lean", f"{toolchain.version or report.version or '?'} ({toolchain.platform})")
+    _line("commit", report.commit or toolchain.commit or "?")
+    _line("self-test", f"{verdict} with the table for Lean {report.table} in {report.elapsed:.1f} s")
 
 
 def _line(name: str, text: str) -> None:
-    print(visible(f"{name:<13} {text}"))
+    print(visible(f"{name:<13} {text}"), flush=True)

@@ -377,6 +377,7 @@ class Lean:
 
     def version(self) -> tuple[str, str]:
         """Return ``Lean.versionString`` and ``Lean.githash``."""
-        version = self.text(self.table.version_string())
+        # A development build says "4.28.0, commit ...".
+        version = self.text(self.table.version_string()).partition(", ")[0]
         self.commit = self.text(self.table.githash())
         return version, self.commit
