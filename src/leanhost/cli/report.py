@@ -12,13 +12,15 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
-from leanhost.cli.text import excerpt, visible
+from leanhost.cli.text import excerpt, one_line, visible
+from leanhost.errors import bounded
 from leanhost.services.results import CheckResult, Diagnostic, Severity, Status
 
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFORMATION: "info"}
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFORMATION: "bold blue"}
 _WIDEST = 160
 _NARROWEST = 40
+_LONGEST = 8192  # characters of one message
 
 
 class Report(Protocol):
@@ -104,9 +106,9 @@ class ForPeople:
     def _diagnostic(self, diagnostic: Diagnostic, lines: list[str]) -> None:
         severity = diagnostic.severity
         self._print(
-            (f"{visible(diagnostic.file)}:{diagnostic.position}: ", "bold"),
+            (f"{one_line(diagnostic.file)}:{diagnostic.position}: ", "bold"),
             (f"{_WORD[severity]}: ", _STYLE[severity]),
-            (visible(diagnostic.message.rstrip()), ""),
+            (visible(_message(diagnostic)), ""),
         )
         where, end = diagnostic.position, diagnostic.end
         if not 1 <= where.line <= len(lines):
@@ -139,7 +141,7 @@ class ForPeople:
                 *said,
             ]
         self._print(
-            (f"{visible(result.file)}: ", "bold"),
+            (f"{one_line(result.file)}: ", "bold"),
             (_said(result.status), style),
             (f" ({'; '.join(said)})", ""),
         )
@@ -147,7 +149,7 @@ class ForPeople:
             told = {diagnostic.message for diagnostic in result.diagnostics}
             for reason in dict.fromkeys(result.reasons):
                 if reason not in told:
-                    self._print((f"  {visible(reason)}", ""))
+                    self._print((f"  {visible(bounded(reason, _LONGEST))}", ""))
 
     def _source(self, file: str) -> list[str]:
         """Return the lines of a checked source as Lean counts them; none when it cannot be read again."""
@@ -159,6 +161,12 @@ class ForPeople:
             except (OSError, ValueError):
                 return []
         return text.replace("\r\n", "\n").split("\n")
+
+
+def _message(diagnostic: Diagnostic) -> str:
+    """Return the text for people; ``--json`` has all of it."""
+    text = diagnostic.message.rstrip()
+    return bounded(text, _LONGEST) if text else "(its text was left out: too many bytes of diagnostics)"
 
 
 def _said(status: Status) -> str:

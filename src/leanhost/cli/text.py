@@ -14,6 +14,7 @@ _PICTURES: dict[int, str] = {
     **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),
     **{code: f"<U+{code:04X}>" for code in _HIDDEN},
 }
+_LINE_PICTURES = {code: chr(0x2400 + code) for code in (0x09, 0x0A)}
 
 
 def visible(text: str) -> str:
@@ -23,6 +24,11 @@ def visible(text: str) -> str:
     sequences to a terminal, nor show a proof that is not there.
     """
     return text.translate(_PICTURES)
+
+
+def one_line(text: str) -> str:
+    """Return *text* as :func:`visible` does, on one line: for names of files."""
+    return visible(text.translate(_LINE_PICTURES))
 
 
 def excerpt(line: str, start: int, end: int, width: int) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE, complain
-from leanhost.cli.text import visible
+from leanhost.cli.text import one_line, visible
 from leanhost.errors import UsageError
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Diagnostic, Status
@@ -99,13 +99,13 @@ def _tell(verification: Verification, reference: str, candidate: str, elapsed: f
     if not verification.verified:
         for diagnostic in verification.candidate.diagnostics:
             if diagnostic.is_error:
-                where = f"{visible(diagnostic.file)}:{diagnostic.position}"
+                where = f"{one_line(diagnostic.file)}:{diagnostic.position}"
                 print(f"{where}: error: {visible(diagnostic.message.rstrip())}")
     verdict = "proves" if verification.verified else "does not prove"
     how = [verification.status.value.replace("_", " "), f"{elapsed:.2f} s"]
     if verification.from_scratch:
         how.insert(1, "the library as well")
-    print(f"{visible(candidate)}: {verdict} {visible(reference)} ({'; '.join(how)})")
+    print(f"{one_line(candidate)}: {verdict} {one_line(reference)} ({'; '.join(how)})")
     for refusal in verification.refusals:
         about = f"{refusal.code} {refusal.name}" if refusal.name else refusal.code
         print(f"  {visible(about)}: {visible(refusal.message)}")
