@@ -7,8 +7,9 @@ import queue
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from leanhost.errors import (
@@ -130,6 +131,7 @@ class Work:
     request: Request
     options: ElabOptions
     cancelled: CancellationToken
+    since: float = field(default_factory=time.monotonic)
 
     def done(
         self, kind: str, message: Message, begun: Callable[[], None]
@@ -187,4 +189,7 @@ class Work:
 
     def _instead(self, status: Status, error: BaseException) -> CheckResult:
         why = error.message if isinstance(error, LeanHostError) else f"{type(error).__name__}: {error}"
-        return CheckResult(self.request.file, status, reasons=(why,), toolchain=self.host.label)
+        elapsed = time.monotonic() - self.since
+        return CheckResult(
+            self.request.file, status, reasons=(why,), elapsed=elapsed, toolchain=self.host.label
+        )

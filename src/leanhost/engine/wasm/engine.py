@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +37,8 @@ _MAX_FRAME = 64 * 1024**2
 _IDLE_SLICE = 0.05  # between looks at a flag that a signal handler or another thread sets
 _INTERRUPT_GRACE = 2.0
 _CLOSED = "the engine was closed"
-_NOISE = ("[DEBUG", "LLVM Profile")  # what this build of Lean prints about itself
+# What this build of Lean prints about itself, with the indented lines that belong to it.
+_NOISE = re.compile(r"^(?:\[DEBUG|LLVM Profile).*\n?(?: +(?:- /|mainModule\?).*\n?)*", re.MULTILINE)
 
 
 class WasmEngine(Engine):
@@ -248,8 +250,8 @@ class WasmEngine(Engine):
             if "heap out of memory" in tail or "out of memory" in tail[-2000:].lower():
                 error = OutOfMemory
         self.lost = reason
-        if lines := [line for line in tail.splitlines() if not line.startswith(_NOISE)]:
-            reason += "; last output:\n" + "\n".join(lines)[-2000:]
+        if said := _NOISE.sub("", tail).strip():
+            reason += "; last output:\n" + said[-2000:]
         raise error(reason, hint=self.lost_hint)
 
     def _crashed(self, payload: bytes) -> NoReturn:
