@@ -228,6 +228,15 @@ def test_all_fields_share_a_budget(declarations: DeclarationService) -> None:
             declarations.inspect("Nat", total_bytes=budget)  # type: ignore[arg-type]
 
 
+def test_many_are_inspected_at_once(declarations: DeclarationService) -> None:
+    names = ["Probe.twice", "no.such.name", "Probe.wrong", "Nat"]
+    many = declarations.inspect_many(names, type_bytes=6)
+    assert many == [declarations.inspect(name, type_bytes=6) for name in names]
+    assert many[1] is None
+    with pytest.raises(UsageError):
+        declarations.inspect_many("Nat")
+
+
 # --- handles ---
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
+from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Checked, Evidence, EvidenceStatus
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayRejected
 from leanhost.services.host import Host
+from leanhost.services.progress import ProgressEvent
+from leanhost.services.results import Limit
 from leanhost.services.session import Session
 from tests.conftest import open_host
 
@@ -104,3 +110,69 @@ def test_evidence_of_another_host_is_refused(
         evidence = checked(foreign, SWAP)
         with pytest.raises(ForeignHandleError):
             session.status(evidence)
+
+
+def test_one_changed_byte_is_never_accepted(session: Session, host: Host) -> None:
+    buffer = io.BytesIO()
+    report = session.export(checked(session, SWAP), buffer)
+    data = buffer.getvalue()
+    assert isinstance(host.replay(io.BytesIO(data), sha256=report.sha256), Replayed)
+    rng = random.Random(7)
+    for _ in range(60):
+        changed = bytearray(data)
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        outcome = host.replay(io.BytesIO(changed), sha256=report.sha256)
+        assert isinstance(outcome, Refused | ReplayRejected), outcome
+    with pytest.raises(UsageError):
+        host.replay(io.BytesIO(data), sha256="abc")
+
+
+def test_many_are_asked_at_once(session: Session) -> None:
+    all_ = [checked(session, f"theorem t{i} : {i} + 1 = {i + 1} := rfl") for i in range(3)]
+    events: list[ProgressEvent] = []
+    assert session.status_bulk(all_, progress=events.append) == [EvidenceStatus.CHECKED] * 3
+    matches = session.matches_bulk(all_, "1 + 1 = 2", progress=events.append)
+    assert [m.syntactic for m in matches] == [False, True, False]
+    assert [(e.phase, e.current) for e in events] == [
+        (p, i) for p in ("status", "matches") for i in (1, 2, 3)
+    ]
+    token = CancellationToken()
+    token.cancel()
+    assert session.status_bulk(all_, cancellation=token) == [EvidenceStatus.UNAVAILABLE] * 3
+    stopped = session.matches(all_[0], "1 + 1 = 2", cancellation=token)
+    assert (bool(stopped), stopped.definitional, stopped.limit) == (False, None, Limit.CANCELLED)
+
+
+def test_large_numbers_are_exported(session: Session, host: Host) -> None:
+    digits = "7" * 5000
+    evidence = checked(session, f"theorem large : {digits} = {digits} := rfl")
+    buffer = io.BytesIO()
+    session.export(evidence, buffer)
+    assert f'"natVal":"{digits}"'.encode() in buffer.getvalue()
+    buffer.seek(0)
+    assert isinstance(host.replay(buffer), Replayed)
+
+
+_statement = st.recursive(
+    st.sampled_from(["p", "q", "True"]),
+    lambda sub: st.tuples(sub, st.sampled_from(["∧", "→", "∨"]), sub).map(
+        lambda t: f"({t[0]} {t[1]} {t[2]})"
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(statement=_statement)
+def test_what_is_proved_is_what_replays(session: Session, host: Host, statement: str) -> None:
+    evidence = checked(session, f"theorem same (p q : Prop) : {statement} → {statement} := fun h => h")
+    match = session.matches(evidence, f"∀ (p q : Prop), {statement} → {statement}")
+    assert match.syntactic
+    first, second = io.BytesIO(), io.BytesIO()
+    report = session.export(evidence, first)
+    first.seek(0)
+    outcome = host.replay(first, sha256=report.sha256)
+    assert isinstance(outcome, Replayed), outcome
+    assert [(t.name, t.axioms) for t in outcome.theorems if t.name == "same"] == [("same", ())]
+    session.export(evidence, second)
+    assert second.getvalue() == first.getvalue()

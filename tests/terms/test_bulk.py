@@ -60,3 +60,43 @@ def test_kernel_checks_in_bulk(session: Session) -> None:
         isinstance(o, Unavailable)
         for o in session.kernel_check_bulk(["theorem a : 1 = 1 := rfl"] * 2, cancellation=token)
     )
+
+
+def test_every_question_has_a_bulk_form(session: Session) -> None:
+    meta = session.meta
+    one, two = term(session, "Nat.succ Nat.zero"), term(session, "fun x : Nat => x")
+    events: list[ProgressEvent] = []
+    for name in ("infer_type", "whnf", "pp_expr", "reduce", "instantiate_mvars", "synth_instance"):
+        events.clear()
+        single, bulk = getattr(meta, name), getattr(meta, f"{name}_bulk")
+        assert bulk([one, two] * 40, progress=events.append) == [single(one), single(two)] * 40
+        assert [(e.phase, e.current, e.total) for e in events] == [(f"meta.{name}", n, 80) for n in (64, 80)]
+    instance = (
+        term(session, "Inhabited Nat") if isinstance(session.elaborate("Inhabited Nat"), Expr) else None
+    )
+    if instance is not None:
+        found, missing = meta.synth_instance_bulk([instance, one])
+        assert isinstance(found, Ok)
+        assert isinstance(missing, Failed)
+
+
+def test_a_cancelled_bulk_answers_for_what_is_left(session: Session) -> None:
+    terms = [term(session, "Nat")] * 1000
+    token = CancellationToken()
+    answers = session.meta.infer_type_bulk(terms, cancellation=token, progress=lambda _: token.cancel())
+    assert [isinstance(a, Ok) for a in answers] == [True] * 64 + [False] * 936
+    assert answers[-1] == TimeoutOrHeartbeat(Limit.CANCELLED)
+    assert session.meta.infer_type(terms[0], cancellation=token) == TimeoutOrHeartbeat(Limit.CANCELLED)
+    assert isinstance(session.meta.infer_type(terms[0]), Ok)
+
+
+def test_runs_in_bulk(session: Session) -> None:
+    results = session.run_bulk(
+        ["theorem a : True := trivial", "theorem b : nope", "theorem a : True := trivial"]
+    )
+    assert [r.ok for r in results] == [True, False, True]
+    token = CancellationToken()
+    token.cancel()
+    assert [r.limits for r in session.run_bulk(["#check Nat"] * 2, cancellation=token)] == [
+        (Limit.CANCELLED,)
+    ] * 2

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from leanhost.errors import UsageError
+from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr
 from leanhost.services.meta import MetaOptions, Ok
-from leanhost.services.results import Position
+from leanhost.services.progress import ProgressEvent
+from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.results import Limit, Position
 from leanhost.services.session import Session
 
 
@@ -82,10 +87,78 @@ def test_a_lone_surrogate_is_refused_as_source(session: Session) -> None:
 
 def test_heartbeats_bound_an_elaboration(session: Session) -> None:
     failure = bad(session.elaborate("fun x : Nat => x + x + x + x", options=MetaOptions(heartbeats=1)))
-    assert "heartbeats" in failure.message
+    assert (failure.code, failure.limit) == ("limit", Limit.HEARTBEATS)
 
 
 def test_a_session_does_not_tire(session: Session) -> None:
     options = MetaOptions(heartbeats=2000)
     for _ in range(30):
         good(session.elaborate("fun x : Nat => x + 1", options=options))
+
+
+def test_a_cancelled_elaboration_says_so(session: Session) -> None:
+    token = CancellationToken()
+    token.cancel()
+    assert bad(session.elaborate("Nat", cancellation=token)).limit is Limit.CANCELLED
+    stop = CancellationToken()
+    events: list[ProgressEvent] = []
+
+    def sink(event: ProgressEvent) -> None:
+        events.append(event)
+        if event.current == 1:
+            stop.cancel()
+
+    results = session.elaborate_bulk(["Nat"] * 2000, cancellation=stop, progress=sink)
+    limits = [bad(r).limit for r in results if not isinstance(r, Expr)]
+    assert len(results) == 2000
+    assert limits
+    assert set(limits) == {Limit.CANCELLED}
+    assert isinstance(results[0], Expr)
+    assert good(session.elaborate("Nat"))
+
+
+def test_progress_is_told_in_terms_and_in_order(session: Session) -> None:
+    events: list[ProgressEvent] = []
+    session.elaborate_bulk(["Nat", "nonsense", "True"], progress=events.append)
+    assert [(e.phase, e.current, e.total) for e in events] == [("elaborate", i, 3) for i in (1, 2, 3)]
+    assert [e.elapsed for e in events] == sorted(e.elapsed for e in events)
+
+
+def test_what_cannot_be_meant_is_refused(session: Session) -> None:
+    for call in (
+        lambda: session.elaborate(None),  # type: ignore[arg-type]
+        lambda: session.elaborate_bulk("Nat"),
+        lambda: session.elaborate_bulk([None]),  # type: ignore[list-item]
+        lambda: session.elaborate("1", 5),  # type: ignore[arg-type]
+        lambda: session.elaborate("x", open_namespaces="Nat"),
+        lambda: session.elaborate("x", levels="u"),
+        lambda: session.elaborate("1", lean_options={"maxHeartbeats": 1}),
+        lambda: session.elaborate("1", lean_options={"pp.all": [1]}),  # type: ignore[dict-item]
+        lambda: session.elaborate("1", lean_options={"pp.all": 3}),
+        lambda: session.run_bulk("Nat"),
+        lambda: session.kernel_check_bulk("Nat"),
+        lambda: session.prove(5),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UsageError):
+            call()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.lists(
+            st.sampled_from(
+                ["(", ")", "fun", "x", "=>", ":", "Nat", "1", "⟨", "⟩", "by", "·", "#", "`", "\n", '"', "--"]
+            ),
+            max_size=30,
+        ).map(" ".join),
+    )
+)
+def test_no_text_upsets_the_parsers(session: Session, text: str) -> None:
+    assert isinstance(session.elaborate(text), Expr | ElabFailure)
+    assert isinstance(session.prove(text), ProofState | TacticFailure)
+    state = session.prove("True → True")
+    assert isinstance(state, ProofState)
+    assert isinstance(state.apply(text), ProofState | TacticFailure)
+    assert isinstance(state.apply("exact fun h => h"), ProofState)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.errors import ElaborationError, UsageError
+from leanhost.errors import ClosedError, ElaborationError, UsageError
 from leanhost.services.results import Position
 from leanhost.services.session import Session
 
@@ -63,3 +63,12 @@ def test_a_broken_source_still_answers_where_it_elaborated(session: Session) -> 
 def test_what_is_no_text_cannot_be_inspected(session: Session) -> None:
     with pytest.raises(ElaborationError):
         session.inspect("\ud800")
+
+
+def test_a_closed_view_says_so(session: Session) -> None:
+    with session.inspect("theorem t : True := by trivial") as view:
+        assert view.goals_at(1, 23)
+    view.close()
+    for ask in (view.goals_at, view.type_at, view.references):
+        with pytest.raises(ClosedError, match="view"):
+            ask(1, 23)

@@ -10,12 +10,15 @@ from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import CancellationToken
+from leanhost.services.elaboration import WORDS
 from leanhost.services.evidence import ElabFailure, Evidence, EvidenceStatus
 from leanhost.services.exports.write import ExportReport, Target, export
 from leanhost.services.exprs import Expr, Name, NameLike
+from leanhost.services.lifetime import NotStarted
 from leanhost.services.matching import Match, Statement, matches, recheck, statement_of
-from leanhost.services.progress import ProgressSink
+from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.questions import Questions
+from leanhost.services.results import Limit
 
 if TYPE_CHECKING:
     from leanhost.services.imports import Imported
@@ -43,14 +46,41 @@ class Certificates(Questions):
     def status(self, evidence: Evidence, *, cancellation: CancellationToken | None = None) -> EvidenceStatus:
         """Ask the kernel again: the evidence's declaration and what it rests on, on top of the session's imports.
 
-        ``unavailable`` when a limit kept the kernel from a verdict.
+        ``unavailable`` when a limit or a cancellation kept the kernel from a verdict.
         """
-        with self.calling("status", cancellation), self._base() as base:
-            constant = self._constant(evidence)
-            found = recheck(
-                self._lean, base, constant, evidence._with, options=self.options, cancellation=cancellation
-            )
-            return EvidenceStatus(found.status)
+        return self.status_bulk([evidence], cancellation=cancellation)[0]
+
+    def status_bulk(
+        self,
+        evidence: Sequence[Evidence],
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[EvidenceStatus]:
+        """:meth:`status` of many: one answer each, in order; limits are for each.
+
+        *progress* hears of the phase ``status``, in items. After a cancellation the rest are ``unavailable``.
+        """
+        constants = [self._constant(item) for item in evidence]
+        listening = Phase(progress, "status", len(constants)) if progress is not None else None
+        found: list[EvidenceStatus] = []
+        try:
+            with self.calling("status", cancellation, len(constants)), self._base() as base:
+                for item, constant in zip(evidence, constants, strict=True):
+                    again = recheck(
+                        self._lean,
+                        base,
+                        constant,
+                        item._with,
+                        options=self.options,
+                        cancellation=cancellation,
+                    )
+                    found.append(EvidenceStatus(again.status))
+                    if listening is not None:
+                        listening.at(len(found))
+        except NotStarted:
+            pass
+        return found + [EvidenceStatus.UNAVAILABLE] * (len(constants) - len(found))
 
     def matches(
         self, evidence: Evidence, reference: str | Expr, *, cancellation: CancellationToken | None = None
@@ -58,27 +88,57 @@ class Certificates(Questions):
         """Compare what the evidence proves with a reference statement, as terms and by the kernel.
 
         *reference* is a type, as text or as a term over this session. The names of binders and of universe
-        parameters do not matter. Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
+        parameters do not matter. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
+        Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
         """
-        constant = self._constant(evidence)
+        return self.matches_bulk([evidence], reference, cancellation=cancellation)[0]
+
+    def matches_bulk(
+        self,
+        evidence: Sequence[Evidence],
+        reference: str | Expr,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[Match]:
+        """:meth:`matches` of many with one reference, which is elaborated once: one answer each, in order.
+
+        *progress* hears of the phase ``matches``, in items. After a cancellation the rest are open.
+        """
+        constants = [self._constant(item) for item in evidence]
         if isinstance(reference, str):
-            found = self.elaborate(reference, cancellation=cancellation)
-            if isinstance(found, ElabFailure):
-                raise ElaborationError(f"the reference statement: {found.message}", result=found)
-            reference = found
+            term = self.elaborate(reference, cancellation=cancellation)
+            if isinstance(term, ElabFailure):
+                if term.limit is None:
+                    raise ElaborationError(f"the reference statement: {term.message}", result=term)
+                return [Match(False, None, term.limit, term.message)] * len(constants)
+            reference = term
         lean = self._lean
-        with self.calling("matches", cancellation):
-            term = self.meta.home.expr(reference)
-            universes = lean.name_array(lean.table.collect_level_params(term))
-            with lean.engine.eval(lean.table.kernel_env(self._env)) as kernel_env:
-                return matches(
-                    lean,
-                    kernel_env,
-                    statement_of(lean, constant.info),
-                    Statement(tuple(universes), term),
-                    options=self.options,
-                    cancellation=cancellation,
-                )
+        listening = Phase(progress, "matches", len(constants)) if progress is not None else None
+        found: list[Match] = []
+        try:
+            with self.calling("matches", cancellation, len(constants)):
+                type_ = self.meta.home.expr(reference)
+                wanted = Statement(tuple(lean.name_array(lean.table.collect_level_params(type_))), type_)
+                with lean.engine.eval(lean.table.kernel_env(self._env)) as kernel_env:
+                    for constant in constants:
+                        statement = statement_of(lean, constant.info)
+                        found.append(
+                            matches(
+                                lean,
+                                kernel_env,
+                                statement,
+                                wanted,
+                                options=self.options,
+                                cancellation=cancellation,
+                            )
+                        )
+                        if listening is not None:
+                            listening.at(len(found))
+        except NotStarted:
+            pass
+        stopped = Match(False, None, Limit.CANCELLED, WORDS[Limit.CANCELLED])
+        return found + [stopped] * (len(constants) - len(found))
 
     def export(
         self,

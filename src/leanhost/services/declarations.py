@@ -118,22 +118,28 @@ class DeclarationService:
         """
         if isinstance(fields, str) or not set(fields) <= set(FIELDS):
             raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {fields!r}")
-        facts, chosen = self._facts, tuple(dict.fromkeys(fields))
+        chosen = tuple(dict.fromkeys(fields))
 
-        def look_up(chunk: Sequence[NameTuple]) -> list[Declaration | None]:
-            array = self._lean.engine.eval(facts.array(chunk))
-            batch = Batch(facts, array, facts.find(array))
-            tags = facts.tags(batch.found)
-            found: list[Declaration | None] = []
-            for i, kind in enumerate(facts.kinds(array, tags)):
-                tag = tags[i]
-                there = kind is not None and tag is not None
-                found.append(Declaration(Name(chunk[i]), kind, tag, batch, i) if there else None)  # type: ignore[arg-type]
-            if chosen:
-                facts.load(chosen, batch, found, cancellation)
-            return found
+        def ask(chunk: Sequence[NameTuple]) -> list[Declaration | None]:
+            return self._look_up(chunk, chosen, cancellation)
 
-        return self._bulk("declarations", wanted, look_up, progress, cancellation, "get")
+        return self._bulk("declarations", wanted, ask, progress, cancellation, "get")
+
+    def _look_up(
+        self, chunk: Sequence[NameTuple], fields: Sequence[str], cancellation: Cancellation
+    ) -> list[Declaration | None]:
+        facts = self._facts
+        array = self._lean.engine.eval(facts.array(chunk))
+        batch = Batch(facts, array, facts.find(array))
+        tags = facts.tags(batch.found)
+        found: list[Declaration | None] = []
+        for i, kind in enumerate(facts.kinds(array, tags)):
+            tag = tags[i]
+            there = kind is not None and tag is not None
+            found.append(Declaration(Name(chunk[i]), kind, tag, batch, i) if there else None)  # type: ignore[arg-type]
+        if fields:
+            facts.load(fields, batch, found, cancellation)
+        return found
 
     def exists(
         self,
@@ -206,39 +212,53 @@ class DeclarationService:
         Each text has a budget in UTF-8 bytes, and all of them *total_bytes* together: the type comes first, then
         the documentation, then the value.
         """
-        budgets = {"type_bytes": type_bytes, "value_bytes": value_bytes, "doc_bytes": doc_bytes}
-        for which, budget in (*budgets.items(), ("total_bytes", total_bytes)):
+        return self.inspect_many(
+            (name,),
+            type_bytes=type_bytes,
+            value_bytes=value_bytes,
+            doc_bytes=doc_bytes,
+            total_bytes=total_bytes,
+            cancellation=cancellation,
+        )[0]
+
+    def inspect_many(
+        self,
+        wanted: Iterable[NameLike],
+        *,
+        type_bytes: int = 4096,
+        value_bytes: int = 4096,
+        doc_bytes: int = 4096,
+        total_bytes: int = 16384,
+        progress: ProgressSink | None = None,
+        cancellation: Cancellation = None,
+    ) -> list[Inspection | None]:
+        """:meth:`inspect` of many names; the budgets are for each of them."""
+        budgets = (type_bytes, doc_bytes, value_bytes)
+        for which, budget in zip(("type_bytes", "doc_bytes", "value_bytes"), budgets, strict=True):
             _budget(which, budget)
+        _budget("total_bytes", total_bytes)
         fields = ("type", "value", "universes", "module", "docstring", "range", "attributes")
-        found = self.get_many((name,), fields=fields, cancellation=cancellation)[0]
-        if found is None:
-            return None
-        terms: list[Arg] = [
-            self._meta.home.expr(term) for term in (found.type, found.value) if term is not None
-        ]
-        printed = self._print(terms, cancellation)
-        texts: list[tuple[str | None, int]] = [
-            (printed[0], type_bytes),
-            (found.docstring or "", doc_bytes),
-            (printed[1] if len(printed) > 1 else "", value_bytes),
-        ]
-        left = total_bytes
-        cut: list[BoundedText] = []
-        for text, budget in texts:
-            cut.append(BoundedText("", True) if text is None else clip(text, min(budget, left)))
-            left -= len(cut[-1].text.encode("utf-8", "replace"))
-        return Inspection(
-            found.name,
-            found.kind,
-            found.universes,
-            found.module,
-            found.range,
-            found.attributes,
-            cut[0],
-            cut[2] if found.value is not None else None,
-            cut[1] if found.docstring is not None else None,
-            any(text.truncated for text in cut),
-        )
+
+        def ask(chunk: Sequence[NameTuple]) -> list[Inspection | None]:
+            found = self._look_up(chunk, fields, cancellation)
+            there = [item for item in found if item is not None]
+            terms = [term for item in there for term in (item.type, item.value) if term is not None]
+            home = self._meta.home
+            printed = iter(self._print([home.expr(term) for term in terms], cancellation))
+            return [
+                None
+                if item is None
+                else _inspection(
+                    item,
+                    next(printed),
+                    next(printed) if item.value is not None else "",
+                    budgets,
+                    total_bytes,
+                )
+                for item in found
+            ]
+
+        return self._bulk("inspect", wanted, ask, progress, cancellation)
 
     # --- all of them ---
 
@@ -350,6 +370,28 @@ class DeclarationService:
             # They shared the heartbeats of one call; each gets its own.
             return [text for term in terms for text in self._printed(contexts, guard, (term,))]
         return [str(row) for row in rows]
+
+
+def _inspection(
+    found: Declaration, type_: str | None, value: str | None, budgets: tuple[int, int, int], left: int
+) -> Inspection:
+    """Cut the texts of a declaration to their budgets, and to *left* bytes together; ``None`` is a text too costly."""
+    cut: list[BoundedText] = []
+    for text, budget in zip((type_, found.docstring or "", value), budgets, strict=True):
+        cut.append(BoundedText("", True) if text is None else clip(text, min(budget, left)))
+        left -= len(cut[-1].text.encode("utf-8", "replace"))
+    return Inspection(
+        found.name,
+        found.kind,
+        found.universes,
+        found.module,
+        found.range,
+        found.attributes,
+        cut[0],
+        cut[2] if found.value is not None else None,
+        cut[1] if found.docstring is not None else None,
+        any(text.truncated for text in cut),
+    )
 
 
 def _budget(which: str, value: int) -> None:

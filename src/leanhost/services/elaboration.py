@@ -19,6 +19,14 @@ from leanhost.services.source import file_name
 
 _KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
 WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
+WORDS: Mapping[Limit, str] = {
+    Limit.TIMEOUT: "the wall-clock limit ran out",
+    Limit.CANCELLED: "the caller cancelled",
+    Limit.HEARTBEATS: "Lean's heartbeat limit ended the elaboration",
+    Limit.REC_DEPTH: "Lean's recursion limit ended the elaboration",
+}
+"""What a limit that ended a call is called in messages."""
+
 _EOI: NameTuple = ("Lean", "Parser", "Command", "eoi")
 
 

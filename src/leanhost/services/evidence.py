@@ -96,17 +96,23 @@ class Evidence:
         return ProofSummary(name, kind, type_, cut or more)
 
 
-FailureCode: TypeAlias = Literal["elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source"]
+FailureCode: TypeAlias = Literal[
+    "elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source", "limit"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ElabFailure:
-    """Why a source was not accepted. ``truncated`` says that diagnostics were dropped."""
+    """Why a source was not accepted, or why a term did not elaborate.
+
+    ``truncated`` says that diagnostics were dropped; ``limit`` is what ended the work, with the code ``limit``.
+    """
 
     code: FailureCode
     message: str
     diagnostics: tuple[Diagnostic, ...] = ()
     truncated: bool = False
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)

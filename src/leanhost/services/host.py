@@ -15,6 +15,7 @@ from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
+from leanhost.services.elaboration import WORDS
 from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, parse_header
@@ -32,7 +33,7 @@ from leanhost.services.results import (
     Severity,
     Status,
 )
-from leanhost.services.session import WORDS, Session
+from leanhost.services.session import Session
 from leanhost.services.source import decode, prepare
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 
@@ -183,6 +184,7 @@ class Host:
         *,
         options: ElabOptions | None = None,
         trusted: Collection[str] = (),
+        sha256: str | None = None,
         timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
@@ -196,6 +198,7 @@ class Host:
             self._lean,
             options=options,
             trusted=trusted,
+            sha256=sha256,
             timeout=timeout,
             cancellation=cancellation,
             progress=progress,

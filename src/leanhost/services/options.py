@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -17,9 +17,18 @@ _COMPILED = frozenset({"Lean.ofReduceBool", "Lean.ofReduceNat"})
 
 _RESERVED = {
     "Elab.async": "elaboration runs in the calling thread, so that its messages and limits are all seen",
-    "maxHeartbeats": "set max_heartbeats",
+    "maxHeartbeats": "the limit has an argument of its own",
     "maxRecDepth": "set max_rec_depth",
 }
+
+
+def check_lean_options(values: Mapping[str, OptionValue], allowed: Container[str] = ()) -> None:
+    """Refuse what is no option value, and options that have a place of their own, but those *allowed*."""
+    for name, value in values.items():
+        if name in _RESERVED and name not in allowed:
+            raise UsageError(f"option {name} cannot be among the Lean options: {_RESERVED[name]}")
+        if not isinstance(value, bool | int | str):
+            raise UsageError(f"option {name} takes a bool, a natural number or text, not {value!r:.80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +85,7 @@ class ElabOptions:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < 1e7:
                 raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
-        for name, instead in _RESERVED.items():
-            if name in self.lean:
-                raise UsageError(f"option {name} cannot be among the Lean options: {instead}")
+        check_lean_options(self.lean)
         object.__setattr__(self, "lean", MappingProxyType(dict(self.lean)))
 
     def lean_options(self) -> dict[str, OptionValue]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from leanhost.engine.base import Arg, ArrayOf, Ctor, Field, Guard, Index, Node, Ref, Size, Tag, Thrown
-from leanhost.errors import UsageError
+from leanhost.errors import ClosedError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.tables.exprs import EXPR_KINDS
@@ -60,6 +60,7 @@ class SourceView:
             self._lines.append(self._lines[-1] + len(line.encode("utf-8")) + 1)
         self._source_lines = text.split("\n")
         self._commands: list[_Command] = []
+        self._closed = False
         self._file_map: Ref | None = None
         self.result: CommandResult = CommandResult((), (), (), 0.0, 0.0)
         """What the elaboration came to."""
@@ -80,6 +81,8 @@ class SourceView:
     # --- positions ---
 
     def _byte(self, line: int, column: int) -> int:
+        if self._closed:
+            raise ClosedError("this view of a source is closed")
         if not 1 <= line <= len(self._source_lines):
             raise UsageError(f"there is no line {line}; the source has {len(self._source_lines)}")
         text = self._source_lines[line - 1]
@@ -245,7 +248,8 @@ class SourceView:
                 terms.append(_Term(start, end, inner, lctx, expr))
 
     def close(self) -> None:
-        """Let the trees go."""
+        """Let the trees go; closing twice is fine."""
+        self._closed = True
         for command in self._commands:
             for tree in command.trees:
                 tree.close()

@@ -13,12 +13,14 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.declarations import DeclarationService
 from leanhost.services.evidence import ElabFailure, KernelOutcome
 from leanhost.services.exprs import Expr, ExprBuilder, NameLike
-from leanhost.services.lifetime import Lifetime
+from leanhost.services.lifetime import Lifetime, NotStarted
 from leanhost.services.meta import DEFAULT, MetaOptions, MetaService
 from leanhost.services.meta_program import Meta, run_program
 from leanhost.services.options import AllowedAxioms, ElabOptions
+from leanhost.services.progress import ProgressSink
 from leanhost.services.proof import ProofState, Prover, TacticFailure, start
-from leanhost.services.terms import elaborate_terms, term_context
+from leanhost.services.results import Limit
+from leanhost.services.terms import elaborate_terms, limited, term_context
 
 if TYPE_CHECKING:
     from leanhost.services.imports import Imported
@@ -69,7 +71,7 @@ class Questions(Lifetime):
 
         *namespace* and *open_namespaces* decide what short names mean, *levels* are universe names that may be
         used, *lean_options* are ``set_option`` values. Returns an :class:`ElabFailure` with every diagnostic
-        when the text does not elaborate.
+        when the text does not elaborate, or, with its ``limit`` set, when a limit or a cancellation ended the work.
         """
         return self.elaborate_bulk(
             [term],
@@ -93,16 +95,27 @@ class Questions(Lifetime):
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
         cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
     ) -> list[Expr | ElabFailure]:
-        """Elaborate many terms: one result each, in order; see :meth:`elaborate`."""
+        """Elaborate many terms: one result each, in order; see :meth:`elaborate`.
+
+        Heartbeats are for each term, the wall clock for all of them together, times their number. *progress*
+        hears of the phase ``elaborate``, in terms.
+        """
         context = term_context(namespace, open_namespaces, levels, lean_options or {})
-        with self.calling("elaborate", cancellation, len(terms)):
-            if isinstance(expected_type, str):
-                found = elaborate_terms(self.meta, [expected_type], None, context, options, cancellation)[0]
-                if isinstance(found, ElabFailure):
-                    return [found] * len(terms)
-                expected_type = found
-            return elaborate_terms(self.meta, terms, expected_type, context, options, cancellation)
+        try:
+            with self.calling("elaborate", cancellation, len(terms)):
+                if isinstance(expected_type, str):
+                    expected = [expected_type]
+                    found = elaborate_terms(self.meta, expected, None, context, options, cancellation)[0]
+                    if isinstance(found, ElabFailure):
+                        return [found] * len(terms)
+                    expected_type = found
+                return elaborate_terms(
+                    self.meta, terms, expected_type, context, options, cancellation, progress
+                )
+        except NotStarted:
+            return [limited(Limit.CANCELLED)] * len(terms)
 
     def run_meta(
         self,

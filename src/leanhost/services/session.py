@@ -12,7 +12,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.certificates import Certificates
-from leanhost.services.elaboration import WHY_LIMITS, Additions, elaborate, new_guard, summarise
+from leanhost.services.elaboration import WHY_LIMITS, WORDS, Additions, elaborate, new_guard, summarise
 from leanhost.services.evidence import (
     Checked,
     ElabFailure,
@@ -39,13 +39,6 @@ if TYPE_CHECKING:
     from leanhost.services.host import Host
 
 STOPPED = (Limit.TIMEOUT, Limit.CANCELLED)
-WORDS = {
-    Limit.TIMEOUT: "the wall-clock limit ran out",
-    Limit.CANCELLED: "the caller cancelled",
-    Limit.HEARTBEATS: "Lean's heartbeat limit ended the elaboration",
-    Limit.REC_DEPTH: "Lean's recursion limit ended the elaboration",
-}
-
 T = TypeVar("T")
 
 
@@ -231,18 +224,51 @@ class Session(Certificates):
         rest are ``Unavailable``.
         """
         allowed = tuple(allow_axioms) if not isinstance(allow_axioms, str) else allow_axioms
+
+        def check(source: str) -> KernelOutcome:
+            return self.kernel_check(source, allow_axioms=allowed, timeout=timeout, cancellation=cancellation)
+
+        return self._bulk(check, sources, timeout, cancellation, progress)
+
+    def run_bulk(
+        self,
+        sources: Sequence[str],
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[CommandResult]:
+        """:meth:`run` of many sources, each on its own: one result each, in order.
+
+        *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
+        rest have the limit ``cancelled``.
+        """
+
+        def run(source: str) -> CommandResult:
+            return self.run(source, timeout=timeout, cancellation=cancellation)
+
+        return self._bulk(run, sources, timeout, cancellation, progress)
+
+    def _bulk(
+        self,
+        ask: Callable[[str], T],
+        sources: Sequence[str],
+        timeout: float | None,
+        cancellation: Cancellation,
+        progress: ProgressSink | None,
+    ) -> list[T]:
+        """Ask about each source with one change of threads for all of them."""
+        if isinstance(sources, str):
+            raise UsageError("sources are a sequence of texts, not one text")
+        self.check_open()
         seconds = (self.options.timeout if timeout is None else timeout) * max(1, len(sources))
         guard = new_guard(self._lean, self.options, seconds, cancellation, progress)
 
-        def work() -> list[KernelOutcome]:
+        def work() -> list[T]:
             listening = phase(guard, "bulk", len(sources))
-            found: list[KernelOutcome] = []
+            found: list[T] = []
             for source in sources:
-                found.append(
-                    self.kernel_check(
-                        source, allow_axioms=allowed, timeout=timeout, cancellation=cancellation
-                    )
-                )
+                found.append(ask(source))
                 if listening is not None:
                     listening.at(len(found))
             return found

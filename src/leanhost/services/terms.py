@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from leanhost.engine.base import Arg, Guard, Thrown
+from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.cancellation import CancellationToken
-from leanhost.services.elaboration import Messages
+from leanhost.services.elaboration import WHY_LIMITS, WORDS, Messages
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService, is_short
+from leanhost.services.options import check_lean_options
+from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import Diagnostic, Limit, Position, Severity
 from leanhost.services.source import prepare
 
@@ -34,6 +37,10 @@ def term_context(
     lean: Mapping[str, OptionValue],
 ) -> TermContext:
     """Build a context from what callers write."""
+    for what, given in (("open_namespaces", open_namespaces), ("levels", levels)):
+        if isinstance(given, str | Name):
+            raise UsageError(f"{what} is a sequence of names, not one name; write [{str(given)!r}]")
+    check_lean_options(lean, ("maxRecDepth",))
     scope = Scope(
         Name(namespace).parts,
         tuple(Name(n).parts for n in open_namespaces),
@@ -49,12 +56,16 @@ def elaborate_terms(
     context: TermContext,
     options: MetaOptions | None,
     cancellation: CancellationToken | None,
+    progress: ProgressSink | None = None,
 ) -> list[Expr | ElabFailure]:
     """Elaborate *terms* one after another, each from the same fresh state, in one supervised call."""
+    if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
+        raise UsageError("terms are a sequence of texts", hint="elaborate(text) takes one term")
     chosen = options or DEFAULT
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
     chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
     wanted = None if expected is None else service.home.expr(expected)
+    total = len(terms)
 
     def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
         lean, table = service.lean, service.lean.table
@@ -63,7 +74,7 @@ def elaborate_terms(
 
         def one(term: str) -> Expr | ElabFailure:
             if guard.why:
-                return ElabFailure("elaboration", "the elaboration was stopped")
+                return limited(WHY_LIMITS[guard.why])
             text = prepare(term, _FILE)
             if isinstance(text, Diagnostic):
                 return ElabFailure("source", text.message, (text,))
@@ -87,7 +98,7 @@ def elaborate_terms(
                             fault = Diagnostic(Severity.ERROR, message, Position(1, 0), None, _FILE)
                             return ElabFailure("elaboration", message, (fault,), truncated)
                         case stopped:
-                            return ElabFailure("elaboration", f"a limit was hit: {stopped.limit}")
+                            return limited(stopped.limit)
                 log = engine.eval(table.core_messages(table.get_ref(contexts.six.core_state)))
                 if lean.number(table.has_errors(log)):
                     messages = Messages(lean, _FILE, chosen.diagnostic_bytes)
@@ -97,7 +108,13 @@ def elaborate_terms(
                     return ElabFailure("elaboration", errors[0].message, tuple(messages.found), truncated)
             return Expr(service.home, result)
 
-        return [one(term) for term in terms]
+        listening = phase(guard, "elaborate", total)
+        found: list[Expr | ElabFailure] = []
+        for term in terms:
+            found.append(one(term))
+            if listening is not None:
+                listening.at(len(found))
+        return found
 
     return service.supervised(
         work,
@@ -106,7 +123,13 @@ def elaborate_terms(
         brief=len(terms) == 1 and is_short(terms[0]),
         scope=context.scope,
         lean_options=context.lean_options,
+        progress=progress,
     )
+
+
+def limited(limit: Limit) -> ElabFailure:
+    """Say that *limit* ended an elaboration."""
+    return ElabFailure("limit", WORDS[limit], limit=limit)
 
 
 def _parse_failure(text: str) -> ElabFailure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,8 +69,9 @@ class ReplayLimits:
 class LineReader:
     """Reads one file; :attr:`refusal` says where and why it ended early."""
 
-    def __init__(self, file: BinaryIO, limits: ReplayLimits) -> None:
+    def __init__(self, file: BinaryIO, limits: ReplayLimits, *, hashed: bool = False) -> None:
         self._file = file
+        self._digest = hashlib.sha256() if hashed else None
         self._limits = limits
         self.tables = Tables()
         self.line = 0
@@ -99,6 +101,11 @@ class LineReader:
             )
         }
 
+    @property
+    def sha256(self) -> str:
+        """The digest of what was read, where it was asked for."""
+        return self._digest.hexdigest() if self._digest is not None else ""
+
     def __iter__(self) -> Iterator[Record]:
         """Yield records until the end of the file or the first line that is refused."""
         try:
@@ -121,6 +128,8 @@ class LineReader:
             return raw
         self.line += 1
         self.bytes += len(raw)
+        if self._digest is not None:
+            self._digest.update(raw)
         if len(raw) > limits.line_bytes and len(raw.rstrip(b"\r\n")) > limits.line_bytes:
             raise Malformed(f"the line is longer than {limits.line_bytes} bytes")
         if self.bytes > limits.file_bytes:

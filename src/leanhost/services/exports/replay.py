@@ -9,7 +9,9 @@ the exporting Lean are not statements: a file that differs only there replays as
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -47,6 +49,8 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import Limit
 
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}").fullmatch
+
 _WINDOW = 4096
 """How many lines are read before they are rebuilt."""
 
@@ -61,6 +65,7 @@ def replay(
     options: ElabOptions | None = None,
     limits: ReplayLimits | None = None,
     trusted: Collection[str] = (),
+    sha256: str | None = None,
     timeout: float | None = None,
     cancellation: Cancellation = None,
     progress: ProgressSink | None = None,
@@ -70,7 +75,9 @@ def replay(
     No library is needed, and nothing the file says can keep the kernel from looking. *options* bound the
     kernel (``max_heartbeats`` for each declaration, ``timeout`` for all); *limits* bound the file. *trusted*
     names functions on numbers (``Nat.gcd``...) which the file is known to define as Lean does: the kernel then
-    computes them itself (see :mod:`~leanhost.services.exports.primitives`). *progress* hears of the phase
+    computes them itself (see :mod:`~leanhost.services.exports.primitives`). *sha256* is the digest the file
+    must have (:attr:`ExportReport.sha256 <leanhost.services.exports.write.ExportReport>`): with it, a changed
+    file is refused also where it says something else that is right. *progress* hears of the phase
     ``replay``, in bytes of the file.
 
     Returns a :data:`~leanhost.services.exports.outcome.ReplayOutcome`, whatever the file holds. Raises
@@ -82,15 +89,17 @@ def replay(
     if not vouched <= COMPUTED:
         odd = ", ".join(sorted(map(show, vouched - COMPUTED)))
         raise UsageError(f"only functions the kernel computes can be trusted, not {odd}")
+    if sha256 is not None and not _SHA256(sha256):
+        raise UsageError(f"sha256 is 64 hexadecimal digits, not {sha256!r:.80}")
+    limits = limits or ReplayLimits()
     guard = new_guard(lean, options, timeout, cancellation, progress)
     try:
-        with lean.options(options.kernel_options()) as kernel_options:
-            if not isinstance(source, str | os.PathLike):
-                run = _Replay(lean, source, limits or ReplayLimits(), kernel_options, guard, vouched)
-                return lean.engine.supervise(run.run, guard)
-            with Path(source).open("rb") as file:
-                run = _Replay(lean, file, limits or ReplayLimits(), kernel_options, guard, vouched)
-                return lean.engine.supervise(run.run, guard)
+        with lean.options(options.kernel_options()) as kernel_options, ExitStack() as opened:
+            file = source
+            if isinstance(file, str | os.PathLike):
+                file = opened.enter_context(Path(file).open("rb"))
+            run = _Replay(lean, file, limits, kernel_options, guard, vouched, sha256)
+            return lean.engine.supervise(run.run, guard)
     finally:
         guard.token.close()
 
@@ -110,11 +119,13 @@ class _Replay:
         options: Ref,
         guard: Guard,
         trusted: Collection[NameTuple],
+        sha256: str | None,
     ) -> None:
         self._lean = lean
         self._options = options
         self._guard = guard
-        self._reader = LineReader(file, limits)
+        self._sha256 = sha256
+        self._reader = LineReader(file, limits, hashed=sha256 is not None)
         self._tables = self._reader.tables
         self._builder = Builder(lean, self._constant_name)
         self._special = Primitives(lean, options, guard.token, trusted)
@@ -152,6 +163,10 @@ class _Replay:
             self._work()
             if reader.refusal is not None:
                 return Refused(*reader.refusal)
+            if self._sha256 is not None and reader.sha256 != self._sha256.lower():
+                return Refused(
+                    reader.line, f"the file has another digest than was asked for: {reader.sha256}"
+                )
             if listening is not None:
                 listening.at(reader.bytes)
             return self._replayed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -42,8 +43,8 @@ class ExportReport:
         count: constants written, constructors and recursors included. lines: lines written. bytes: bytes
         written. axioms: constants written as axioms which are axioms. missing_bodies: constants written as
         axioms because this toolchain does not ship their proofs or values; the file's first line names them
-        too. skipped: constants asked for that were left out, being unsafe or partial. format: the version of
-        the file format.
+        too. skipped: constants asked for that were left out, being unsafe or partial. sha256: the digest of the
+        file, which :meth:`leanhost.Host.replay` can be given. format: the version of the file format.
     """
 
     count: int
@@ -52,6 +53,7 @@ class ExportReport:
     axioms: tuple[str, ...]
     missing_bodies: tuple[str, ...]
     skipped: tuple[str, ...]
+    sha256: str
     format: str = FORMAT_VERSION
 
     @property
@@ -117,6 +119,7 @@ class _Export:
         self._max_objects = max_objects
         self._terms = TermWriter()
         self._bytes = 0
+        self._digest = hashlib.sha256()
         self._lines = 0
 
     def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
@@ -141,6 +144,7 @@ class _Export:
             tuple(map(show, sorted(real, key=str))),
             missing,
             tuple(map(show, closure.skipped)),
+            self._digest.hexdigest(),
         )
 
     def _pause(self, listening: Phase | None, current: int) -> None:
@@ -155,6 +159,7 @@ class _Export:
         data = self._terms.take().encode("utf-8", "surrogatepass")
         self._file.write(data)
         self._bytes += len(data)
+        self._digest.update(data)
 
     def _meta(self, missing: tuple[str, ...]) -> None:
         version, commit = self._lean.version()
