@@ -35,10 +35,15 @@ def main() -> None:
         def answer(identity: str = identity, **fields: Any) -> None:
             channel.sendall(pack({"id": identity, "spent": False, **fields}, LIMIT))
 
+        if what == "never":
+            os._exit(9)
         answer(begun=True)
         match what:
             case "accept":
                 answer(result=verdict(reasons=[str(os.getpid())]))
+            case "last":
+                answer(result=verdict())
+                os._exit(0)
             case "sleep":
                 time.sleep(float(argument))
                 answer(result=verdict())

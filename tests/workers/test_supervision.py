@@ -100,6 +100,18 @@ def test_an_end_is_read_from_how_the_process_ended(
     assert (result.status, says in result.reasons[0]) == (status, True)
 
 
+def test_a_worker_that_ends_between_two_requests_costs_neither(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1)
+    assert [r.status for r in pool.check_many(["last", "accept"] * 6)] == [Status.ACCEPTED] * 12
+
+
+def test_a_source_that_no_worker_comes_to_is_given_up(fake_pool: MakePool) -> None:
+    pool = fake_pool()
+    result = pool.check("never")
+    assert (result.status, "exit status 9" in result.reasons[0]) == (Status.CRASHED, True)
+    assert pool.stats().leases == 2
+
+
 def test_workers_are_replaced_after_so_many_requests(fake_pool: MakePool) -> None:
     pool = fake_pool(max_requests=3)
     pids = [r.reasons[0] for r in pool.check_many(["accept"] * 7)]

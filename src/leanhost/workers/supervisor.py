@@ -332,6 +332,15 @@ class Supervisor:
             if worker.process in children:
                 worker.start_error(why, lasting)
 
+    def never_begun(self, job: Job) -> bool:
+        """Put back a job that a worker did not come to, which says nothing about its source; not for ever."""
+        job.starts += 1
+        if job.cancelled or self._closing or job.starts >= START_ATTEMPTS:
+            return False
+        job.clean = True  # one that has served may be at its end, too
+        self._queue.appendleft(job)
+        return True
+
     def start_failed(self, worker: Worker, error: LeanHostError, lasting: bool) -> None:
         """Put the job of a worker that never came up back, or give it up."""
         self._start_trouble = True

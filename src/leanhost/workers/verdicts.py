@@ -21,7 +21,12 @@ def of_death(code: int | None, stderr: str) -> tuple[Status, str]:
     said = next((line for line in reversed(lines) if "PANIC" in line or "verflow" in line), "")
     said = said or (lines[-1] if lines else "")
     quoted = f": {said[:_TAIL]}" if said else ""
-    if "out of memory" in said or "MemoryError" in said or "bad_alloc" in said:
+    if (
+        "out of memory" in said
+        or "MemoryError" in said
+        or "bad_alloc" in said
+        or "annot allocate memory" in said
+    ):
         return Status.OUT_OF_MEMORY, f"Lean ran out of memory{quoted}"
     if code is None or code == UNKNOWN:
         return Status.CRASHED, f"the worker ended, nobody knows how{quoted}"

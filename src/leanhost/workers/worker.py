@@ -47,6 +47,9 @@ class Owner(Protocol):
     def start_failed(self, worker: Worker, error: LeanHostError, lasting: bool) -> None:
         """The worker ended before it was ready; *lasting*: another would do the same."""
 
+    def never_begun(self, job: Job) -> bool:
+        """The worker ended by itself before it looked at the source; whether another one is to try it."""
+
     def dying(self, worker: Worker, why: str) -> None:
         """The worker takes no more work; its job, if any, is answered once it is gone."""
 
@@ -286,6 +289,8 @@ class Worker:
             return
         if job is not None:
             job.worker = None
+            if self._cause is None and not self._begun and self._owner.never_begun(job):
+                return
             status, why = self._cause or verdicts.of_death(code, stderr)
             result = job.instead(status, why, self.label, now - self._since)
             job.finish(replace(result, stdout=stdout, stderr=stderr))
