@@ -11,6 +11,7 @@ over. Every called function follows Lean's boxed convention: all arguments owned
 
 from __future__ import annotations
 
+import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -61,10 +62,13 @@ class Ref:
 
     def close(self) -> None:
         """Release the reference; closing twice is fine."""
-        word, self.word = self.word, 0
+        word = self.word
         if word:
-            self.engine.live -= 1
-            self.engine.released.append(word)
+            self.word = 0
+            engine = self.engine
+            engine.live -= 1
+            if not word & 1:
+                engine.released.append(word)
 
     __del__ = close
 
@@ -111,10 +115,13 @@ class Field:
 
 @dataclass(slots=True, eq=False)
 class Index:
-    """Take an element of an ``Array`` of objects; ``EngineError`` past its end."""
+    """Take an element of an ``Array`` of objects; ``EngineError`` past its end.
+
+    In a prepared step the index may be one of its values, a small number.
+    """
 
     of: Arg
-    index: int
+    index: int | Slot
 
 
 @dataclass(slots=True, eq=False)
@@ -206,11 +213,21 @@ class Give:
     ref: Ref
 
 
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The place of a value that a prepared step is given when it runs; see :meth:`Engine.prepare`."""
+
+    number: int
+
+
 Arg: TypeAlias = (
     "int | str | bytes | Ref | Call | Unwrap | Field | Index | Size | Tag | With | Ctor | ListOf | ArrayOf | Closure"
-    " | USize | UInt64 | Const | Give"
+    " | USize | UInt64 | Const | Give | Slot"
 )
 """``int`` is a boxed scalar, ``str`` and ``bytes`` a Lean ``String``; a ``Ref`` is lent."""
+
+Build: TypeAlias = "Callable[..., Sequence[Arg]]"
+"""Builds the expressions of a step from its values; it passes the values on and does not look at them."""
 
 
 # --- what comes out -------------------------------------------------------------------------------
@@ -293,6 +310,37 @@ class Guard:
         if self.mailbox is not None and self.sink is not None:
             while self.mailbox:
                 self.sink(self.mailbox.popleft())
+
+
+class Step:
+    """Expressions that are evaluated again and again with other values; see :meth:`Engine.prepare`."""
+
+    __slots__ = ("build", "engine")
+
+    LIMIT = 100_000
+    """Objects in a value that :meth:`rows` copies."""
+
+    def __init__(self, engine: Engine, build: Build) -> None:
+        self.engine = engine
+        self.build = build
+
+    def __call__(self, *values: Arg) -> list[Ref]:
+        """Evaluate in one step, left to right, and own the results. Raises :class:`Thrown`."""
+        return self.engine.eval_all(self.build(*values))
+
+    def each(self, rows: Iterable[Sequence[Arg]]) -> list[list[Ref]]:
+        """Evaluate once for each row of values and own the results; one round trip."""
+        items = [self.build(*row) for row in rows]
+        refs = iter(self.engine.eval_all([arg for item in items for arg in item]))
+        return [list(itertools.islice(refs, len(item))) for item in items]
+
+    def rows(self, rows: Iterable[Sequence[Arg]]) -> list[tuple[Data, ...]]:
+        """Evaluate once for each row of values, and copy the results out; few round trips."""
+        items = [Ctor(0, tuple(self.build(*row))) for row in rows]
+        if not items:
+            return []
+        copied = self.engine.eval_data(ArrayOf(items), self.LIMIT)
+        return [row.fields for row in copied]  # type: ignore[union-attr]
 
 
 class Engine(ABC):
@@ -420,6 +468,13 @@ class Engine(ABC):
         """Raise :class:`~leanhost.errors.EngineLost` once the engine is gone."""
         if self.lost:
             raise EngineLost(self.lost, hint=self.lost_hint)
+
+    def prepare(self, build: Build) -> Step:
+        """Return a step to run many times: what *build* makes of the values it is run with.
+
+        An engine may call *build* once, with stand-ins for the values, and keep what it made of them.
+        """
+        return Step(self, build)
 
     def drain(self) -> None:
         """Release every reference that was closed since the last call."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from leanhost.engine.base import (
     Arg,
     ArrayOf,
+    Build,
     Ctor,
     Data,
     Engine,
@@ -19,6 +21,7 @@ from leanhost.engine.base import (
     Node,
     Ref,
     Size,
+    Step,
     Tag,
     Thrown,
     With,
@@ -41,6 +44,54 @@ _NESTED = 64
 
 _CHUNK = 256
 """How many things are asked for in one step: enough to hide a round trip, small enough to stay responsive."""
+
+T = TypeVar("T")
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
+
+
+def _additions(table: Table, env: Arg) -> tuple[Arg, ...]:
+    return (table.new_constants(env),)
+
+
+def _info_at(table: Table, pairs: Arg, place: int) -> tuple[Arg, ...]:
+    return (Field(Index(pairs, place), 1),)
+
+
+def _named(table: Table, env: Arg, name: Arg, info: Arg) -> tuple[Arg, ...]:
+    return ()
+
+
+@functools.cache
+def _row_of(describe: Build) -> Build:
+    """Return the build of one added constant's row: its name, its kind, and what *describe* asks."""
+
+    def row(table: Table, pairs: Arg, place: int, env: Arg) -> Sequence[Arg]:
+        name, info = Field(Index(pairs, place), 0), Field(Index(pairs, place), 1)
+        return (name, Tag(info), *describe(table, env, name, info))
+
+    return row
+
+
+def _used_in_type(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (table.used_constants(table.constant_type(info)),)
+
+
+def _used_in_value(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (*_used_in_type(table, info), table.used_constants(table.constant_value(info)))
+
+
+def _used_in_inductive(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (*_used_in_type(table, info), table.list_to_array(table.inductive_ctors(info)))
+
+
+WITH_VALUE = ("definition", "theorem", "opaque")
+"""The kinds of constants that have a value."""
+
+_USED: Mapping[str, Build] = {**dict.fromkeys(WITH_VALUE, _used_in_value), "inductive": _used_in_inductive}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +128,19 @@ class Lean:
         self._counter = itertools.count()
         self._capture: Ref | None = None
         self._capturing: Callable[..., Arg] | None = None
+        self._steps: dict[Build, Step] = {}
         self.commit = ""
         """The commit of the Lean that runs, once :meth:`version` was asked."""
+
+    def step(self, build: Build) -> Step:
+        """Return the prepared step that *build*, a function of the module's own, makes of this table and values.
+
+        ``lean.step(_parse)(context, state)`` evaluates ``_parse(table, context, state)`` in one step.
+        """
+        found = self._steps.get(build)
+        if found is None:
+            found = self._steps[build] = self.engine.prepare(functools.partial(build, self.table))
+        return found
 
     def capture_closure(self, function: Callable[..., Arg]) -> Ref:
         """Return a closure of seven parameters that calls *function* the next time it runs.
@@ -251,34 +313,31 @@ class Lean:
 
     def new_constants(self, env: Ref, known: frozenset[NameTuple] = frozenset()) -> list[Constant]:
         """Return the constants added to *env* since its import, without those named in *known*."""
-        return [constant for constant, _ in self.described_constants(env, lambda name: (), known)]
+        return [constant for constant, _ in self.described_constants(env, _named, known)]
 
     def described_constants(
-        self, env: Ref, ask: Callable[[Arg], tuple[Arg, ...]], known: frozenset[NameTuple] = frozenset()
+        self, env: Ref, describe: Build, known: frozenset[NameTuple] = frozenset()
     ) -> list[tuple[Constant, tuple[Data, ...]]]:
-        """Like :meth:`new_constants`, each with the answers to the questions *ask* makes of its name."""
-        engine, table = self.engine, self.table
-        listed = table.new_constants(env)
-        pairs, size = engine.eval_all((listed, Size(listed)))
-        count = size.ptr() >> 1
+        """Like :meth:`new_constants`, each with what *describe* asks about it.
+
+        ``describe(table, env, name, info)`` is prepared once: a function of its module's own (see :meth:`step`).
+        """
+        (pairs,) = self.step(_additions)(env)
+        size = self.number(Size(pairs))
+        rows = self.step(_row_of(describe))
         result: list[tuple[Constant, tuple[Data, ...]]] = []
-        for start in range(0, count, _CHUNK):
-            wanted = range(start, min(count, start + _CHUNK))
-            heads: list[Arg] = []
-            for i in wanted:
-                name, info = Field(Index(pairs, i), 0), Field(Index(pairs, i), 1)
-                heads.append(Ctor(0, (name, Tag(info), *ask(name))))
-            rows: list[tuple[int, NameTuple, str, tuple[Data, ...]]] = []
-            for i, row in zip(wanted, self.array(ArrayOf(heads)), strict=True):
-                assert isinstance(row, Node)
-                found, tag, *answers = row.fields
+        for chunk in _chunks(range(size)):
+            found: list[tuple[int, NameTuple, str, tuple[Data, ...]]] = []
+            for i, (name, tag, *answers) in zip(
+                chunk, rows.rows([(pairs, i, env) for i in chunk]), strict=True
+            ):
                 assert isinstance(tag, int)
-                decoded = names.decode(found)
+                decoded = names.decode(name)
                 if decoded not in known:
-                    rows.append((i, decoded, CONSTANT_KINDS[tag], tuple(answers)))
-            infos = engine.eval_all([Field(Index(pairs, i), 1) for i, *_ in rows])
-            for (_, decoded, kind, answers_), info_ in zip(rows, infos, strict=True):
-                result.append((Constant(decoded, kind, info_), answers_))
+                    found.append((i, decoded, CONSTANT_KINDS[tag], tuple(answers)))
+            infos = self.step(_info_at).each([(pairs, i) for i, *_ in found])
+            for (_, decoded, kind, answers_), (info,) in zip(found, infos, strict=True):
+                result.append((Constant(decoded, kind, info), answers_))
         return result
 
     def same_imports(self, kernel_env: Ref, env: Ref) -> bool:
@@ -307,26 +366,29 @@ class Lean:
 
     def used_constants(self, constants: Sequence[Constant]) -> list[frozenset[NameTuple]]:
         """Return for each constant the names its type and its value mention (constructors for an inductive)."""
-        table = self.table
         result: list[frozenset[NameTuple]] = []
-        for start in range(0, len(constants), _CHUNK):
-            chunk = constants[start : start + _CHUNK]
-            parts: list[Arg] = []
-            for constant in chunk:
-                mentioned: list[Arg] = [table.used_constants(table.constant_type(constant.info))]
-                if constant.kind in ("definition", "theorem", "opaque"):
-                    mentioned.append(table.used_constants(table.constant_value(constant.info)))
-                elif constant.kind == "inductive":
-                    mentioned.append(table.list_to_array(table.inductive_ctors(constant.info)))
-                parts.append(ArrayOf(mentioned))
-            for arrays in self.array(ArrayOf(parts)):
-                assert isinstance(arrays, list)
+        for chunk in _chunks(constants):
+            for arrays in self.by_kind(chunk, _USED, _used_in_type):
                 used: set[NameTuple] = set()
                 for array in arrays:
                     assert isinstance(array, list)
                     used.update(map(names.decode, array))
                 result.append(frozenset(used))
         return result
+
+    def by_kind(
+        self, constants: Sequence[Constant], builds: Mapping[str, Build], otherwise: Build
+    ) -> list[tuple[Data, ...]]:
+        """Ask about each constant's ``ConstantInfo`` what the build for its kind asks; answers in order."""
+        groups: dict[Build, list[int]] = {}
+        for i, constant in enumerate(constants):
+            groups.setdefault(builds.get(constant.kind, otherwise), []).append(i)
+        answers: list[tuple[Data, ...]] = [()] * len(constants)
+        for build, places in groups.items():
+            rows = self.step(build).rows([(constants[i].info,) for i in places])
+            for i, row in zip(places, rows, strict=True):
+                answers[i] = row
+        return answers
 
     def constant_kind(self, info: Ref) -> str:
         """Return the kind of a ``ConstantInfo``."""

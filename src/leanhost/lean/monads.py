@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, Ctor, Ref
+from leanhost.engine.base import Arg, Ctor, Ref, Step
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables import Table
 from leanhost.lean.tables.monads import TRANSPARENCIES, Six
 
 _UNIT_RESULT = Ctor(0, (0,))
@@ -92,12 +93,8 @@ class Contexts:
 
     def save(self) -> Saved:
         """Copy the three states (three pointers; nothing is duplicated)."""
-        table, six = self.lean.table, self.six
-        return Saved(
-            *self.lean.engine.eval_all(
-                [table.get_ref(six.term_state), table.get_ref(six.meta_state), table.get_ref(six.core_state)]
-            )
-        )
+        six = self.six
+        return Saved(*self.lean.step(_save)(six.term_state, six.meta_state, six.core_state))
 
     def restoring(self, saved: Saved) -> list[Arg]:
         """Return the expressions that put *saved* back."""
@@ -111,8 +108,10 @@ class Contexts:
     def restore(self, saved: Saved) -> None:
         """Put *saved* back."""
         self._stale = 0
-        for ref in self.lean.engine.eval_all(self.restoring(saved)):
-            ref.close()
+        six = self.six
+        self.lean.step(_restore)(
+            six.term_state, six.meta_state, six.core_state, saved.term, saved.meta, saved.core
+        )
 
     def meta(self, action: Arg) -> Ref:
         """Run one ``MetaM`` query whose effects do not matter: caches, and metavariables nobody sees.
@@ -121,15 +120,27 @@ class Contexts:
         the moment of the capture, so the counter first goes back to what it was then. :class:`Thrown` may come
         out.
         """
+        return self._query(lambda: self.lean.engine.eval_all((self._reset, action)))
+
+    def prepare(self, build: Callable[..., Arg], six: Six) -> Step:
+        """Return the step of the query ``build(*values, six)``, to :meth:`ask` again and again."""
+        reset = self._reset
+        return self.lean.engine.prepare(lambda *values: (reset, build(*values, six)))
+
+    def ask(self, query: Step, values: Sequence[Arg]) -> Ref:
+        """Run a prepared query like :meth:`meta`."""
+        return self._query(lambda: query(*values))
+
+    def _query(self, run: Callable[[], list[Ref]]) -> Ref:
         self._stale += 1
         try:
-            words = self.lean.engine.eval_all((self._reset, action))
+            answer = run()[1]
         except BaseException:
             self.restore(self.fresh)
             raise
         if self._stale >= _STALE_QUERIES:
             self.restore(self.fresh)
-        return words[1]
+        return answer
 
     def meta_many(self, actions: Sequence[Arg]) -> list[Ref]:
         """Run many ``MetaM`` queries in one step, each with its own heartbeats; see :meth:`meta`.
@@ -186,3 +197,13 @@ class Contexts:
         assert isinstance(self.strict.term, Ref)
         for ref in (*self._refs, self.strict.term, self.fresh.term, self.fresh.meta, self.fresh.core):
             ref.close()
+
+
+def _save(table: Table, term: Arg, meta: Arg, core: Arg) -> tuple[Arg, ...]:
+    return (table.get_ref(term), table.get_ref(meta), table.get_ref(core))
+
+
+def _restore(
+    table: Table, term: Arg, meta: Arg, core: Arg, old_term: Arg, old_meta: Arg, old_core: Arg
+) -> tuple[Arg, ...]:
+    return (table.set_ref(term, old_term), table.set_ref(meta, old_meta), table.set_ref(core, old_core))

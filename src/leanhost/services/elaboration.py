@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from leanhost.engine.base import Arg, Data, Field, Guard, Node, Ref, Thrown
-from leanhost.lean.core import Constant, Lean
+from leanhost.lean.core import WITH_VALUE, Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
+from leanhost.lean.tables import Table
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
@@ -53,11 +54,10 @@ class Messages:
 
     def take(self, messages: Ref) -> None:
         """Copy a ``List Message`` out."""
-        engine, table = self._lean.engine, self._lean.table
         while not messages.ptr() & 1:
-            text = self._lean.text(table.message_json(Field(messages, 0)))
-            self._add(json.loads(text))
-            messages = engine.eval(Field(messages, 1))
+            text, messages = self._lean.step(_message)(messages)
+            with text:
+                self._add(json.loads(str(self._lean.engine.dump(text))))
 
     def _add(self, message: dict[str, object]) -> None:
         kind = str(message.get("kind", ""))
@@ -102,7 +102,7 @@ def new_guard(
 ) -> Guard:
     """Return a guard for one call, its clock started."""
     seconds = options.timeout if timeout is None else timeout
-    token = lean.engine.eval(lean.table.new_cancel_token())
+    (token,) = lean.step(_new_token)()
     return Guard(token, time.monotonic() + seconds, options.grace, cancellation, sink=progress)
 
 
@@ -129,44 +129,22 @@ def elaborate(
     begun = time.monotonic()
     messages = Messages(lean, file, options.diagnostic_bytes)
     size = len(source.encode("utf-8"))
-    name = file_name(file)
-    first = table.command_state(env, lean_options)
-    beats, context, state = engine.eval_all(
-        (
-            table.heartbeats(),
-            table.input_context(source, name, size),
-            table.new_ref(first if watch is None else table.state_with_info(first)),
-        )
-    )
-    file_map = table.input_file_map(context)
-    parser_state: Arg = table.parser_state(start)
+    begin = lean.step(_begin if watch is None else _begin_with_info)
+    beats, context, name, state = begin(env, lean_options, source, file_name(file), size)
+    current, following = lean.step(_first)(state, start)
+    parse, read, elab = lean.step(_parse), lean.step(_read), lean.step(_elab)
     position = start
-    current = table.get_ref(state)
     listening = phase(guard, "elaborate", size)
     while not guard.why:
-        parsed = engine.eval(table.parse_command(context, current, parser_state))
-        syntax = table.parsed_syntax(parsed)
-        following = table.parsed_state(parsed)
-        said, terminal, behind = engine.eval_all(
-            (
-                table.message_list(table.parsed_messages(parsed)),
-                table.is_terminal(syntax),
-                table.parser_position(following),
-            )
-        )
+        (parsed,) = parse(context, current, following)
+        # The state is Lean's alone while a command changes it, or Lean would copy it.
+        current.close()
+        syntax, following, said, terminal, behind = read(parsed)
         messages.take(said)
         last = terminal.ptr() >> 1 == 1
         if not last or not lean.is_name(engine.eval(table.syntax_kind(syntax)), _EOI):
-            command_context = table.command_context(
-                name, file_map, table.parser_position(parser_state), guard.token
-            )
             try:
-                _, said = engine.eval_all(
-                    (
-                        table.elab_command(syntax, command_context, state),
-                        table.message_list(table.state_messages(current)),
-                    )
-                )
+                _, said, current = elab(syntax, name, context, position, guard.token, state)
             except Thrown as thrown:
                 # Only interruption gets here: everything else is logged by the command itself.
                 if not guard.why:
@@ -176,14 +154,16 @@ def elaborate(
                             Severity.ERROR, said_text, Position(1, 0), None, file, "leanhost.elab.thrown"
                         )
                     )
+                current = engine.eval(table.get_ref(state))
                 said = engine.eval(table.message_list(table.state_messages(current)))
             messages.take(said)
+        else:
+            current = engine.eval(table.get_ref(state))
         if last:
             break
-        parser_state = following
         began, position = position, behind.ptr() >> 1
         if watch is not None:
-            watch(began, position, engine.eval(current))
+            watch(began, position, engine.eval(table.get_ref(state)))
         if listening is not None:
             listening.at(position)
         if position >= size:  # the space behind a command belongs to it: nothing is left to parse
@@ -193,9 +173,78 @@ def elaborate(
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])
-    env_after, beats_after = engine.eval_all((table.state_env(current), table.heartbeats()))
+    env_after, beats_after = lean.step(_finish)(state)
     spent = (lean.small(beats_after) - lean.small(beats)) / 1000
     return Elaborated(env_after, messages.found, limits, spent, time.monotonic() - begun)
+
+
+# The steps of an elaboration, each prepared once for a Lean.
+
+
+def _new_token(table: Table) -> tuple[Arg, ...]:
+    return (table.new_cancel_token(),)
+
+
+def _begin(table: Table, env: Arg, options: Arg, source: Arg, file: Arg, size: Arg) -> tuple[Arg, ...]:
+    state = table.new_ref(table.command_state(env, options))
+    return (table.heartbeats(), table.input_context(source, file, size), file, state)
+
+
+def _begin_with_info(
+    table: Table, env: Arg, options: Arg, source: Arg, file: Arg, size: Arg
+) -> tuple[Arg, ...]:
+    state = table.new_ref(table.state_with_info(table.command_state(env, options)))
+    return (table.heartbeats(), table.input_context(source, file, size), file, state)
+
+
+def _first(table: Table, state: Arg, start: Arg) -> tuple[Arg, ...]:
+    return (table.get_ref(state), table.parser_state(start))
+
+
+def _parse(table: Table, context: Arg, state: Arg, following: Arg) -> tuple[Arg, ...]:
+    return (table.parse_command(context, state, following),)
+
+
+def _read(table: Table, parsed: Arg) -> tuple[Arg, ...]:
+    syntax, following = table.parsed_syntax(parsed), table.parsed_state(parsed)
+    said = table.message_list(table.parsed_messages(parsed))
+    return (syntax, following, said, table.is_terminal(syntax), table.parser_position(following))
+
+
+def _elab(
+    table: Table, syntax: Arg, file: Arg, context: Arg, position: Arg, token: Arg, state: Arg
+) -> tuple[Arg, ...]:
+    command = table.command_context(file, table.input_file_map(context), position, token)
+    after = table.get_ref(state)
+    return (
+        table.elab_command(syntax, command, state),
+        table.message_list(table.state_messages(after)),
+        after,
+    )
+
+
+def _message(table: Table, messages: Arg) -> tuple[Arg, ...]:
+    return (table.message_json(Field(messages, 0)), Field(messages, 1))
+
+
+def _finish(table: Table, state: Arg) -> tuple[Arg, ...]:
+    after = table.get_ref(state)
+    return (table.state_env(after), table.heartbeats())
+
+
+def _description(table: Table, env: Arg, name: Arg, info: Arg) -> tuple[Arg, ...]:
+    return (table.is_internal_detail(table.user_name(name)), table.declaration_ranges(env, name))
+
+
+def _sorry_in_type(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (table.has_sorry(table.constant_type(info)),)
+
+
+def _sorry_in_value(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (*_sorry_in_type(table, info), table.has_sorry(table.constant_value(info)))
+
+
+_SORRY = dict.fromkeys(WITH_VALUE, _sorry_in_value)
 
 
 def _unreported(sorries: list[Constant], done: Elaborated) -> list[Diagnostic]:
@@ -218,15 +267,7 @@ class Additions:
 
 def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:
     """Read from the environment what elaboration added, and freeze the result."""
-    table = lean.table
-
-    def ask(name: Arg) -> tuple[Arg, ...]:
-        return (
-            table.is_internal_detail(table.user_name(name)),
-            table.declaration_ranges(done.env, name),
-        )
-
-    described = lean.described_constants(done.env, ask, known)
+    described = lean.described_constants(done.env, _description, known)
     places = {c.name: _selected(where) for c, (internal, where) in described if not internal}
     added = sorted((c for c, _ in described), key=lambda constant: _place(constant.name, places))
     shown = [(c, places[c.name]) for c in added if c.name in places]
@@ -264,13 +305,5 @@ def _place(name: NameTuple, places: Mapping[NameTuple, Position | None]) -> tupl
 
 def declarations_with_sorry(lean: Lean, constants: list[Constant]) -> list[Constant]:
     """Return the constants whose type or value mentions ``sorryAx`` (``Expr.hasSorry``)."""
-    table = lean.table
-    questions: list[Arg] = []
-    for constant in constants:
-        questions.append(table.has_sorry(table.constant_type(constant.info)))
-        if constant.kind in ("definition", "theorem", "opaque"):
-            questions.append(table.has_sorry(table.constant_value(constant.info)))
-        else:
-            questions.append(0)
-    answers = lean.flags(questions)
-    return [c for i, c in enumerate(constants) if answers[2 * i] or answers[2 * i + 1]]
+    answers = lean.by_kind(constants, _SORRY, _sorry_in_type)
+    return [constant for constant, flags in zip(constants, answers, strict=True) if any(flags)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
-from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
+from leanhost.engine.base import Arg, Field, Guard, Ref, Step, Thrown
 from leanhost.errors import ClosedError, UsageError
 from leanhost.lean.core import Lean, OptionValue
 from leanhost.lean.monads import Contexts, Scope
@@ -118,6 +117,14 @@ class _Desk:
     six: Six
     guard: Guard
     rows: Rows
+    steps: dict[Callable[..., Arg], Step] = field(default_factory=dict)
+
+    def ask(self, build: Callable[..., Arg], values: Sequence[Arg]) -> Ref:
+        """Put the question ``build(*values, six)``."""
+        step = self.steps.get(build)
+        if step is None:
+            step = self.steps[build] = self.contexts.prepare(build, self.six)
+        return self.contexts.ask(step, values)
 
 
 _CANCELLED = TimeoutOrHeartbeat(Limit.CANCELLED)
@@ -283,9 +290,8 @@ class MetaService:
         guard.cancelled = cancellation
         begun = time.monotonic()
         guard.deadline = begun + options.timeout
-        action = build(*refs, desk.six)
         try:
-            return Ok(wrap(self.lean.engine.brief(partial(desk.contexts.meta, action), guard)))
+            return Ok(wrap(self.lean.engine.brief(lambda: desk.ask(build, refs), guard)))
         except Thrown as thrown:
             return self.failure(thrown, guard, options.diagnostic_bytes)
         finally:

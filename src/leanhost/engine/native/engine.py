@@ -11,11 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from leanhost.engine.base import (
     Arg,
     ArrayOf,
+    Build,
     Call,
     Closure,
     Const,
@@ -29,6 +30,8 @@ from leanhost.engine.base import (
     ListOf,
     Ref,
     Size,
+    Slot,
+    Step,
     Tag,
     Thrown,
     UInt64,
@@ -37,6 +40,7 @@ from leanhost.engine.base import (
     With,
 )
 from leanhost.engine.native.ffi import MAX_BOXED, Library, current_cpu, memory
+from leanhost.engine.native.steps import NativeStep
 from leanhost.engine.native.watchdog import Watchdog
 from leanhost.errors import EngineError, EngineLost, EngineStuck, UsageError
 
@@ -189,25 +193,37 @@ class NativeEngine(Engine):
             raise
         result = function(*words)
         if self._escaped is not None:
-            escaped, self._escaped = self._escaped, None
             library.release(result)
-            raise escaped
+            self._raise_escaped()
         return result
+
+    def _raise_escaped(self) -> None:
+        """Raise what a callback's function raised below the Lean function that has just returned."""
+        escaped, self._escaped = self._escaped, None
+        assert escaped is not None
+        raise escaped
 
     def _unwrap(self, arg: Unwrap) -> int:
         of = arg.of
         word = self._call(of) if type(of) is Call else self._value(of)
         library = self._lib
+        if word & 1 or library.tag(word) != arg.ok:
+            self._throw(word)
+        try:
+            return library.retain(library.checked_field(word, 0))
+        finally:
+            library.release(word)
+
+    def _throw(self, word: int) -> NoReturn:
+        """Raise :class:`Thrown` for an owned result that is no success."""
+        library = self._lib
         if word & 1:
             raise Thrown(Ref(self, word))
         try:
             inner = library.retain(library.checked_field(word, 0))
-            ok = library.tag(word) == arg.ok
         finally:
             library.release(word)
-        if not ok:
-            raise Thrown(Ref(self, inner))
-        return inner
+        raise Thrown(Ref(self, inner))
 
     def _look(self, of: Arg, read: Callable[[int], int]) -> int:
         """Apply *read* to the value of *of*, borrowed, and own what it returns."""
@@ -234,7 +250,8 @@ class NativeEngine(Engine):
         return self._look(of, lambda word: self._lib.checked_field(word, index))
 
     def _index(self, arg: Index) -> int:
-        return self._look(arg.of, lambda word: self._lib.element(word, arg.index))
+        place = self._slot(arg.index) if isinstance(arg.index, Slot) else arg.index
+        return self._look(arg.of, lambda word: self._lib.element(word, place))
 
     def _size(self, arg: Size) -> int:
         return self._look(arg.of, lambda word: self._lib.box(self._lib.size(word)))
@@ -243,30 +260,36 @@ class NativeEngine(Engine):
         return self._look(arg.of, lambda word: self._lib.box(self._lib.tag(word)))
 
     def _with(self, arg: With) -> int:
+        words: list[int] = []
+        self._values([arg.of, *(value for _, value in arg.fields)], words)
+        return self._changed(words[0], words[1:], tuple(index for index, _ in arg.fields), arg.scalars)
+
+    def _changed(
+        self, word: int, new: Sequence[int], indices: Sequence[int], scalars: Sequence[tuple[int, bytes]]
+    ) -> int:
+        """Copy the constructor *word* with other fields and bytes; *word* and *new* are given away."""
         library = self._lib
-        word = self._value(arg.of)
-        new: list[int] = []
         try:
-            tag, words, scalars = library.constructor(word)
-            indices = [index for index, _ in arg.fields]
+            tag, words, body = library.constructor(word)
             for index in indices:
                 if not 0 <= index < len(words):
                     raise EngineError(f"a Lean value has no field {index}")
             if len(set(indices)) != len(indices):
                 raise UsageError("a field is set twice")
-            for offset, data in arg.scalars:
-                if not 0 <= offset <= len(scalars) - len(data):
+            changed = bytearray(body)
+            for offset, data in scalars:
+                if not 0 <= offset <= len(body) - len(data):
                     raise EngineError(f"a Lean value has no {len(data)} scalar bytes at {offset}")
-            self._values([value for _, value in arg.fields], new)
-            kept = [0 if i in indices else library.retain(w) for i, w in enumerate(words)]
-            for index, value in zip(indices, new, strict=True):
-                kept[index] = value
-            body = bytearray(scalars)
-            for offset, data in arg.scalars:
-                body[offset : offset + len(data)] = data
-            return library.ctor(tag, kept, bytes(body))
-        finally:
-            library.release(word)
+                changed[offset : offset + len(data)] = data
+        except BaseException:
+            for each in (word, *new):
+                library.release(each)
+            raise
+        kept = [0 if i in indices else library.retain(w) for i, w in enumerate(words)]
+        for index, value in zip(indices, new, strict=True):
+            kept[index] = value
+        library.release(word)
+        return library.ctor(tag, kept, bytes(changed))
 
     def _ctor(self, arg: Ctor) -> int:
         self._lib.check_ctor(arg.tag, len(arg.fields), len(arg.scalars))
@@ -287,15 +310,25 @@ class NativeEngine(Engine):
         self._values(arg.items, words)
         return self._lib.array(words)
 
-    def _closure(self, arg: Closure) -> int:
+    def _check_closure(self, arg: Closure) -> None:
         if not len(arg.fixed) < arg.arity <= MAX_CLOSURE_ARITY:
             raise UsageError(
                 f"a closure over {arg.symbol} cannot have {len(arg.fixed)} of {arg.arity} arguments"
             )
+
+    def _closure(self, arg: Closure) -> int:
+        self._check_closure(arg)
         function = self._lib.address(arg.symbol)
         words: list[int] = []
         self._values(arg.fixed, words)
         return self._lib.closure(function, arg.arity, words)
+
+    def _slot(self, _: Slot) -> NoReturn:
+        raise UsageError("a slot has a value only inside a prepared step")
+
+    def prepare(self, build: Build) -> Step:
+        """Return a step that is compiled when it runs again; see :meth:`Engine.prepare`."""
+        return NativeStep(self, build)
 
     # --- the rest of the interface ---
 
@@ -572,6 +605,7 @@ _BUILDERS: dict[type, Callable[[NativeEngine, Any], int]] = {
     ListOf: NativeEngine._list,
     ArrayOf: NativeEngine._array,
     Closure: NativeEngine._closure,
+    Slot: NativeEngine._slot,
     Give: lambda engine, arg: (engine.own(arg.ref), arg.ref.take())[1],
     Const: lambda engine, arg: engine._lib.retain(engine._lib.constant(arg.symbol)),
     USize: lambda engine, arg: engine._lib.boxed_word(arg.value),

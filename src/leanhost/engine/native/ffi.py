@@ -180,6 +180,12 @@ class Library:
             else:
                 self._release(word, 1)
 
+    def keep(self, word: int) -> int:
+        """Make an owned object live for ever, uncounted, and return it."""
+        if not word & 1:
+            self.function("lean_mark_persistent", 1)(word)
+        return word
+
     # --- building ---
 
     def string(self, data: bytes) -> int:

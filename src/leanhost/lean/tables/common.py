@@ -167,7 +167,7 @@ class Table:
 
     # --- parsing ---
 
-    def input_context(self, source: Arg, file: Arg, end: int) -> Arg:
+    def input_context(self, source: Arg, file: Arg, end: Arg) -> Arg:
         """``Lean.Parser.mkInputContext`` (line ends normalised; *end* is the byte length)."""
         return Call("l_Lean_Parser_mkInputContext___redArg___boxed", (source, file, 1, end))
 
@@ -187,7 +187,7 @@ class Table:
         """``Lean.Elab.HeaderSyntax.isModule``: a boxed ``Bool``."""
         return Call("l_Lean_Elab_HeaderSyntax_isModule___boxed", (header,))
 
-    def parser_state(self, position: int) -> Arg:
+    def parser_state(self, position: Arg) -> Arg:
         """``Lean.Parser.ModuleParserState`` at a byte offset."""
         return Ctor(0, (position,), bytes(self.word))
 
