@@ -243,7 +243,7 @@ def test_closing_twice_releases_once(lean: NativeEngine) -> None:
         handle.close()
         handle.close()
     assert lean.live == before
-    assert len(lean.released) == 3
+    assert len(lean.released) == 2  # a number has nothing to release
     lean.drain()
     assert not lean.released
     with pytest.raises(ClosedError):

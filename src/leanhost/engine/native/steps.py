@@ -247,7 +247,8 @@ class _Writer:
                 return self._read(
                     of,
                     lambda w: [
-                        f"if {w} & 1 or not {index} < (h := M[{w} >> 3]) >> 48 & 0xFF or h >> 56 > {MAX_CTOR_TAG}:",
+                        f"if {w} & 1 or (h := M[{w} >> 3]) >> 56 > {MAX_CTOR_TAG}"
+                        f" or not 0 <= {index} < h >> 48 & 0xFF:",
                         f"    {self._clearing()}no_field({index})",
                     ],
                     lambda w: f"M[({w} >> 3) + {index + 1}]",
@@ -351,8 +352,12 @@ class _Writer:
 
     def _unwrap(self, of: Arg, ok: int) -> str:
         word = self._owned(of)
+        if word.isdigit():
+            word = self._own(word)
         others = self._clearing(word)
-        self._put(f"if {word} & 1 or M[{word} >> 3] >> 56 != {ok}: {others}thrown({word})")
+        # No success, or no constructor with a field: what is raised says which.
+        bad = f"{word} & 1 or (h := M[{word} >> 3]) >> 56 != {ok} or not h >> 48 & 0xFF"
+        self._put(f"if {bad}: {others}thrown({word})")
         name = self._fresh()
         self._put(f"{name} = M[({word} >> 3) + 1]")
         self._lend(name)
