@@ -131,6 +131,16 @@ class Contexts:
         """Run a prepared query like :meth:`meta`."""
         return self._query(lambda: query(*values))
 
+    def ask_each(self, query: Step, rows: Sequence[Sequence[Arg]]) -> list[Ref]:
+        """Run a prepared query for many values in one step, each with its own heartbeats.
+
+        The first that throws ends them all.
+        """
+        try:
+            return [answer for _, answer in query.each(rows)]
+        finally:
+            self.restore(self.fresh)
+
     def _query(self, run: Callable[[], list[Ref]]) -> Ref:
         self._stale += 1
         try:
@@ -141,19 +151,6 @@ class Contexts:
         if self._stale >= _STALE_QUERIES:
             self.restore(self.fresh)
         return answer
-
-    def meta_many(self, actions: Sequence[Arg]) -> list[Ref]:
-        """Run many ``MetaM`` queries in one step, each with its own heartbeats; see :meth:`meta`.
-
-        The first that throws ends them all.
-        """
-        steps: list[Arg] = []
-        for action in actions:
-            steps += (self._reset, action)
-        try:
-            return self.lean.engine.eval_all(steps)[1::2]
-        finally:
-            self.restore(self.fresh)
 
     def one(self, action: Arg) -> Ref:
         """Run one action of any of the monads from the fresh state and forget what it did to all three states."""

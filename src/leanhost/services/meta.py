@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from leanhost.engine.base import Arg, Field, Guard, Ref, Step, Thrown
@@ -119,12 +120,12 @@ class _Desk:
     rows: Rows
     steps: dict[Callable[..., Arg], Step] = field(default_factory=dict)
 
-    def ask(self, build: Callable[..., Arg], values: Sequence[Arg]) -> Ref:
-        """Put the question ``build(*values, six)``."""
+    def query(self, build: Callable[..., Arg]) -> Step:
+        """Return the prepared question ``build(*values, six)``."""
         step = self.steps.get(build)
         if step is None:
             step = self.steps[build] = self.contexts.prepare(build, self.six)
-        return self.contexts.ask(step, values)
+        return step
 
 
 _CANCELLED = TimeoutOrHeartbeat(Limit.CANCELLED)
@@ -161,6 +162,7 @@ class MetaService:
         self._idle: dict[_Kind, Contexts] = {}
         self._gate = threading.Lock()
         self._desks: list[_Desk] = []
+        self._reductions: dict[tuple[bool, bool, bool], Callable[..., Arg]] = {}
         self._home: Home | None = None
         self._closed = False
 
@@ -291,7 +293,7 @@ class MetaService:
         begun = time.monotonic()
         guard.deadline = begun + options.timeout
         try:
-            return Ok(wrap(self.lean.engine.brief(lambda: desk.ask(build, refs), guard)))
+            return Ok(wrap(self.lean.engine.brief(lambda: desk.contexts.ask(desk.query(build), refs), guard)))
         except Thrown as thrown:
             return self.failure(thrown, guard, options.diagnostic_bytes)
         finally:
@@ -350,9 +352,8 @@ class MetaService:
         guard = desk.guard
         guard.cancelled = cancellation
         guard.deadline = time.monotonic() + options.timeout
-        actions = [build(*each, desk.six) for each in step]
         try:
-            return self.lean.engine.brief(partial(desk.contexts.meta_many, actions), guard)
+            return self.lean.engine.brief(lambda: desk.contexts.ask_each(desk.query(build), step), guard)
         except Thrown:
             return None
         finally:
@@ -500,7 +501,11 @@ class MetaService:
         return self._ask_many("meta.reduce", build, _each(exprs), self._expr, options, cancellation, progress)
 
     def _reducing(self, explicit: bool, types: bool, proofs: bool) -> Callable[..., Arg]:
-        return partial(self.lean.table.reduce, explicit=explicit, types=types, proofs=proofs)
+        """Return the build of a reduction; the same one every time, since steps are kept by it."""
+        return self._reductions.setdefault(
+            (explicit, types, proofs),
+            partial(self.lean.table.reduce, explicit=explicit, types=types, proofs=proofs),
+        )
 
     def synth_instance(
         self,
