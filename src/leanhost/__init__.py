@@ -44,31 +44,44 @@ if TYPE_CHECKING:
         WorkerStartError,
     )
     from leanhost.services.cancellation import CancellationToken
+    from leanhost.services.declarations import (
+        BoundedText,
+        Declaration,
+        DeclarationService,
+        Inspection,
+        Rank,
+        SourceRange,
+    )
     from leanhost.services.evidence import (
         Checked,
         ElabFailure,
         Evidence,
+        EvidenceStatus,
         KernelOutcome,
+        ProofSummary,
         Rejected,
         Theorem,
         Unavailable,
         Unsupported,
     )
+    from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
+    from leanhost.services.exports.write import ExportReport
     from leanhost.services.exprs import Expr, Level, Name
     from leanhost.services.host import Host, open
     from leanhost.services.meta import (
         Failed,
         MetaOptions,
         MetaResponse,
+        MetaService,
         MetaUnsupported,
         Ok,
         TimeoutOrHeartbeat,
     )
-    from leanhost.services.meta_program import Meta
+    from leanhost.services.meta_program import LocalDecl, Meta
     from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
     from leanhost.services.positions import SourceView
     from leanhost.services.progress import ProgressEvent
-    from leanhost.services.proof import Goal, ProofState, TacticFailure
+    from leanhost.services.proof import Goal, Hypothesis, ProofState, TacticFailure
     from leanhost.services.results import (
         CheckResult,
         CommandResult,
@@ -90,6 +103,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_AXIOMS",
+    "BoundedText",
     "CancellationToken",
     "Cancelled",
     "CheckItem",
@@ -97,6 +111,8 @@ __all__ = [
     "Checked",
     "ClosedError",
     "CommandResult",
+    "Declaration",
+    "DeclarationService",
     "Declared",
     "Diagnostic",
     "ElabFailure",
@@ -106,24 +122,30 @@ __all__ = [
     "EngineLost",
     "EngineStuck",
     "Evidence",
+    "EvidenceStatus",
+    "ExportReport",
     "Expr",
     "Failed",
     "ForeignHandleError",
     "FreshImportRefused",
     "Goal",
     "Host",
+    "Hypothesis",
     "ImportFailed",
     "ImportRefused",
+    "Inspection",
     "KernelOutcome",
     "LeanError",
     "LeanHostError",
     "Level",
     "Limit",
+    "LocalDecl",
     "MemoryRefused",
     "Meta",
     "MetaError",
     "MetaOptions",
     "MetaResponse",
+    "MetaService",
     "MetaUnsupported",
     "Name",
     "ObjectTooLarge",
@@ -137,7 +159,13 @@ __all__ = [
     "ProgressEvent",
     "ProjectError",
     "ProofState",
+    "ProofSummary",
+    "Rank",
+    "Refused",
     "Rejected",
+    "ReplayOpen",
+    "ReplayRejected",
+    "Replayed",
     "SandboxUnavailable",
     "Session",
     "SessionBusy",
@@ -146,6 +174,7 @@ __all__ = [
     "SessionStats",
     "Severity",
     "Sorry",
+    "SourceRange",
     "SourceView",
     "Status",
     "TacticFailure",
@@ -170,20 +199,25 @@ __all__ = [
 
 _ELSEWHERE = {
     "services.cancellation": ("CancellationToken",),
-    "services.evidence": (
-        "Checked", "ElabFailure", "Evidence", "KernelOutcome", "Rejected", "Theorem", "Unavailable",
-        "Unsupported",
+    "services.declarations": (
+        "BoundedText", "Declaration", "DeclarationService", "Inspection", "Rank", "SourceRange",
     ),
+    "services.evidence": (
+        "Checked", "ElabFailure", "Evidence", "EvidenceStatus", "KernelOutcome", "ProofSummary", "Rejected",
+        "Theorem", "Unavailable", "Unsupported",
+    ),
+    "services.exports.outcome": ("Refused", "ReplayOpen", "ReplayRejected", "Replayed"),
+    "services.exports.write": ("ExportReport",),
     "services.exprs": ("Expr", "Level", "Name"),
     "services.host": ("Host", "open"),
     "services.meta": (
-        "Failed", "MetaOptions", "MetaResponse", "MetaUnsupported", "Ok", "TimeoutOrHeartbeat",
+        "Failed", "MetaOptions", "MetaResponse", "MetaService", "MetaUnsupported", "Ok", "TimeoutOrHeartbeat",
     ),
-    "services.meta_program": ("Meta",),
+    "services.meta_program": ("LocalDecl", "Meta"),
     "services.options": ("DEFAULT_AXIOMS", "ElabOptions"),
     "services.positions": ("SourceView",),
     "services.progress": ("ProgressEvent",),
-    "services.proof": ("Goal", "ProofState", "TacticFailure"),
+    "services.proof": ("Goal", "Hypothesis", "ProofState", "TacticFailure"),
     "services.results": (
         "CheckResult", "CommandResult", "Declared", "Diagnostic", "Limit", "Position", "Severity", "Sorry",
         "Status",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import leanhost
 from leanhost import errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,19 +68,67 @@ def error_classes() -> set[type[errors.LeanHostError]]:
     return found
 
 
-def test_every_error_has_a_code_of_its_own_and_a_line_in_the_table() -> None:
+def test_the_table_of_errors_is_the_code() -> None:
     classes = error_classes()
     codes = [one.code for one in classes]
     assert len(set(codes)) == len(codes)
     table = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
-    for one in classes:
-        assert f"| `{one.code}` | `{one.__name__}` |" in table
+    listed = re.findall(r"^\| `(leanhost[\w.]*)` \| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+    assert sorted(listed) == sorted(
+        (one.code, one.__name__, " ".join((one.__doc__ or "").split("\n\n")[0].split()).replace("``", "`"))
+        for one in classes
+    )
 
 
-def test_the_tests_named_in_the_lean_rs_host_table_exist() -> None:
+def test_the_table_of_diagnostic_kinds_is_the_code() -> None:
+    source = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
+    used = set(re.findall(r'"(leanhost\.elab\.\w+)"', source))
+    faults = (ROOT / "src/leanhost/services/source.py").read_text(encoding="utf-8")
+    used |= {f"leanhost.source.{word}" for word in re.findall(r', "(\w+)"\)$', faults, re.MULTILINE)}
+    used |= {f"leanhost.source.{word}" for word in re.findall(r'^ +"(\w+)",$', faults, re.MULTILINE)}
+    table = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(leanhost[\w.]*)` \| [^`|]", table, re.MULTILINE))
+    assert listed == used | {"leanhost.lean.import"}
+
+
+REFERENCE = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+_DIRECTIVES = re.findall(r"^::: ([\w.]+)$", REFERENCE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(set(leanhost.__all__) - {"__version__"}))
+def test_every_public_name_is_in_the_reference_and_documented(name: str) -> None:
+    value = getattr(leanhost, name)
+    module = getattr(value, "__module__", "") or ""
+    if isinstance(value, type) and issubclass(value, errors.LeanHostError):
+        assert value.__doc__
+        return  # in the table of errors
+    if isinstance(value, type) or inspect.isfunction(value):
+        assert value.__doc__, name
+        assert {module, f"{module}.{name}"} & set(_DIRECTIVES), name
+    else:
+        home = f"leanhost.{leanhost._HOME[name]}"
+        assert {home, f"{home}.{name}"} & set(_DIRECTIVES), name
+
+
+def test_what_the_reference_names_exists() -> None:
+    for directive in _DIRECTIVES:
+        module, _, name = directive.rpartition(".")
+        try:
+            importlib.import_module(directive)
+        except ModuleNotFoundError:
+            assert hasattr(importlib.import_module(module), name), directive
+
+
+def test_the_lean_rs_host_table_names_what_exists() -> None:
     table = (DOCS / "reference" / "lean-rs-host.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", table)
-    assert len(named) > 20
-    for file, test in named:
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("|") and "`tests/" in line]
+    assert len(rows) > 50
+    homes = {**{name: getattr(leanhost, name) for name in leanhost.__all__}, "leanhost": leanhost}
+    for _, ours, tested in rows:
+        file, test = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", tested)[0]
         source = (ROOT / file).read_text(encoding="utf-8")
         assert not test or f"def {test}(" in source, (file, test)
+        for owner, attribute in re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", ours):
+            assert owner in homes, owner
+            members = {*dir(homes[owner]), *getattr(homes[owner], "__dataclass_fields__", ())}
+            assert not attribute or attribute in members or attribute == "miss", (owner, attribute)
