@@ -158,3 +158,13 @@ def test_flags(session: Session) -> None:
     assert build.fvar("x").has_fvar
     assert not build.const("Nat").has_fvar
     assert not build.const("Nat").has_mvar
+
+
+_PARTS = st.one_of(st.integers(0, 99), st.text("ab.«» \u200b1α_", max_size=4))
+
+
+@given(st.lists(_PARTS, max_size=4).map(tuple), st.lists(_PARTS, max_size=4).map(tuple))
+def test_the_text_of_a_name_is_its_own(one: names.NameTuple, other: names.NameTuple) -> None:
+    """Allow-lists and verdicts speak of names as text."""
+    assert names.parse(names.show(one)) == one
+    assert (names.show(one) == names.show(other)) == (one == other)

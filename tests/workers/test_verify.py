@@ -172,7 +172,7 @@ def test_an_allowed_axiom_is_allowed_as_what_it_is(native_pool: WorkerPool) -> N
     verification = native_pool.verify("theorem t (p : Prop) (h : p) : p := by sorry\n", candidate)
     assert verification.candidate.accepted
     assert verification.status is Status.REJECTED
-    assert ("definition", "propext") in {(r.code, r.name) for r in verification.refusals}
+    assert ("library", "propext") in {(r.code, r.name) for r in verification.refusals}
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,15 @@ def _rest(c: str) -> bool:
 
 
 def show(name: NameTuple) -> str:
-    """Return the text of a name, with guillemets where Lean needs them to read it back."""
+    """Return the text of a name, with guillemets where Lean needs them to read it back.
+
+    Different names have different texts: a closing guillemet, which Lean cannot read inside of a name, is doubled.
+    """
     if not name:
         return "[anonymous]"
-    return ".".join(digits(p) if isinstance(p, int) else p if _plain(p) else f"«{p}»" for p in name)
+    return ".".join(
+        digits(p) if isinstance(p, int) else p if _plain(p) else f"«{p.replace('»', '»»')}»" for p in name
+    )
 
 
 def user_name(name: NameTuple) -> NameTuple:
@@ -73,7 +78,7 @@ def user_name(name: NameTuple) -> NameTuple:
 
 
 def parse(text: str) -> NameTuple:
-    """Read a name as Lean writes it (``A.b``, ``A.«odd name».3``); ``UsageError`` when it is none."""
+    """Read a name as :func:`show` and Lean write it (``A.b``, ``A.«odd name».3``); ``UsageError`` for others."""
     if text in ("", "[anonymous]"):
         return ()
     parts: list[str | int] = []
@@ -81,9 +86,11 @@ def parse(text: str) -> NameTuple:
     while True:
         if text.startswith("«", i):
             end = text.find("»", i)
+            while text.startswith("»»", end):
+                end = text.find("»", end + 2)
             if end < 0:
                 raise UsageError(f"not a Lean name: {text!r} (« without »)")
-            parts.append(text[i + 1 : end])
+            parts.append(text[i + 1 : end].replace("»»", "»"))
             i = end + 1
         else:
             end = text.find(".", i)

@@ -280,7 +280,7 @@ def _judge(
         axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
         caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
         evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant, owned))
-        if constant.kind in ("theorem", "axiom") and (where or not _derived(constant.name, rests)):
+        if constant.kind in ("theorem", "axiom") and (where or not derived(constant.name, rests)):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
     return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)
 
@@ -315,9 +315,10 @@ _STRIDE = 32
 """How many constants are put into an environment in one expression."""
 
 
-def _derived(name: NameTuple, added: Container[NameTuple]) -> bool:
-    """Tell whether Lean made a constant for another added one: ``f.eq_def``, ``T.mk.injEq``."""
-    return any(name[:end] in added for end in range(1, len(name)))
+def derived(name: NameTuple, added: Container[NameTuple]) -> bool:
+    """Tell whether Lean made a constant for another added one: ``f.eq_def``, ``T.mk.injEq``, a private one too."""
+    forms = {name, user_name(name)}
+    return any(form[:end] in added for form in forms for end in range(1, len(form)))
 
 
 def open_question(reason: str) -> Limit:

@@ -89,6 +89,56 @@ def matches(
         guard.token.close()
 
 
+def equal(
+    lean: Lean,
+    kernel_env: Ref,
+    universes: Sequence[NameTuple],
+    type_: Ref,
+    left: Ref,
+    right: Ref,
+    *,
+    options: ElabOptions | None = None,
+    cancellation: Cancellation = None,
+) -> Match:
+    """Ask the kernel whether two terms of *type_*, over *universes*, are equal by definition.
+
+    It is asked to accept a proof of something about one for a proof of the same about the other.
+    """
+    options = options or ElabOptions()
+    guard = new_guard(lean, options, None, cancellation)
+    table = lean.table
+    params = [lean.name(name) for name in universes]
+    about, held, moved = (lean.name((*_ASIDE, part)) for part in ("P", "h", "t"))
+    predicate = table.const(about, ListOf([table.level_param(param) for param in params]))
+    proof = table.const(held, ListOf([table.level_param(param) for param in params]))
+
+    def header(name: Arg, said: Arg) -> Arg:
+        return table.constant_header(name, ListOf(params), said)
+
+    family = table.forall(lean.name(("x",)), type_, table.sort(table.level_zero()), 0)
+    declarations = (
+        table.axiom_declaration(header(about, family), False),
+        table.axiom_declaration(header(held, table.app(predicate, left)), False),
+        table.theorem_declaration(header(moved, table.app(predicate, right)), proof, ListOf([moved])),
+    )
+    try:
+        with lean.options(options.kernel_options()) as kernel_options:
+            return lean.engine.supervise(
+                lambda: _accepted(lean, kernel_env, declarations, kernel_options, guard), guard
+            )
+    finally:
+        guard.token.close()
+
+
+def renamed(lean: Lean, expr: Arg, universes: Sequence[NameTuple], others: Sequence[NameTuple]) -> Arg:
+    """Return *expr* with *others*, in order, in the places of its *universes*."""
+    table = lean.table
+    if list(universes) == list(others):
+        return expr
+    new = [table.level_param(lean.name(name)) for name in others]
+    return table.instantiate_levels(expr, ListOf([lean.name(name) for name in universes]), ListOf(new))
+
+
 def _matches(
     lean: Lean, kernel_env: Ref, statement: Statement, reference: Statement, options: Ref, guard: Guard
 ) -> Match:
@@ -96,22 +146,24 @@ def _matches(
     if len(statement.universes) != len(reference.universes):
         ours, theirs = len(statement.universes), len(reference.universes)
         return Match(False, False, message=f"there are {ours} universe parameters, in the reference {theirs}")
-    theirs_ = [lean.name(name) for name in reference.universes]
-    ours_ = [lean.name(name) for name in statement.universes]
-    renamed = lean.engine.eval(
-        table.instantiate_levels(
-            reference.type, ListOf(theirs_), ListOf([table.level_param(name) for name in ours_])
-        )
-    )
-    if lean.number(table.expr_eqv(statement.type, renamed)):
+    asked = lean.engine.eval(renamed(lean, reference.type, reference.universes, statement.universes))
+    if lean.number(table.expr_eqv(statement.type, asked)):
         return Match(True, True)
     binder, name = lean.name(("x",)), lean.name(_ASIDE)
-    header = table.constant_header(name, ListOf(ours_), table.forall(binder, statement.type, renamed, 0))
+    params = ListOf([lean.name(universe) for universe in statement.universes])
+    header = table.constant_header(name, params, table.forall(binder, statement.type, asked, 0))
     identity = table.lam(binder, statement.type, table.bvar(0), 0)
     opaque = table.hints("opaque")
     declaration = table.definition_declaration(header, identity, opaque, ListOf([name]), _SAFE)
+    return _accepted(lean, kernel_env, [declaration], options, guard)
+
+
+def _accepted(lean: Lean, kernel_env: Ref, declarations: Sequence[Arg], options: Ref, guard: Guard) -> Match:
+    """Whether the kernel takes *declarations*, one after the other."""
+    table, env = lean.table, kernel_env
     try:
-        _add(lean, kernel_env, options, declaration, guard).close()
+        for declaration in declarations:
+            env = _add(lean, env, options, declaration, guard)
     except Thrown as thrown:
         reason = table.KERNEL_REASONS.get(lean.number_tag(thrown.error), "")
         text = lean.text(table.kernel_exception_text(thrown.error, options))

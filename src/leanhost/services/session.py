@@ -32,7 +32,7 @@ from leanhost.services.lifetime import NotStarted
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.positions import SourceView
 from leanhost.services.progress import ProgressSink, phase
-from leanhost.services.results import CommandResult, Diagnostic, Limit
+from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
 from leanhost.services.source import prepare
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Session(Certificates):
         *,
         env: Ref | None = None,
         added: tuple[Constant, ...] = (),
+        shown: tuple[tuple[Constant, Position | None], ...] = (),
     ) -> None:
         """Make a session over *imported*, or over *env*, which extends it by *added* and then belongs to it.
 
@@ -83,6 +84,7 @@ class Session(Certificates):
         self._env = env if env is not None else imported.env
         self._owns_env = env is not None
         self._added = added
+        self._shown = shown
         self._known: frozenset[NameTuple] = frozenset(c.name for c in added)
         self.options = options
         self._lean_options = host.lean_options(lean, options)
@@ -110,6 +112,11 @@ class Session(Certificates):
     def added(self) -> tuple[Constant, ...]:
         """What it was extended by, in the order in which Lean listed it."""
         return self._added
+
+    @property
+    def shown(self) -> tuple[tuple[Constant, Position | None], ...]:
+        """Those of :attr:`added` that a user wrote or sees, and where, if that is known."""
+        return self._shown
 
     # --- what it answers ---
 
@@ -173,7 +180,10 @@ class Session(Certificates):
                 raise ElaborationError(f"the session cannot be extended: {why}", result=result)
             added = self._added + tuple(run.added.constants)
             imported = self._imported.share()
-            return Session(self._host, self._lean, imported, self.options, env=run.env, added=added)
+            shown = self._shown + tuple(run.added.shown)
+            return Session(
+                self._host, self._lean, imported, self.options, env=run.env, added=added, shown=shown
+            )
 
         def unreadable(fault: Diagnostic) -> Session:
             raise ElaborationError(str(fault), result=_unreadable_result(fault))
@@ -483,7 +493,7 @@ class Session(Certificates):
             self._verified.close()
         if self._owns_env:
             self._env.close()
-        self._added = ()  # shared with evidence and with sessions that extend this one
+        self._added = self._shown = ()  # shared with evidence and with sessions that extend this one
         self._let_go()
 
     def _let_go(self) -> None:

@@ -1,15 +1,35 @@
-"""Whether two kernel environments say the same under the same names, asked of a Lean that only read data."""
+"""Whether a candidate's kernel environment says what a reference says, asked of a Lean that only read data.
+
+What the reference says is an export without proofs. It is read on top of what the candidate declared: every term
+of it is built over the candidate's constants, and compared with the candidate's own of the same name. Constants
+that Lean made for a definition (``f.match_1``, ``f._proof_2``) are numbered by what came before them in the
+source, so they are nobody's to ask for by name: where the candidate has another, the reference's is declared
+aside, and the kernel sees through both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
 
-from leanhost.engine.base import Arg, ArrayOf, Field, Ref
+from leanhost.engine.base import Arg, Field, ListOf, Ref, Thrown
+from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.matching import matches, statement_of
+from leanhost.lean.tables.declarations import SAFETIES
+from leanhost.services.cancellation import Cancellation
+from leanhost.services.exports.form import RESERVED
+from leanhost.services.exports.lines import LineReader, ReplayLimits
+from leanhost.services.exports.outcome import Replayed
+from leanhost.services.exports.primitives import Primitives
+from leanhost.services.exports.rebuild import Builder
+from leanhost.services.exports.records import DeclarationLine
+from leanhost.services.matching import Match, Statement, equal, matches, renamed, statement_of
 from leanhost.services.options import ElabOptions
+
+_KINDS = {"axiom": "axiom", "def": "definition", "opaque": "opaque", "thm": "theorem", "quot": "quot"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,99 +46,195 @@ class Refusal:
 
 
 class Comparison:
-    """Looks names up in the kernel environments of a reference and of a candidate."""
+    """Compares what a reference says with what *candidate* declared.
 
-    def __init__(self, lean: Lean, reference: Ref, candidate: Ref, options: ElabOptions) -> None:
-        self._lean = lean
-        self._reference = reference
-        self._candidate = candidate
-        self._options = options
+    *theorems* have to say the same, *others* to be the same, and so has everything of the library that either
+    of them mentions; what else is in *own*, the reference's constants, only has to be seen through.
+    """
 
-    def differences(
+    def __init__(
         self,
+        lean: Lean,
+        candidate: Replayed,
         theorems: Collection[NameTuple],
         others: Collection[NameTuple],
-        parts: Collection[NameTuple] = (),
-        *,
-        library: bool = True,
-    ) -> Iterator[Refusal]:
-        """Yield what of the reference the candidate lacks or changes.
+        own: Collection[NameTuple],
+        options: ElabOptions,
+        cancellation: Cancellation = None,
+    ) -> None:
+        self._lean = lean
+        self._env = candidate.kernel_env
+        self._theorems = frozenset(theorems)
+        self._named = frozenset((*theorems, *others))
+        self._own = frozenset(own)
+        self._options = options
+        self._cancellation = cancellation
+        self._called = {name: Primitives.aside(name) for name in map(names.parse, candidate.set_aside)}
+        self._builder = Builder(lean, self._constant_name)
 
-        *theorems* have to say the same, *others* and their *parts* (definitions, types, axioms of the
-        reference) have to be the same, and so has everything of the library that either of them mentions;
-        without *library* both environments grew from the same import, and it is not looked at.
-        """
-        own = {*theorems, *others, *parts}
-        seen: set[NameTuple] = set()
-        front = [*theorems, *others]
-        while front:
-            name = front.pop()
-            if name in seen:
+    def differences(self, reference: bytes) -> Iterator[Refusal]:
+        """Yield what of the export *reference* the candidate lacks or changes."""
+        reader = LineReader(BytesIO(reference), ReplayLimits())
+        self._tables = reader.tables
+        try:
+            for record in reader:
+                if isinstance(record, DeclarationLine):
+                    self._builder.build()
+                    yield from self._declaration(record.word, record.body)
+                else:
+                    self._builder.add(record)
+        finally:
+            self._builder.close()
+        if reader.refusal is not None:
+            line, why = reader.refusal
+            yield Refusal("reference", "", f"the reference cannot be compared (line {line} of it): {why}")
+
+    def _constant_name(self, number: int) -> Arg:
+        called = self._called.get(self._tables.name(number))
+        return 0 if called is None else self._lean.name(called)
+
+    def _declaration(self, word: str, body: dict[str, Any]) -> Iterator[Refusal]:
+        parts = [*body["types"], *body["ctors"]] if word == "inductive" else [body]
+        for part in parts:
+            name = self._tables.name(part["name"])
+            if name in self._own and name not in self._named and word in ("axiom", "def", "opaque"):
+                self._auxiliary(word, name, part)
                 continue
-            seen.add(name)
-            ours, theirs = self._find(self._reference, name), self._find(self._candidate, name)
-            if ours is None:
-                continue  # the reference mentions what it does not have: it says nothing about that
+            theirs = self._find(self._called.get(name, name))
             if theirs is None:
                 yield Refusal("missing", show(name), f"{show(name)} is not declared by the candidate")
                 continue
-            statement_only = ours.kind == "theorem"
-            mentioned = self._mentions(ours, statement_only)
-            front.extend(mentioned if library else own.intersection(mentioned))
             found = (
-                self._statement(ours, theirs)
-                if name in theorems
-                else self._same(ours, theirs, statement_only)
+                self._statement(theirs, part) if name in self._theorems else self._same(word, theirs, part)
             )
             if found is not None:
                 code, text = found
-                yield Refusal(code if name in own else "library", show(name), text)
+                if name not in self._own and code != "limit":
+                    code = "library"
+                yield Refusal(code, show(name), text)
 
-    def _statement(self, ours: Constant, theirs: Constant) -> tuple[str, str] | None:
+    # --- what a user wrote ---
+
+    def _statement(self, theirs: Constant, part: dict[str, Any]) -> tuple[str, str] | None:
+        name = show(theirs.name)
         if theirs.kind != "theorem":
-            return "kind", f"{show(ours.name)} is a theorem in the reference and here {_a(theirs.kind)}"
-        statement, reference = statement_of(self._lean, theirs.info), statement_of(self._lean, ours.info)
-        match = matches(self._lean, self._candidate, statement, reference, options=self._options)
-        if match.definitional is None and not match.syntactic:
-            return "limit", f"whether {show(ours.name)} says the same was not settled: {match.message}"
-        return None if match else ("statement", f"{show(ours.name)} does not say what the reference says")
+            return "kind", f"{name} is a theorem in the reference and here {_a(theirs.kind)}"
+        match = self._says(theirs, part)
+        return _refused(match, "statement", name, f"{name} does not say what the reference says")
 
-    def _same(self, ours: Constant, theirs: Constant, statement_only: bool) -> tuple[str, str] | None:
-        lean, table = self._lean, self._lean.table
-        if ours.kind != theirs.kind and not (statement_only and theirs.kind == "axiom"):
-            return "kind", f"{show(ours.name)} is {_a(ours.kind)} in the reference and here {_a(theirs.kind)}"
-        if lean.name_list(table.constant_levels(ours.info)) != lean.name_list(
-            table.constant_levels(theirs.info)
-        ):
-            return "definition", f"{show(ours.name)} has other universe parameters"
-        pairs: list[Arg] = [table.expr_eqv(table.constant_type(ours.info), table.constant_type(theirs.info))]
-        if ours.kind in ("definition", "opaque"):
-            pairs.append(table.expr_eqv(table.constant_value(ours.info), table.constant_value(theirs.info)))
-        if not all(lean.array(ArrayOf(pairs))):
-            return "definition", f"{show(ours.name)} is not what it is in the reference"
-        if ours.kind == "inductive":
-            constructors = [lean.name_list(table.inductive_ctors(c.info)) for c in (ours, theirs)]
-            params = [lean.number(table.inductive_params(c.info)) for c in (ours, theirs)]
-            if constructors[0] != constructors[1] or params[0] != params[1]:
-                return "definition", f"{show(ours.name)} has other constructors"
+    def _same(self, word: str, theirs: Constant, part: dict[str, Any]) -> tuple[str, str] | None:
+        name = show(theirs.name)
+        kind = _KINDS.get(word) or ("inductive" if "ctors" in part else "constructor")
+        proved = kind == "axiom" and theirs.kind == "theorem" and theirs.name not in self._own
+        if theirs.kind != kind and not proved:
+            return "kind", f"{name} is {_a(kind)} in the reference and here {_a(theirs.kind)}"
+        universes = self._universes(part)
+        if len(universes) != len(self._lean.name_list(self._lean.table.constant_levels(theirs.info))):
+            return "definition", f"{name} has other universe parameters"
+        match = self._says(theirs, part)
+        if match and "value" in part:
+            match = self._does(theirs, part)
+        if not match:
+            return _refused(match, "definition", name, f"{name} is not what it is in the reference")
+        if kind == "inductive" and not self._family(theirs, part):
+            return "definition", f"{name} has other constructors"
         return None
 
-    def _mentions(self, constant: Constant, statement_only: bool) -> list[NameTuple]:
-        if statement_only:
-            constant = Constant(constant.name, "axiom", constant.info)
-        (used,) = self._lean.used_constants([constant])
-        more: list[NameTuple] = []
-        if constant.kind == "inductive":
-            more = self._lean.name_list(self._lean.table.inductive_all(constant.info))
-        return [*used, *more]
+    def _says(self, theirs: Constant, part: dict[str, Any]) -> Match:
+        """Compare types."""
+        ours = Statement(tuple(self._universes(part)), self._builder.expr(part["type"]))
+        statement = statement_of(self._lean, theirs.info)
+        options, cancellation = self._options, self._cancellation
+        return matches(self._lean, self._env, statement, ours, options=options, cancellation=cancellation)
 
-    def _find(self, env: Ref, name: NameTuple) -> Constant | None:
+    def _does(self, theirs: Constant, part: dict[str, Any]) -> Match:
+        """Compare values, of types that are the same."""
+        lean, table = self._lean, self._lean.table
+        universes = lean.name_list(table.constant_levels(theirs.info))
+        ours = lean.engine.eval(
+            renamed(lean, self._builder.expr(part["value"]), self._universes(part), universes)
+        )
+        type_, value = lean.engine.eval_all(
+            [table.constant_type(theirs.info), table.constant_value(theirs.info)]
+        )
+        if lean.number(table.expr_eqv(value, ours)):
+            return Match(True, True)
+        options, cancellation = self._options, self._cancellation
+        return equal(
+            lean, self._env, universes, type_, value, ours, options=options, cancellation=cancellation
+        )
+
+    def _family(self, theirs: Constant, part: dict[str, Any]) -> bool:
+        lean, table = self._lean, self._lean.table
+        lists = zip(("all", "ctors"), (table.inductive_all, table.inductive_ctors), strict=True)
+        same = all(
+            list(map(self._tables.name, part[key])) == lean.name_list(theirs_(theirs.info))
+            for key, theirs_ in lists
+        )
+        return same and lean.number(table.inductive_params(theirs.info)) == part["numParams"]
+
+    # --- what Lean made for it ---
+
+    def _auxiliary(self, word: str, name: NameTuple, part: dict[str, Any]) -> None:
+        """Have the candidate's stand for the reference's if it is the same, and else declare that aside."""
+        theirs = self._find(name)
+        if theirs is not None and self._is(theirs, word, part):
+            return
+        lean, table = self._lean, self._lean.table
+        aside = (RESERVED, "reference", *name)
+        built = lean.name(aside)
+        params = ListOf([self._builder.names[number] for number in part["levelParams"]])
+        header = table.constant_header(built, params, self._builder.expr(part["type"]))
+        if word == "axiom":  # a proof: its statement is all there is to it
+            declaration = table.axiom_declaration(header, False)
+        else:
+            value = self._builder.expr(part["value"])
+            if word == "opaque":
+                declaration = table.opaque_declaration(header, value, ListOf([built]), False)
+            else:
+                safe, hints = SAFETIES.index("safe"), table.hints(part["hints"])
+                declaration = table.definition_declaration(header, value, hints, ListOf([built]), safe)
+        try:
+            with lean.options(self._options.kernel_options()) as options:
+                token = lean.engine.eval(table.new_cancel_token())
+                add = table.add_decl(self._env, options, declaration, token)
+                _, self._env = lean.engine.eval_all([table.set_heartbeats(0), add])
+        except Thrown:
+            return  # it rests on something the candidate has not: whatever mentions it will differ
+        self._called[name] = aside
+
+    def _is(self, theirs: Constant, word: str, part: dict[str, Any]) -> bool:
+        lean, table = self._lean, self._lean.table
+        if theirs.kind != _KINDS[word] and (word, theirs.kind) != ("axiom", "theorem"):
+            return False
+        if lean.name_list(table.constant_levels(theirs.info)) != self._universes(part):
+            return False
+        pairs = [table.expr_eqv(table.constant_type(theirs.info), self._builder.expr(part["type"]))]
+        if "value" in part:
+            value = self._builder.expr(part["value"])
+            pairs.append(table.expr_eqv(table.constant_value(theirs.info), value))
+        return all(lean.flags(pairs))
+
+    # --- looking ---
+
+    def _universes(self, part: dict[str, Any]) -> list[NameTuple]:
+        return [self._tables.name(number) for number in part["levelParams"]]
+
+    def _find(self, name: NameTuple) -> Constant | None:
         lean = self._lean
-        with lean.engine.eval(lean.table.kernel_find(env, lean.name(name))) as option:
+        with lean.engine.eval(lean.table.kernel_find(self._env, lean.name(name))) as option:
             if option.ptr() & 1:
                 return None
-            info = lean.engine.eval(Field(option, 0))
+            info: Ref = lean.engine.eval(Field(option, 0))
         return Constant(name, lean.constant_kind(info), info)
+
+
+def _refused(match: Match, code: str, name: str, text: str) -> tuple[str, str] | None:
+    if match:
+        return None
+    if match.definitional is None:
+        return "limit", f"whether {name} is the same was not settled: {match.message}"
+    return code, text
 
 
 def _a(kind: str) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
 from leanhost.lean import names
 from leanhost.services.cancellation import Cancellation
+from leanhost.services.evidence import derived
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
 from leanhost.services.exports.replay import replay
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
+from leanhost.services.kernel import unchecked
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.results import CheckResult, CommandResult, Limit, Status
 from leanhost.services.session import Session
@@ -56,6 +58,7 @@ def _export(
     cancellation: Cancellation,
     *,
     whole: bool,
+    proofs: bool = True,
 ) -> str:
     buffer = io.BytesIO()
     export(
@@ -65,6 +68,7 @@ def _export(
         list(wanted),
         buffer,
         added=session.added,
+        proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
     )
@@ -111,29 +115,21 @@ def judge_export(
         except ElaborationError as error:
             return [_unusable(error)]
         with session:
-            added = list(session.added)
-            theorems = [c.name for c in added if c.kind == "theorem"]
-            others = [c.name for c in added if c.kind not in ("theorem", "recursor", "constructor")]
-            allowed = DEFAULT_AXIOMS | {
-                *reference.allow_axioms,
-                *(names.show(c.name) for c in added if c.kind == "axiom"),
-            }
+            theorems, others = _written(session)
+            added = {constant.name for constant in session.added}
+            own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
             imported = _imported_axioms(session, map(names.parse, theirs.axioms))
-            present = {*map(names.show, imported), *(names.show(c.name) for c in added)}
-            allowed -= {name for name in theirs.axioms if name in DEFAULT_AXIOMS and name not in present}
-            allowed |= {*reference.allow_axioms}
+            present = {*map(names.show, imported), *own}
+            standard = {name for name in DEFAULT_AXIOMS if name not in theirs.axioms or name in present}
             # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
             unshipped = {names.show(name) for name, original in imported.items() if not original}
-            compared = [name for name in imported if names.show(name) in allowed | unshipped]
-            wanted = [*(c.name for c in added), *compared]
-            ours = replayed(_export(session, wanted, options, cancellation, whole=whole))
-    if not isinstance(ours, Replayed):
-        return [Refusal("reference", "", f"the reference itself does not replay: {_refusal(ours).message}")]
-    allowed |= unshipped
-    comparison = Comparison(lean, ours.kernel_env, theirs.kernel_env, options)
-    parts = [c.name for c in added]
-    found = list(comparison.differences(theorems, [*others, *compared], parts, library=whole))
+            allowed = {*standard, *own, *reference.allow_axioms, *unshipped}
+            compared = [name for name in imported if names.show(name) in allowed]
+            wanted = [*theorems, *others, *compared]
+            statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
+    comparison = Comparison(lean, theirs, theorems, others, added, options, cancellation)
+    found = list(comparison.differences(statements.encode()))
     stated = set(map(names.show, theorems))
     for theorem in theirs.theorems:
         if theorem.name in stated:
@@ -150,6 +146,19 @@ def judge_export(
 
 def _unusable(error: LeanHostError) -> Refusal:
     return Refusal("reference", "", f"the reference itself does not elaborate: {error.message}")
+
+
+def _written(session: Session) -> tuple[list[names.NameTuple], dict[names.NameTuple, str]]:
+    """The theorems of a reference, and the other constants its author wrote, with their kinds.
+
+    What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions.
+    """
+    added = {constant.name for constant in session.added}
+    wrote = [c for c, where in session.shown if where is not None or not derived(c.name, added)]
+    odd = unchecked(session.lean, wrote)
+    safe = [c for c in wrote if c.name not in odd and c.kind not in ("recursor", "constructor")]
+    theorems = [c.name for c in safe if c.kind == "theorem"]
+    return theorems, {c.name: c.kind for c in safe if c.kind != "theorem"}
 
 
 def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dict[names.NameTuple, bool]:

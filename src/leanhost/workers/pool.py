@@ -271,8 +271,8 @@ class WorkerPool:
         *reference* is trusted; its proofs may be ``sorry``. *candidate* is elaborated in a worker, and what it
         added is exported there. Another process, which has run no candidate, has the kernel check the export
         on top of an import of its own and compares it with the reference: every theorem under the same name
-        with the same statement, every other declaration of the reference unchanged, axioms from the allow-list
-        of *reference* only.
+        with the same statement, every other declaration of the reference the same to the kernel, axioms from the
+        allow-list of *reference* only.
 
         With *from_scratch* the export holds what it mentions of the library too, the kernel begins with an empty
         environment, and the library is compared like everything else; without, that is only done where the two

@@ -65,6 +65,10 @@ class DeclarationTable:
 
     # --- what the kernel has ---
 
+    def axiom_info(self, header: Arg) -> Arg:
+        """``ConstantInfo.axiomInfo`` of a safe axiom."""
+        return Ctor(0, (Ctor(0, (header,), b"\0"),))
+
     def kernel_find(self, kernel_env: Arg, name: Arg) -> Arg:
         """``Lean.Kernel.Environment.find?``: ``Option ConstantInfo``."""
         return Call("lean_environment_find", (kernel_env, name))

@@ -49,23 +49,32 @@ def closure_of(
     wanted: Sequence[NameTuple],
     added: Sequence[Constant],
     pause: Callable[[int], None],
+    *,
+    proofs: bool = True,
 ) -> Closure:
     """Find everything *wanted* rests on: in *added*, then in *env*.
 
-    *pause* hears now and then how many constants were found; what it raises ends the search. Raises
+    Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. *pause*
+    hears now and then how many constants were found; what it raises ends the search. Raises
     :class:`~leanhost.errors.UsageError` for a wanted name that is not there.
     """
-    return _Search(lean, env, {constant.name: constant for constant in added}, pause).run(wanted)
+    return _Search(lean, env, {constant.name: constant for constant in added}, pause, proofs).run(wanted)
 
 
 class _Search:
     def __init__(
-        self, lean: Lean, env: Ref, added: dict[NameTuple, Constant], pause: Callable[[int], None]
+        self,
+        lean: Lean,
+        env: Ref,
+        added: dict[NameTuple, Constant],
+        pause: Callable[[int], None],
+        proofs: bool,
     ) -> None:
         self._lean = lean
         self._env = env
         self._added = added
         self._pause = pause
+        self._proofs = proofs
         self._found: dict[NameTuple, Constant | None] = {}
         self._mentions: dict[NameTuple, frozenset[NameTuple]] = {}
         self._head: dict[NameTuple, NameTuple] = {}
@@ -129,9 +138,19 @@ class _Search:
             for (name, info), tag in zip(infos, tags, strict=True):
                 assert isinstance(tag, int)
                 there.append(Constant(name, CONSTANT_KINDS[tag], info))
+        if not self._proofs:
+            there = self._unproved(there)
         self._found.update(dict.fromkeys(step))
         self._found.update((constant.name, constant) for constant in there)
         return there
+
+    def _unproved(self, constants: list[Constant]) -> list[Constant]:
+        """Put axioms with the same statements in the place of theorems."""
+        table = self._lean.table
+        theorems = [constant for constant in constants if constant.kind == "theorem"]
+        infos = self._lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in theorems])
+        others = [constant for constant in constants if constant.kind != "theorem"]
+        return others + [Constant(c.name, "axiom", info) for c, info in zip(theorems, infos, strict=True)]
 
     def _literals(self, constants: list[Constant]) -> list[frozenset[NameTuple]]:
         """Return for each constant what its literals need: the kernel knows their types by name."""

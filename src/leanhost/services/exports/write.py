@@ -69,6 +69,7 @@ def export(
     target: Target,
     *,
     added: Sequence[Constant] = (),
+    proofs: bool = True,
     max_objects: int = MAX_OBJECTS,
     timeout: float | None = None,
     grace: float = 5.0,
@@ -77,8 +78,9 @@ def export(
 ) -> ExportReport:
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
-    Constants are looked for in *added* first, then in *env* (an ``Environment``). The same environment gives
-    the same bytes. Safe constants only: an unsafe or partial one that is asked for is reported as skipped.
+    Constants are looked for in *added* first, then in *env* (an ``Environment``). Without *proofs* theorems are
+    written as axioms, and what only proofs need is left out. The same environment gives the same bytes. Safe
+    constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
     and *grace* are in seconds.
 
@@ -93,14 +95,14 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects).run(wanted, added), guard
+                lambda: _Export(lean, env, target, guard, max_objects, proofs).run(wanted, added), guard
             )
         path = Path(target)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects).run(wanted, added), guard
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs).run(wanted, added), guard
                 )
             part.replace(path)
         finally:
@@ -111,12 +113,15 @@ def export(
 
 
 class _Export:
-    def __init__(self, lean: Lean, env: Ref, file: BinaryIO, guard: Guard, max_objects: int) -> None:
+    def __init__(
+        self, lean: Lean, env: Ref, file: BinaryIO, guard: Guard, max_objects: int, proofs: bool
+    ) -> None:
         self._lean = lean
         self._env = env
         self._file = file
         self._guard = guard
         self._max_objects = max_objects
+        self._proofs = proofs
         self._terms = TermWriter()
         self._bytes = 0
         self._digest = hashlib.sha256()
@@ -124,7 +129,9 @@ class _Export:
 
     def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
         collecting = phase(self._guard, "collect", None)
-        closure = closure_of(self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n))
+        closure = closure_of(
+            self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n), proofs=self._proofs
+        )
         missing = tuple(map(show, sorted(closure.missing_bodies, key=str)))
         total = sum(len(unit.constants) for unit in closure.units)
         self._meta(missing)

@@ -1,0 +1,237 @@
+"""``verify`` refuses candidates that would like their own statements to be taken for the reference's."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leanhost.services.host import Host
+from tests.workers.judging import codes, refusals
+
+WRONG = "theorem t : 1 = 2 := by sorry\n"
+
+# A reference, a candidate, and what has to be among the refusals (code, name).
+# fmt: off
+ATTACKS = {
+    "a term macro in the statement": (
+        WRONG, 'macro "two" : term => `(1)\ntheorem t : 1 = two := rfl\n',
+        ("statement", "t")),
+    "notation in the statement": (
+        WRONG, 'notation "holds" => 1 = 1\ntheorem t : holds := rfl\n',
+        ("statement", "t")),
+    "other numerals": (
+        WRONG, "instance (priority := 100000) : OfNat Nat 2 := ⟨1⟩\ntheorem t : 1 = 2 := rfl\n",
+        ("statement", "t")),
+    "another instance": (
+        "theorem t (a b : Nat) : a + b = 6 := by sorry\n",
+        "instance (priority := 100000) : HAdd Nat Nat Nat := ⟨fun _ _ => 6⟩\n"
+        "theorem t (a b : Nat) : a + b = 6 := rfl\n",
+        ("statement", "t")),
+    "a variable": (
+        WRONG, "variable (h : 1 = 2)\ninclude h\ntheorem t : 1 = 2 := h\n",
+        ("statement", "t")),
+    "an implicit variable": (
+        WRONG, "set_option autoImplicit true\ntheorem t {h : False} : 1 = 2 := h.elim\n",
+        ("statement", "t")),
+    "a type of its own": (
+        "theorem t (n : Nat) : n = n + 1 := by sorry\n",
+        "namespace A\ninductive Nat where | z\ndef plus (n : Nat) (_ : _root_.Nat) : Nat := n\n"
+        "instance : HAdd Nat _root_.Nat Nat := ⟨plus⟩\n"
+        "theorem _root_.t (n : Nat) : n = n + 1 := rfl\nend A\n",
+        ("statement", "t")),
+    "the name elsewhere": (
+        WRONG, "namespace A\ntheorem t : 1 = 1 := rfl\nend A\nopen A\n",
+        ("missing", "t")),
+    "a name that looks the same": (
+        WRONG, "theorem «t\u200b» : 1 = 1 := rfl\n",
+        ("missing", "t")),
+    "a private one": (
+        WRONG, "private theorem t : 1 = 1 := rfl\n",
+        ("missing", "t")),
+    "a definition in its place": (
+        "theorem t : True := by sorry\n", "def t : True := trivial\n",
+        ("kind", "t")),
+    "an instance in its place": (
+        "theorem t : Nonempty Nat := by sorry\n", "instance t : Inhabited Nat := ⟨0⟩\n",
+        ("kind", "t")),
+    "a definition unfolded to True": (
+        "def P (n : Nat) : Prop := n = n + 1\ntheorem t : P 0 := by sorry\n",
+        "def P (n : Nat) : Prop := n = n\ntheorem t : P 0 := rfl\n",
+        ("definition", "P")),
+    "a definition behind a definition": (
+        "def zero : Nat := 0\ndef P (n : Nat) : Prop := n = zero\ntheorem t : P 1 := by sorry\n",
+        "def zero : Nat := 1\ndef P (n : Nat) : Prop := n = zero\ntheorem t : P 1 := rfl\n",
+        ("definition", "zero")),
+    "an opaque definition": (
+        "def n : Nat := 3\ntheorem t : n = n := by sorry\n",
+        "opaque n : Nat\ntheorem t : n = n := rfl\n",
+        ("kind", "n")),
+    "an axiom in place of a definition": (
+        "def n : Nat := 3\ntheorem t : n = n := by sorry\n",
+        "axiom n : Nat\ntheorem t : n = n := rfl\n",
+        ("kind", "n")),
+    "an abbreviation of another type": (
+        "def N : Type := Nat\ntheorem t (n : N) : n = n := by sorry\n",
+        "def N : Type := Bool\ntheorem t (n : N) : n = n := rfl\n",
+        ("definition", "N")),
+    "a matcher of its own": (
+        "def f : Nat → Nat\n  | 0 => 1\n  | _+1 => 2\ntheorem t : f 0 = 2 := by sorry\n",
+        "def f : Nat → Nat\n  | 0 => 2\n  | _+1 => 1\ntheorem t : f 0 = 2 := rfl\n",
+        ("definition", "f")),
+    "a helper of a definition": (
+        "def f (n : Nat) : Nat := go n\nwhere go (m : Nat) : Nat := m + 1\ntheorem t : f 0 = 0 := by sorry\n",
+        "def f (n : Nat) : Nat := go n\nwhere go (m : Nat) : Nat := m\ntheorem t : f 0 = 0 := rfl\n",
+        ("definition", "f.go")),
+    "a type with one constructor more": (
+        "inductive T | a | b\ntheorem t (x y : T) : x = y := by sorry\n",
+        "inductive T | a\ntheorem t (x y : T) : x = y := by cases x; cases y; rfl\n",
+        ("definition", "T")),
+    "a constructor of another type": (
+        "inductive E : Nat → Prop\n  | zero : E 0\ntheorem t : E 1 := by sorry\n",
+        "inductive E : Nat → Prop\n  | zero : E 1\ntheorem t : E 1 := .zero\n",
+        ("definition", "E.zero")),
+    "fields in another order": (
+        "structure S where\n  a : Nat\n  b : Nat\ntheorem t (x : S) (h : x = ⟨1, 2⟩) : x.a = 2 := by sorry\n",
+        "structure S where\n  b : Nat\n  a : Nat\ntheorem t (x : S) (h : x = ⟨1, 2⟩) : x.a = 2 := by rw [h]\n",
+        ("definition", "S.a")),
+    "a parameter that is an index": (
+        "inductive V (α : Type) : Type\n  | nil : V α\ntheorem t (x : V Nat) : x = .nil := by sorry\n",
+        "inductive V : Type → Type 1\n  | nil : {α : Type} → V α\ntheorem t (x : V Nat) : x = .nil := sorry\n",
+        ("definition", "V")),
+    "mutual types apart": (
+        "mutual\ninductive A | mk : B → A | none\ninductive B | mk : A → B\nend\n"
+        "theorem t (x : A) : x = x := by sorry\n",
+        "inductive A | mk : Nat → A | none\ninductive B | mk : A → B\ntheorem t (x : A) : x = x := rfl\n",
+        ("definition", "A")),
+    "fewer universes": (
+        "universe u\ntheorem t {α : Type u} (a : α) : a = a := by sorry\n",
+        "theorem t {α : Type} (a : α) : a = a := rfl\n",
+        ("statement", "t")),
+    "universes the other way round": (
+        "theorem t.{u, v} (α : Type u) (β : Type v) : α = α ∧ β = β := by sorry\n",
+        "theorem t.{v, u} (α : Type u) (β : Type v) : α = α ∧ β = β := ⟨rfl, rfl⟩\n",
+        ("statement", "t")),
+    "one universe for two": (
+        "theorem t.{u, v} (α : Type u) (β : Type v) : α = α ∧ β = β := by sorry\n",
+        "theorem t.{u} (α : Type u) (β : Type u) : α = α ∧ β = β := ⟨rfl, rfl⟩\n",
+        ("statement", "t")),
+    "a hidden axiom": (
+        "def n : Nat := 1\ntheorem t : n = 2 := by sorry\n",
+        "axiom no : False\ndef n : Nat := 1\ndef lemma : n = 2 := no.elim\ntheorem t : n = 2 := lemma\n",
+        ("axiom", "t")),
+    "an axiom inside a definition that is the same": (
+        "def p : 1 = 1 := rfl\ndef n : Nat := (fun _ => 1) p\ntheorem t : n = 1 := by sorry\n",
+        "axiom no : False\ndef p : 1 = 1 := no.elim\ndef n : Nat := (fun _ => 1) p\ntheorem t : n = 1 := rfl\n",
+        ("axiom", "t")),
+    "the reference's axiom, stronger": (
+        "axiom ax : 1 = 1\ntheorem t : 1 = 2 := by sorry\n",
+        "axiom ax : 1 = 2\ntheorem t : 1 = 2 := ax\n",
+        ("definition", "ax")),
+    "implemented by something else": (
+        "def n : Nat := 1\ntheorem t : n = 2 := by sorry\n",
+        "def other : Nat := 2\n@[implemented_by other] def n : Nat := 1\ntheorem t : n = 2 := by sorry\n",
+        ("sorry", "t")),
+    "a theorem that needs itself": (
+        WRONG, "axiom self : 1 = 2\ntheorem t : 1 = 2 := self\n",
+        ("axiom", "t")),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_what_is_another_statement_is_refused(host: Host, name: str) -> None:
+    reference, candidate, wanted = ATTACKS[name]
+    found = codes(host, reference, candidate)
+    if (
+        name == "an instance"
+    ):  # whether Lean declares a proof by `instance` as a theorem is its version's to say
+        assert found in (set(), {("kind", "t")})
+    else:
+        assert wanted in found
+
+
+@pytest.mark.parametrize("name", ["a definition behind a definition", "a constructor of another type"])
+def test_it_is_refused_from_the_first_axiom_on_as_well(native_host: Host, name: str) -> None:
+    reference, candidate, wanted = ATTACKS[name]
+    assert wanted in codes(native_host, reference, candidate, whole=True)
+
+
+def test_what_is_equal_by_definition_is_the_same(host: Host) -> None:
+    reference = "def two : Nat := 2\ntheorem t : two = 2 := by sorry\n"
+    candidate = "def two : Nat := Nat.succ 1\ntheorem t : Nat.succ 1 = two := rfl\n"
+    assert refusals(host, reference, candidate) == []
+
+
+def test_the_same_axiom_is_the_references_to_use(host: Host) -> None:
+    source = "axiom ax : 1 = 2\ntheorem t : 1 = 2 := ax\n"
+    assert refusals(host, source, source) == []
+
+
+def test_names_below_leanhosts_own_are_not_taken(native_host: Host) -> None:
+    """Whatever a candidate puts there, nothing of the reference is looked up there."""
+    candidate = (
+        "namespace _leanhost\nnamespace reference\ndef f.match_1 : Nat := 1\nend reference\nend _leanhost\n"
+    )
+    found = codes(native_host, WRONG, candidate + "theorem t : 1 = 1 := rfl\n")
+    assert {code for code, _ in found} <= {"export", "statement"}
+    assert found
+
+
+# --- exports that no candidate's Lean has written ---
+
+HELPED = "theorem a : 1 = 1 := rfl\ntheorem b : 2 = 2 := rfl\ntheorem t : 1 = 1 := a\n"
+FALSE = "theorem t : 1 = 2 := by sorry\n"
+
+
+def test_a_universe_named_twice(native_host: Host) -> None:
+    reference = "theorem t.{u, v} (α : Type u) (β : Type v) : α = α ∧ β = β := by sorry\n"
+    candidate = reference.replace("by sorry", "⟨rfl, rfl⟩")
+
+    def twice(exported: str) -> str:
+        lines = [json.loads(line) for line in exported.splitlines()]
+        for line in lines:
+            if "thm" in line:
+                line["thm"]["levelParams"] = line["thm"]["levelParams"][:1] * 2
+        return "".join(json.dumps(line) + "\n" for line in lines)
+
+    assert refusals(native_host, reference, candidate) == []
+    assert [r.code for r in refusals(native_host, reference, candidate, change=twice)] == ["kernel"]
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 4))
+def test_no_change_of_an_export_proves_what_is_false(native_host: Host, seed: int, count: int) -> None:
+    """Numbers and words are changed at random; the statement cannot be proved, so that every answer is no."""
+    chance = random.Random(seed)
+
+    def changed(exported: str) -> str:
+        lines = exported.splitlines()
+        for _ in range(count):
+            at = chance.randrange(1, len(lines))
+            kind = chance.randrange(4)
+            if kind == 0:
+                digits = [i for i, c in enumerate(lines[at]) if c.isdigit()]
+                if digits:
+                    i = chance.choice(digits)
+                    lines[at] = lines[at][:i] + str(chance.randrange(10)) + lines[at][i + 1 :]
+            elif kind == 1:
+                lines.insert(at, chance.choice(lines[1:]))
+            elif kind == 2:
+                del lines[at]
+            else:
+                i = chance.randrange(len(lines[at]))
+                lines[at] = lines[at][:i] + chr(chance.randrange(32, 127)) + lines[at][i + 1 :]
+            if len(lines) < 3:
+                break
+        return "\n".join(lines) + "\n"
+
+    assert refusals(native_host, FALSE, HELPED, change=changed)

@@ -1,0 +1,259 @@
+"""``verify`` accepts honest candidates: what they add, reorder, rename and prove in other ways is theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from leanhost.services.host import Host
+from tests.workers.judging import refusals
+
+# fmt: off
+HONEST = {
+"matcher first used by a helper": ("""
+def f : Nat → Nat
+  | 0 => 1
+  | n+1 => n
+theorem t : f 0 = 1 := by sorry
+""","""
+def helper : Nat → Nat
+  | 0 => 5
+  | n+1 => n + 2
+def f : Nat → Nat
+  | 0 => 1
+  | n+1 => n
+theorem t : f 0 = 1 := rfl
+"""),
+"reference proved another way": ("""
+theorem t (n : Nat) (h : n = 0 ∨ n = 1) : n = n := by
+  cases h with
+  | inl h => exact rfl
+  | inr h => exact rfl
+theorem u (n : Nat) : n + 0 = n := by
+  have : ∀ m : Nat, m + 0 = m := fun m => rfl
+  exact this n
+theorem v : 2 + 2 = 4 := by decide
+theorem w (o : Option Nat) : (match o with | none => 0 | some _ => 0) = 0 := by
+  match o with
+  | none => rfl
+  | some _ => rfl
+""","""
+theorem t (n : Nat) (h : n = 0 ∨ n = 1) : n = n := rfl
+theorem u (n : Nat) : n + 0 = n := rfl
+theorem v : 2 + 2 = 4 := rfl
+theorem w (o : Option Nat) : (match o with | none => 0 | some _ => 0) = 0 := by
+  cases o <;> rfl
+"""),
+"simp with equations": ("""
+def g : Nat → Nat
+  | 0 => 0
+  | n+1 => g n
+theorem t (n : Nat) : g (n+1) = g n := by simp [g]
+""","""
+def g : Nat → Nat
+  | 0 => 0
+  | n+1 => g n
+theorem t (n : Nat) : g (n+1) = g n := rfl
+"""),
+"universe names": ("""
+universe u
+def idd {α : Type u} (a : α) : α := a
+theorem t {α : Type u} (a : α) : idd a = a := by sorry
+""","""
+universe w
+def idd {α : Type w} (a : α) : α := a
+theorem t {α : Type w} (a : α) : idd a = a := rfl
+"""),
+"mutual, nested": ("""
+mutual
+inductive Even : Nat → Prop where
+  | zero : Even 0
+  | succ {n} : Odd n → Even (n + 1)
+inductive Odd : Nat → Prop where
+  | succ {n} : Even n → Odd (n + 1)
+end
+inductive Rose (α : Type) where
+  | mk : α → List (Rose α) → Rose α
+theorem t : Even 2 := by sorry
+theorem r (a : Rose Nat) : a = a := by sorry
+""","""
+inductive Rose (α : Type) where
+  | mk : α → List (Rose α) → Rose α
+mutual
+inductive Even : Nat → Prop where
+  | zero : Even 0
+  | succ {n} : Odd n → Even (n + 1)
+inductive Odd : Nat → Prop where
+  | succ {n} : Even n → Odd (n + 1)
+end
+theorem Even.one : Odd 1 := .succ .zero
+theorem r (a : Rose Nat) : a = a := rfl
+theorem t : Even 2 := .succ Even.one
+"""),
+"structures, classes, instances": ("""
+class Point (α : Type) where
+  origin : α
+structure P where
+  x : Nat
+  y : Nat
+instance : Point P := ⟨⟨0, 0⟩⟩
+theorem t : (Point.origin : P).x = 0 := by sorry
+""","""
+class Point (α : Type) where
+  origin : α
+structure P where
+  x : Nat
+  y : Nat
+instance : Point P := ⟨⟨0, 0⟩⟩
+private theorem aux : (Point.origin : P).x = 0 := rfl
+theorem t : (Point.origin : P).x = 0 := aux
+"""),
+"where, namespaces, sections": ("""
+namespace A
+section
+variable (n : Nat)
+def k : Nat := go n
+where go (m : Nat) : Nat := m
+theorem t : k n = n := by sorry
+end
+end A
+""","""
+theorem before : True := trivial
+def A.k (n : Nat) : Nat := go n
+where go (m : Nat) : Nat := m
+namespace A
+theorem t (n : Nat) : k n = n := h n
+where h (m : Nat) : k m = m := rfl
+end A
+"""),
+"own notation": ("""
+def op (a b : Nat) := a + b
+theorem t (a b : Nat) : op a b = a + b := by sorry
+""","""
+def op (a b : Nat) := a + b
+notation:65 a " ⊞ " b => op a b
+macro "close" : tactic => `(tactic| rfl)
+theorem t (a b : Nat) : (a ⊞ b) = a + b := by close
+"""),
+"noncomputable": ("""
+noncomputable def c {α : Type} [h : Nonempty α] : α := Classical.choice h
+theorem t {α : Type} [Nonempty α] : (c : α) = c := by sorry
+""","""
+noncomputable def c {α : Type} [h : Nonempty α] : α := Classical.choice h
+theorem t {α : Type} [Nonempty α] : (c : α) = c := rfl
+"""),
+}
+FULL = {
+"deriving": ("""
+inductive Colour where | red | green
+  deriving DecidableEq, Repr
+theorem t : Colour.red ≠ .green := by sorry
+""","""
+inductive Colour where | red | green
+  deriving DecidableEq, Repr
+theorem t : Colour.red ≠ .green := by decide
+"""),
+"deriving later": ("""
+inductive Colour where | red | green
+  deriving DecidableEq
+theorem t : (if Colour.red = .green then 1 else 2) = 2 := by sorry
+""","""
+inductive Other where | a | b | c
+  deriving DecidableEq
+theorem before (x : Other) : x = x := rfl
+inductive Colour where | red | green
+  deriving DecidableEq
+theorem t : (if Colour.red = .green then 1 else 2) = 2 := by simp
+"""),
+"well founded": ("""
+def ack : Nat → Nat → Nat
+  | 0, n => n + 1
+  | m+1, 0 => ack m 1
+  | m+1, n+1 => ack m (ack (m+1) n)
+termination_by m n => (m, n)
+def log (n : Nat) : Nat := if h : n ≤ 1 then 0 else 1 + log (n / 2)
+theorem t : ack 0 3 = 4 := by sorry
+theorem l : log 1 = 0 := by sorry
+""","""
+theorem helper (n : Nat) (h : ¬ n ≤ 1) : n / 2 < n := by omega
+def log (n : Nat) : Nat := if h : n ≤ 1 then 0 else 1 + log (n / 2)
+def ack : Nat → Nat → Nat
+  | 0, n => n + 1
+  | m+1, 0 => ack m 1
+  | m+1, n+1 => ack m (ack (m+1) n)
+termination_by m n => (m, n)
+theorem t : ack 0 3 = 4 := by simp [ack]
+theorem l : log 1 = 0 := by unfold log; simp
+"""),
+"omega, simp, grind, decide": ("""
+theorem a (x y : Nat) (h : x < y) : x + 1 ≤ y := by sorry
+theorem b (xs : List Nat) : (xs ++ []).length = xs.length := by sorry
+theorem c (p q : Prop) (hp : p) (hq : q) : q ∧ p := by sorry
+theorem d : ∀ x : Fin 5, x.val < 5 := by sorry
+""","""
+theorem d : ∀ x : Fin 5, x.val < 5 := by decide
+theorem c (p q : Prop) (hp : p) (hq : q) : q ∧ p := by grind
+theorem b (xs : List Nat) : (xs ++ []).length = xs.length := by simp
+theorem a (x y : Nat) (h : x < y) : x + 1 ≤ y := by omega
+"""),
+"reference proved by other tactics": ("""
+theorem a (x y : Nat) (h : x < y) : x + 1 ≤ y := by omega
+def s : List Nat → Nat | [] => 0 | x :: xs => x + s xs
+theorem b : s [1, 2] = 3 := by simp [s]
+theorem c (n : Nat) : s (List.replicate n 0) = 0 := by
+  induction n with
+  | zero => rfl
+  | succ n ih => simp [List.replicate, s, ih]
+theorem d : 2 ^ 10 = 1024 := by native_decide
+""","""
+theorem a (x y : Nat) (h : x < y) : x + 1 ≤ y := h
+def s : List Nat → Nat | [] => 0 | x :: xs => x + s xs
+theorem b : s [1, 2] = 3 := rfl
+theorem c (n : Nat) : s (List.replicate n 0) = 0 := by
+  induction n <;> simp_all [List.replicate, s]
+theorem d : 2 ^ 10 = 1024 := rfl
+"""),
+"two matches, one shared": ("""
+def f (o : Option Nat) (l : List Nat) : Nat :=
+  match o with
+  | none => match l with | [] => 0 | x :: _ => x
+  | some n => n
+theorem t : f none [] = 0 := by sorry
+""","""
+def helper (l : List Nat) : Nat := match l with | [] => 3 | x :: _ => x
+def f (o : Option Nat) (l : List Nat) : Nat :=
+  match o with
+  | none => match l with | [] => 0 | x :: _ => x
+  | some n => n
+theorem t : f none [] = 0 := rfl
+"""),
+"proofs in definitions": ("""
+def first (a : Array Nat) (h : 0 < a.size) : Nat := a[0]
+def third (a : Array Nat) (h : 3 < a.size) : Nat := a[2]'(by omega)
+theorem t (a : Array Nat) (h : 3 < a.size) : third a h = a[2]'(by omega) := by sorry
+""","""
+theorem before (a : Array Nat) (h : 3 < a.size) : 2 < a.size := by omega
+def first (a : Array Nat) (h : 0 < a.size) : Nat := a[0]
+def third (a : Array Nat) (h : 3 < a.size) : Nat := a[2]'(before a h)
+theorem t (a : Array Nat) (h : 3 < a.size) : third a h = a[2]'(before a h) := rfl
+"""),
+}
+# fmt: on
+
+FULL_LIBRARY = "the fixture library has no such tactics"
+
+
+@pytest.mark.parametrize("name", [*HONEST, *FULL])
+def test_an_honest_candidate_is_accepted(host: Host, name: str) -> None:
+    if name in FULL and host.toolchain.engine == "native":
+        pytest.skip(FULL_LIBRARY)
+    reference, candidate = (HONEST | FULL)[name]
+    assert refusals(host, reference, candidate) == []
+
+
+@pytest.mark.parametrize("name", [*HONEST, *FULL])
+def test_a_reference_proves_itself(host: Host, name: str) -> None:
+    """The other way round: whatever was written to prove the one is a reference as good as any."""
+    if name in FULL and host.toolchain.engine == "native":
+        pytest.skip(FULL_LIBRARY)
+    _, candidate = (HONEST | FULL)[name]
+    assert refusals(host, candidate, candidate) == []
