@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     from leanhost.services.session import Session
     from leanhost.services.stats import SessionStats
     from leanhost.toolchain.model import Toolchain
-    from leanhost.workers import CheckItem, WorkerPool
+    from leanhost.workers import CheckItem, WorkerPool, WorkerSession
     from leanhost.workers.session_pool import PooledSession, PoolStats, SessionPool
 
 __version__ = "0.1.0"
@@ -192,6 +192,7 @@ __all__ = [
     "UsageError",
     "WorkerError",
     "WorkerPool",
+    "WorkerSession",
     "WorkerStartError",
     "__version__",
     "open",
@@ -225,7 +226,7 @@ _ELSEWHERE = {
     "services.session": ("Session",),
     "services.stats": ("SessionStats",),
     "toolchain.model": ("Toolchain",),
-    "workers": ("CheckItem", "WorkerPool"),
+    "workers": ("CheckItem", "WorkerPool", "WorkerSession"),
     "workers.session_pool": ("PoolStats", "PooledSession", "SessionPool"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _ELSEWHERE.items() for name in names}

@@ -12,11 +12,20 @@ if TYPE_CHECKING:
     from leanhost.workers.compare import Refusal
     from leanhost.workers.items import CheckItem
     from leanhost.workers.pool import WorkerPool
+    from leanhost.workers.sessions import WorkerSession
     from leanhost.workers.stats import WorkerStats
     from leanhost.workers.stream import CheckProgress
     from leanhost.workers.verification import Verification
 
-__all__ = ["CheckItem", "CheckProgress", "Refusal", "Verification", "WorkerPool", "WorkerStats"]
+__all__ = [
+    "CheckItem",
+    "CheckProgress",
+    "Refusal",
+    "Verification",
+    "WorkerPool",
+    "WorkerSession",
+    "WorkerStats",
+]
 
 _HOME = {
     "CheckItem": "items",
@@ -24,6 +33,7 @@ _HOME = {
     "Refusal": "compare",
     "Verification": "verification",
     "WorkerPool": "pool",
+    "WorkerSession": "sessions",
     "WorkerStats": "stats",
 }
 

@@ -24,6 +24,7 @@ from leanhost.workers.compare import Refusal
 from leanhost.workers.heads import head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
+from leanhost.workers.sessions import CANCEL_LOOK_S, WorkerSession
 from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
 from leanhost.workers.stream import ProgressCallback, Stream
@@ -33,9 +34,6 @@ from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-CANCEL_LOOK_S = 0.05
-"""Seconds between two looks at a caller's token."""
 
 
 class WorkerPool:
@@ -304,6 +302,22 @@ class WorkerPool:
         else:
             refusals = (Refusal("limit", "", judged.reasons[0]),)
         return Verification(judged.status, refusals, elaborated, from_scratch=whole)
+
+    def session(
+        self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
+    ) -> WorkerSession:
+        """Return a session over *imports* whose calls run in the workers; *options* are the pool's if left out.
+
+        Nothing is imported yet: what cannot be is told by the first call.
+        """
+        settings = self._settings
+        limits = settings.options if options is None else options
+        limits = replace(limits, grace=max(limits.grace, 2 * settings.grace))
+        return WorkerSession(self, parse_imports(imports), limits)
+
+    def ask(self, request: Request, more: Message, *, bounded: bool) -> Job:
+        """Queue a question of a :class:`WorkerSession`."""
+        return self._queue(request, bounded=bounded, kind="ask", more=more)
 
     def stats(self) -> WorkerStats:
         """Return what the pool has done and holds; reading memory costs a millisecond for each process."""

@@ -25,7 +25,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import codec, examine, limits
+from leanhost.workers import codec, examine, limits, sessions
 from leanhost.workers.items import Request
 from leanhost.workers.wire import MAX_REPLY_BYTES, Message, ProtocolError, pack, receive
 
@@ -108,7 +108,7 @@ def answer(
 ) -> None:
     """Answer one request through *send*; *allow_cpu* is told the CPU seconds it may take."""
     identity = message["id"]
-    kind = next(kind for kind in ("check", "export", "verify") if kind in message)
+    kind = next(kind for kind in ("check", "ask", "export", "verify") if kind in message)
     request = codec.request_in(message[kind])
     allow_cpu(request.timeout * CPU_SHARE + options.grace)
     work = Work(host, request, replace(options, timeout=request.timeout), cancelled)
@@ -142,6 +142,8 @@ class Work:
                 case "export":
                     begun()
                     return *self._export(message["whole"]), False
+                case "ask":
+                    return *self._ask(message, begun), False
                 case "verify":
                     begun()
                     return *self._verify(message["candidate"], message["whole"]), False
@@ -174,6 +176,19 @@ class Work:
             cancellation=self.cancelled,
             imported=begun,
         )
+
+    def _ask(self, message: Message, begun: Callable[[], None]) -> tuple[CheckResult, object]:
+        accepted = CheckResult(self.request.file, Status.ACCEPTED, toolchain=self.host.label)
+        try:
+            with self.host.session(
+                self.request.imports or (), codec.options_in(message["options"])
+            ) as session:
+                begun()
+                return accepted, {"value": sessions.answered(session, message, self.cancelled)}
+        except (EngineLost, Cancelled):
+            raise
+        except LeanHostError as error:
+            return accepted, {"error": codec.error_out(error)}
 
     def _export(self, whole: bool) -> tuple[CheckResult, object]:
         return examine.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)

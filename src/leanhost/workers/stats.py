@@ -22,7 +22,7 @@ class WorkerStats:
         busy: workers that check now.
         free: workers that are started, or starting, without work.
         waiting: requests without an answer, running ones included.
-        answered: requests answered so far, by status.
+        answered: requests answered so far, by status; a call of a session that came to an end is `accepted`.
         errors: requests that ended with an exception of the pool, by its class.
         leases: worker processes started; ``forks`` of them from zygotes.
         forks: workers forked.
