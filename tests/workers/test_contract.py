@@ -1,0 +1,188 @@
+"""The worker pool's contract, sentence by sentence, with real Leans on both engines.
+
+What workers do to a pool on purpose is in ``test_supervision``, what happens on the pool's own side in
+``test_trouble``, zygotes in ``test_zygotes``, sessions in ``test_sessions``, verdicts in ``test_verify`` and
+``tests/faults``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import CheckItem, CheckProgress, WorkerPool
+from leanhost.workers.metrics import PoolCollector
+from tests.faults.candidates import FAULTS
+from tests.workers.conftest import BAD, ENDLESS, GOOD, MakePool, children, pool_of
+from tests.workers.test_zygotes import busy_worker
+
+MEMORY = {"native": 300 << 20, "wasm": 2 << 30}
+
+
+@pytest.fixture(scope="module")
+def pool(engine: str, request: pytest.FixtureRequest) -> Iterator[WorkerPool]:
+    with pool_of(engine, request, workers=1, spares=0, grace=0.5, memory_limit=MEMORY[engine]) as made:
+        yield made
+
+
+def items(engine: str, missing: Path) -> list[tuple[CheckItem, set[Status]]]:
+    def broken(name: str) -> tuple[CheckItem, set[Status]]:
+        fault = FAULTS[engine][name]
+        return CheckItem(source=fault.source, timeout=fault.timeout), set(fault.statuses)
+
+    return [
+        (CheckItem(source=GOOD), {Status.ACCEPTED}),
+        (CheckItem(source=BAD), {Status.REJECTED}),
+        broken("elaborator"),
+        broken("exit"),
+        (CheckItem(path=missing), {Status.REFUSED}),
+        broken("allocation"),
+        (CheckItem(source=GOOD), {Status.ACCEPTED}),
+    ]
+
+
+def test_each_item_has_its_own_outcome_in_input_order_and_progress_is_told(
+    pool: WorkerPool, engine: str, tmp_path: Path
+) -> None:
+    seen: list[CheckProgress] = []
+    asked = items(engine, tmp_path / "missing.lean")
+    results = list(pool.check_many((item for item, _ in asked), progress=seen.append))
+    assert [r.status in allowed for r, (_, allowed) in zip(results, asked, strict=True)] == [True] * len(
+        asked
+    )
+    assert [p.done for p in seen] == list(range(1, len(asked) + 1))
+    assert sum(seen[-1].statuses.values()) == seen[-1].taken == len(asked)
+
+
+def test_a_timeout_keeps_the_import(pool: WorkerPool) -> None:
+    assert pool.check(GOOD).accepted
+    before = pool.stats()
+    assert pool.check(CheckItem(source=ENDLESS, timeout=1)).status is Status.TIMEOUT
+    assert pool.check(GOOD).accepted
+    after = pool.stats()
+    assert after.zygotes_started == before.zygotes_started
+    assert (
+        pool._settings.forks or after.leases == before.leases
+    )  # wasm: the same process, which stopped in time
+
+
+def test_there_is_no_default_of_no_timeout(pool: WorkerPool) -> None:
+    assert 0 < pool._settings.options.timeout <= 60
+    for name in ("startup_timeout", "grace", "queue_timeout", "max_age"):
+        assert 0 < getattr(pool._settings, name) < 1e9
+
+
+def test_a_cancelled_token_ends_the_rest_and_the_next_is_served(pool: WorkerPool) -> None:
+    token = CancellationToken()
+
+    def endless() -> Iterator[str]:
+        yield GOOD
+        while True:
+            yield ENDLESS
+
+    statuses = []
+    for result in pool.check_many(endless(), cancellation=token):
+        statuses.append(result.status)
+        token.cancel()
+    assert statuses[0] is Status.ACCEPTED
+    assert set(statuses[1:]) == {Status.CANCELLED}
+    assert pool.check(GOOD).accepted
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_same_from_asyncio_and_trio(pool: WorkerPool, backend: str) -> None:
+    async def main() -> None:
+        results: list[CheckResult] = [r async for r in pool.acheck_many([GOOD, BAD], ordered=False)]
+        assert {r.status for r in results} == {Status.ACCEPTED, Status.REJECTED}
+        with anyio.move_on_after(1) as scope:
+            await pool.acheck(ENDLESS)
+        assert scope.cancelled_caught
+        assert (await pool.acheck(GOOD)).accepted
+
+    anyio.run(main, backend=backend)
+
+
+def test_workers_are_replaced_when_their_private_memory_has_grown(make_pool: MakePool) -> None:
+    grown = make_pool(max_requests=100, max_private_bytes=1, spares=0)
+    assert [r.accepted for r in grown.check_many([GOOD] * 3)] == [True] * 3
+    assert grown.stats().ended == {"memory": 3}
+    kept = make_pool(max_requests=100, max_private_bytes=1 << 30, spares=0)
+    assert [r.accepted for r in kept.check_many([GOOD] * 3)] == [True] * 3
+    assert kept.stats().ended == {}
+
+
+def test_the_queue_is_bounded_and_each_refusal_has_its_type(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0, max_waiting=1, queue_timeout=0.3, grace=0.3)
+    running = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    busy_worker(pool)
+    refused: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            pool.check(GOOD)
+        except PoolTimeout as error:
+            refused.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while pool.stats().waiting < 2:
+        pass
+    with pytest.raises(TooManyRequests):
+        pool.check(GOOD)
+    waiting.join(60)
+    assert [type(error) for error in refused] == [PoolTimeout]
+    pool.close()
+    assert not isinstance(running, CheckResult)
+    with pytest.raises(PoolClosed):
+        running.future.result(60)
+
+
+def test_closing_during_a_check_answers_it_and_leaves_nothing(
+    engine: str, request: pytest.FixtureRequest
+) -> None:
+    before = children()
+    with pool_of(engine, request, spares=0) as pool:
+        job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        busy_worker(pool)
+    assert not isinstance(job, CheckResult)
+    with pytest.raises(PoolClosed):
+        job.future.result(60)
+    assert children() <= before
+
+
+def test_what_a_pool_does_can_be_read_and_scraped(pool: WorkerPool) -> None:
+    from prometheus_client import CollectorRegistry
+
+    pool.check(GOOD)
+    stats = pool.stats()
+    assert sum(stats.latency_buckets) == sum(stats.answered.values())
+    assert stats.latency_sum > 0
+    assert stats.leases == stats.forks if pool._settings.forks else stats.forks == 0
+    assert stats.private_bytes > 0
+    assert (stats.busy, stats.waiting) == (0, 0)
+    registry = CollectorRegistry(auto_describe=True)
+    registry.register(PoolCollector(pool, name="p"))
+
+    def read(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"leanhost_workers_{name}", {"pool": "p", **labels})
+
+    assert read("answers_total", status="accepted") == stats.answered[Status.ACCEPTED]
+    assert read("leases_total") == stats.leases
+    assert (
+        read("latency_seconds_count")
+        == read("latency_seconds_bucket", le="+Inf")
+        == sum(stats.latency_buckets)
+    )
+    assert {cause: read("ended_total", cause=cause) for cause in stats.ended} == dict(stats.ended)
+
+
+def test_what_confines_the_workers_is_told(pool: WorkerPool) -> None:
+    assert pool.check(GOOD).accepted
+    assert pool.sandbox in ("none", "seccomp") or pool.sandbox.startswith("Landlock")
