@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,70 +31,106 @@ def fixture() -> Path:
     return build_fixture_core(cache_dir() / "tests" / "fixture-core")
 
 
-def checks(host: Host, core: Path) -> None:
-    """One-line theorems: a warm session, a process each, a language server."""
+def checks(host: Host, core: Path, rounds: int = 24) -> None:
+    """One-line theorems: a warm session, a process each, a language server; in turn, since clocks drift."""
     numbers = itertools.count()
-    with host.session(["Init"]) as session:
-        warm = p50(lambda: session.run(THEOREM.format(next(numbers))), 400)
-        judged = p50(lambda: session.kernel_check(THEOREM.format(next(numbers))), 400)
-        share = python_share(session, lambda: session.run(THEOREM.format(next(numbers))))
-    with lean_executable(host.toolchain.library) as lean, tempfile.TemporaryDirectory() as folder:
+
+    def theorem() -> str:
+        return THEOREM.format(next(numbers))
+
+    with (
+        host.session(["Init"]) as session,
+        lean_executable(host.toolchain.library) as lean,
+        tempfile.TemporaryDirectory() as folder,
+        Server(lean, core) as server,
+    ):
         file = Path(folder) / "T.lean"
         file.write_text(THEOREM.format(0))
-        process = p50(lambda: run_file(lean, core, file), 15, 2)
-        with Server(lean, core) as server:
-            served = p50(lambda: server.check(THEOREM.format(next(numbers))), 100)
+        ways: dict[str, tuple[Callable[[], object], int]] = {
+            "`session.run`, warm, with diagnostics": (lambda: session.run(theorem()), 40),
+            "`session.kernel_check`, warm": (lambda: session.kernel_check(theorem()), 40),
+            "one `lean FILE` process a theorem": (lambda: run_file(lean, core, file), 1),
+            "`lean --server` over LSP, warm document": (lambda: server.check(theorem()), 2),
+        }
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way, (work, count) in ways.items():
+                times[way].append(p50(work, count, 1))
+        share = python_share(session, lambda: session.run(theorem()))
+    first, *_ = times.values()
+    rows = []
+    for way, measured in times.items():
+        against = sorted(mine / other for mine, other in zip(measured, first, strict=True))
+        low, middle, high = (against[round(q * (len(against) - 1))] for q in (0.1, 0.5, 0.9))
+        rows.append([way, ms(statistics.median(measured)), ratio(middle), f"{ratio(low)} to {ratio(high)}"])
     show(
-        "One-line theorem, native engine (p50)",
-        ["how", "time", "against session.run"],
-        [
-            ["`session.run`, warm, with diagnostics", ms(warm), "1"],
-            ["`session.kernel_check`, warm", ms(judged), ratio(judged / warm)],
-            ["one `lean FILE` process a theorem", ms(process), ratio(process / warm)],
-            ["`lean --server` over LSP, warm document", ms(served), ratio(served / warm)],
-        ],
+        f"One-line theorem, native engine (median of {rounds} rounds)",
+        ["how", "time", "against `session.run`", "a tenth below and above"],
+        rows,
     )
     print(f"\nPython's own share of a `session.run`: {share:.0%}")
 
 
-def python_share(session: Session, work: Callable[[], object], rounds: int = 400) -> float:
-    """Return the part of a check's processor time that is Python's, not Lean's.
+def python_share(session: Session, work: Callable[[], object], rounds: int = 15, calls: int = 60) -> float:
+    """Return the part of a check's time that is Python's, not Lean's: the median of *rounds*.
 
-    Measured on the thread that does the work, as if it had been handed over before.
+    On the thread that does the work, as if it had been handed over before. Lean's part is timed call by call, in
+    turn with the same work untimed; what reading the clock takes is not Lean's.
     """
-    engine: Any = session._lean.engine
-    library = engine._lib
+    lean: Any = session._lean
+    library = lean.engine._lib
     plain: dict[tuple[str, int], Callable[..., int]] = dict(library._functions)
-    inside = 0.0
+    clock = time.perf_counter
+    inside, entered = 0.0, 0
 
     def timed(function: Callable[..., int]) -> Callable[..., int]:
         def call(*words: int) -> int:
-            nonlocal inside
-            started = time.thread_time()
+            nonlocal inside, entered
+            started = clock()
             try:
                 return function(*words)
             finally:
-                inside += time.thread_time() - started
+                inside += clock() - started
+                entered += 1
 
         return call
 
     def spent() -> float:
-        started = time.thread_time()
-        for _ in range(rounds):
+        for _ in range(3):  # steps are written anew
             work()
-        return time.thread_time() - started
+        nonlocal inside, entered
+        inside, entered = 0.0, 0
+        started = clock()
+        for _ in range(calls):
+            work()
+        return clock() - started
+
+    def use(functions: dict[tuple[str, int], Callable[..., int]]) -> None:
+        library._functions.clear()
+        library._functions.update(functions)
+        lean._steps.clear()
 
     def measure() -> float:
-        total = spent()
-        library._functions.update({key: timed(function) for key, function in plain.items()})
+        started = clock()
+        for _ in range(10_000):
+            clock()
+        reading = (clock() - started) / 10_000
+        shares = []
         try:
-            spent()
+            for _ in range(rounds):
+                use(plain)
+                before = spent()
+                use({key: timed(function) for key, function in plain.items()})
+                spent()
+                leans = inside - entered * reading
+                use(plain)
+                shares.append(1 - leans / ((before + spent()) / 2))
         finally:
-            library._functions.update(plain)
-        return 1 - inside / total
+            use(plain)
+        return statistics.median(shares)
 
     with new_guard(session._lean, session.options, 120, None).token as token:
-        return float(engine.supervise(measure, Guard(token, None)))
+        return float(lean.engine.supervise(measure, Guard(token, None)))
 
 
 def services(host: Host) -> None:
@@ -126,16 +164,14 @@ def services(host: Host) -> None:
                 bare("l_Lean_Meta_isExprDefEq___boxed", word, word),
             ),
         ):
-            mine, other = p50(ours, 5000, 50), p50(theirs, 5000, 50)
-            rows.append([f"`meta.{name}`", us(mine), us(other), ratio(mine / other)])
+            rows.append(compared(f"`meta.{name}`", ours, theirs, 400))
 
         start = session.prove("∀ (a b : Nat), a = b → b = a")
         assert isinstance(start, ProofState)
         state = start.apply("intro a b h")
         assert isinstance(state, ProofState)
-        step = p50(lambda: state.apply("exact h.symm"), 400)
-        other = bare_step(session, state)
-        rows.append(["tactic step", us(step), us(other), ratio(step / other)])
+        with bare_step(session, state) as bare_tactic:
+            rows.append(compared("tactic step", lambda: state.apply("exact h.symm"), bare_tactic, 40))
         show("Services against bare ctypes calls (p50)", ["what", "leanhost", "bare", "ratio"], rows)
 
         long = (
@@ -143,22 +179,49 @@ def services(host: Host) -> None:
             + "  have k : a = b := h\n" * 60
             + "  exact h.symm\n"
         )
-        again = p50(lambda: session.run(long), 20)
-        cheap = p50(lambda: [session.elaborate("Nat") for _ in range(50)], 20)
-        bulk = p50(lambda: session.elaborate_bulk(["Nat"] * 50), 20)
+        terms, types = ["Nat"] * 50, [term] * 50
+        pairs = [
+            (
+                "the proof's text again (61 steps) against one tactic step",
+                lambda: session.run(long),
+                lambda: state.apply("exact h.symm"),
+                4,
+            ),
+            (
+                "50 x `elaborate` against `elaborate_bulk`",
+                lambda: [session.elaborate(t) for t in terms],
+                lambda: session.elaborate_bulk(terms),
+                4,
+            ),
+            (
+                "50 x `meta.infer_type` against its bulk form",
+                lambda: [meta.infer_type(t) for t in types],
+                lambda: meta.infer_type_bulk(types),
+                20,
+            ),
+            (
+                "50 x `meta.whnf` against its bulk form",
+                lambda: [meta.whnf(t) for t in types],
+                lambda: meta.whnf_bulk(types),
+                20,
+            ),
+        ]
         show(
             "Steps and bulk (p50)",
-            ["what", "time", "against"],
-            [
-                ["one tactic step", us(step), "1"],
-                ["the proof's text again from its start (61 steps)", us(again), ratio(again / step)],
-                ["50 terms in a loop", us(cheap), "1"],
-                ["50 terms in bulk", us(bulk), ratio(bulk / cheap)],
-            ],
+            ["what", "the one", "the other", "ratio"],
+            [compared(*pair) for pair in pairs],
         )
 
 
-def bare_step(session: Session, state: ProofState) -> float:
+def compared(what: str, ours: Callable[[], object], theirs: Callable[[], object], count: int) -> list[str]:
+    """Return a row with the medians of both, measured in turn, and the median of their ratios."""
+    rounds = [(p50(ours, count, 3), p50(theirs, count, 3)) for _ in range(15)]
+    mine, other = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return [what, us(mine), us(other), ratio(statistics.median(a / b for a, b in rounds))]
+
+
+@contextmanager
+def bare_step(session: Session, state: ProofState) -> Iterator[Callable[[], object]]:
     """A tactic step by the same Lean calls with nothing around them: restore, parse, run."""
     lean, table = session._lean, session._lean.table
     contexts = session.meta.contexts(200_000)
@@ -174,9 +237,10 @@ def bare_step(session: Session, state: ProofState) -> float:
         syntax = lean.engine.eval(table.parse_category(env, category, source, file))
         lean.engine.eval(table.run_tactic(goal, syntax, contexts.strict)).close()
 
-    result = p50(step, 400)
-    contexts.restore(contexts.fresh)
-    return result
+    try:
+        yield step
+    finally:
+        contexts.restore(contexts.fresh)
 
 
 def memory(host: Host, count: int = 20_000) -> None:
