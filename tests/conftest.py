@@ -63,3 +63,10 @@ def native_host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """The native engine alone, for tests of what only it does."""
     with open_host("native", request) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def embedded_host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """The embedded toolchain alone, for tests of what only it lacks."""
+    with open_host("wasm", request) as opened:
+        yield opened

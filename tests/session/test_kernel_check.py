@@ -10,7 +10,7 @@ from leanhost.engine.base import Ctor, ListOf, Ref
 from leanhost.errors import UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.elaboration import Additions, new_guard
-from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable
+from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable, Unsupported
 from leanhost.services.host import Host
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.results import CommandResult, Limit, Status
@@ -200,3 +200,25 @@ def test_what_an_empty_environment_gains_is_seen(host: Host) -> None:
     checked = host.check_source("prelude\ninductive F : Prop\naxiom no : F\ntheorem oops : F := no\n")
     assert checked.status is Status.REJECTED
     assert [t.name for t in checked.theorems] == ["no", "oops"]
+
+
+# --- what a toolchain cannot do ---
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "#eval [1, 2].map (· + 1)\ntheorem t : True := trivial",
+        "theorem t : 10 < 20 := by native_decide",
+    ],
+)
+def test_what_the_embedded_toolchain_cannot_do_is_unsupported(source: str, embedded_host: Host) -> None:
+    with embedded_host.session(["Init"]) as session:
+        outcome = session.kernel_check(source, allow_axioms=["Lean.ofReduceBool", "Lean.trustCompiler"])
+        assert isinstance(outcome, Unsupported), outcome
+        assert "this toolchain does not ship" in outcome.message or "without the code" in outcome.message
+        assert isinstance(session.kernel_check("theorem t : True := trivial"), Checked)
+        assert isinstance(session.kernel_check("#check nope\ntheorem t : True := trivial"), Rejected)
+    checked = embedded_host.check_source(source)
+    assert (checked.status, checked.accepted) == (Status.UNSUPPORTED, False)
+    assert checked.reasons[0] == outcome.message

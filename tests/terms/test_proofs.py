@@ -7,10 +7,12 @@ import gc
 import pytest
 
 from leanhost.errors import ClosedError, UsageError
-from leanhost.services.evidence import Checked, Rejected
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.evidence import Checked, Rejected, Unavailable
 from leanhost.services.host import Host
 from leanhost.services.meta import MetaOptions
 from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.results import Limit
 from leanhost.services.session import Session
 
 
@@ -173,3 +175,73 @@ def test_steps_leave_no_handles(session: Session) -> None:
     gc.collect()
     engine.drain()
     assert engine.live <= live
+
+
+def test_hypotheses_have_values_binders_and_case_tags(session: Session) -> None:
+    start = state(session.prove("∀ {p : Prop} (q : Prop), p ∨ q → let n : Nat := 2; q ∨ p"))
+    opened = state(start.apply("intro p q h n"))
+    (goal,) = opened.goals
+    assert [(h.name, h.type, h.value) for h in goal.hypotheses] == [
+        ("p", "Prop", None),
+        ("q", "Prop", None),
+        ("h", "p ∨ q", None),
+        ("n", "Nat", "2"),
+    ]
+    assert [h.binder for h in goal.hypotheses] == ["implicit", "default", "default", "default"]
+    assert goal.case is None
+    handles = opened.local_context()
+    assert [str(h.name) for h in handles] == ["p", "q", "h", "n"]
+    assert str(handles[3].value) == "2"
+    cases = state(opened.apply("cases h"))
+    assert [g.case for g in cases.goals] == ["inl", "inr"]
+    assert cases.goals[0].pretty.startswith("case inl")
+
+
+def test_text_on_several_lines(session: Session) -> None:
+    introduced = state(
+        state(session.prove("∀ (a b c : Nat), a = b → b = c → a = c")).apply("intro a b c h k")
+    )
+    calc = "calc\n  a = b := h\n  _ = c := k"
+    assert isinstance(state(introduced.apply(calc)).finish(), Checked)
+    assert isinstance(
+        state(introduced.apply(f"  have m : a = b := h\n  {calc[:4]} a = b := m\n    _ = c := k")).finish(),
+        Checked,
+    )
+    failed = failure(introduced.apply("calc\n  a = b := k\n  _ = c := k"))
+    assert failed.diagnostics or failed.message
+
+
+def test_what_is_only_called_solved_is_refused(session: Session) -> None:
+    start = state(session.prove("True"))
+    lean, home = session._lean, session.meta.home
+    outside = home.expr(session.build.fvar("nowhere"))
+    for root in (outside, start._root):
+        forged = ProofState(start._prover, start._saved, root, ())
+        assert forged.is_solved
+        outcome = forged.finish()
+        assert isinstance(outcome, Rejected), outcome
+    assert lean.engine.live
+
+
+def test_a_cancelled_step_says_so(session: Session) -> None:
+    start = state(session.prove("True"))
+    token = CancellationToken()
+    token.cancel()
+    assert failure(start.apply("trivial", cancellation=token)).limit is Limit.CANCELLED
+    assert failure(session.prove("True", cancellation=token)).limit is Limit.CANCELLED
+    done = state(start.apply("trivial"))
+    assert done.finish(cancellation=token) == Unavailable(Limit.CANCELLED, "the caller cancelled")
+    stop = CancellationToken()
+    results = start.apply_all(["trivial"] * 3, cancellation=stop, progress=lambda _: stop.cancel())
+    assert [isinstance(r, ProofState) for r in results] == [True, False, False]
+    with pytest.raises(UsageError):
+        start.apply_all("trivial")
+    with pytest.raises(UsageError):
+        start.apply(3)  # type: ignore[arg-type]
+
+
+def test_messages_of_failures_are_bounded(session: Session) -> None:
+    start = state(session.prove("True", MetaOptions(diagnostic_bytes=100)))
+    long = "x" * 5000
+    assert len(failure(start.apply(f"exact {long}")).message.encode()) <= 100
+    assert len(failure(start.apply(f"{long} {long}")).message) < 20_000

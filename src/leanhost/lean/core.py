@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -436,6 +437,13 @@ class Lean:
     def is_name(self, ref: Ref, name: NameTuple) -> bool:
         """Tell whether a ``Lean.Name`` is *name*."""
         return names.decode(self.engine.dump(ref, 64)) == name
+
+    def beyond(self, message: str) -> str:
+        """Return why this Lean cannot do what failed with *message*, or ``""`` where that is not the reason."""
+        for pattern, why in self.table.BEYOND:
+            if re.search(pattern, message):
+                return f"{why}: {message[:300]}"
+        return ""
 
     def version(self) -> tuple[str, str]:
         """Return ``Lean.versionString`` and ``Lean.githash``."""

@@ -97,7 +97,7 @@ class Evidence:
 
 
 FailureCode: TypeAlias = Literal[
-    "elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source", "limit"
+    "elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source", "limit", "unsupported"
 ]
 
 
@@ -166,7 +166,7 @@ class Ground:
 class Judgement:
     """Everything the environment says about a source's additions; no failures means that all of it holds.
 
-    ``open`` is set when a limit was hit instead of a verdict.
+    ``open`` is set when a limit was hit instead of a verdict; ``unsupported`` says why this Lean cannot tell.
     """
 
     theorems: list[Theorem]
@@ -174,6 +174,7 @@ class Judgement:
     failures: list[ElabFailure]
     caveats: tuple[str, ...]
     open: Limit | None = None
+    unsupported: str = ""
 
 
 class _Stopped(Exception):
@@ -282,7 +283,10 @@ def _judge(
         evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant, owned))
         if constant.kind in ("theorem", "axiom") and (where or not derived(constant.name, rests)):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
-    return Judgement(theorems, evidence, failures, (CAVEAT_BODIES,) if total.unseen else (), opened)
+    caveats = (CAVEAT_BODIES,) if total.unseen else ()
+    said = (*(d.message for d in result.errors), *(f.message for f in failures if f.code == "kernel"))
+    unsupported = next((why for message in said if (why := lean.beyond(message))), "")
+    return Judgement(theorems, evidence, failures, caveats, opened, unsupported if failures else "")
 
 
 def _type_text(lean: Lean, env: Ref, options: Ref, constant: Constant) -> str:

@@ -378,6 +378,9 @@ class Host:
             case Limit.TIMEOUT | Limit.CANCELLED as limit:
                 status = Status.TIMEOUT if limit is Limit.TIMEOUT else Status.CANCELLED
                 reasons.insert(0, WORDS[limit])
+            case _ if judgement.unsupported:
+                status = Status.UNSUPPORTED
+                reasons.insert(0, judgement.unsupported)
             case _:
                 status = Status.REJECTED if judgement.failures else Status.ACCEPTED
         return CheckResult(

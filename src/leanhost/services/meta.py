@@ -359,7 +359,9 @@ class MetaService:
         finally:
             self._leave(desk)
 
-    def failure(self, thrown: Thrown, guard: Guard, budget: int) -> Failed | TimeoutOrHeartbeat:
+    def failure(
+        self, thrown: Thrown, guard: Guard, budget: int
+    ) -> Failed | TimeoutOrHeartbeat | MetaUnsupported:
         """Turn what Lean threw into a typed answer."""
         lean, table = self.lean, self.lean.table
         if guard.why:
@@ -371,7 +373,11 @@ class MetaService:
             return TimeoutOrHeartbeat(Limit.HEARTBEATS)
         if depth:
             return TimeoutOrHeartbeat(Limit.REC_DEPTH)
-        raw = lean.text(table.exception_text(thrown.error)).encode("utf-8", "replace")
+        text = lean.text(table.exception_text(thrown.error))
+        beyond = lean.beyond(text)
+        if beyond:
+            return MetaUnsupported(beyond)
+        raw = text.encode("utf-8", "replace")
         return Failed(raw[:budget].decode("utf-8", "ignore"), len(raw) > budget)
 
     def _expr(self, ref: Ref) -> Expr:

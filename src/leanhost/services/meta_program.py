@@ -16,7 +16,7 @@ from leanhost.lean.tables.monads import Six
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS
 from leanhost.services.exprs import Expr, ExprBuilder, Home, Name, NameLike
-from leanhost.services.meta import Failed, MetaOptions, MetaService, TimeoutOrHeartbeat
+from leanhost.services.meta import Failed, MetaOptions, MetaService, MetaUnsupported, TimeoutOrHeartbeat
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Meta:
             return self._lean.engine.eval(action)
         except Thrown as thrown:
             match self._service.failure(thrown, self._guard, self._options.diagnostic_bytes):
-                case Failed(message, _):
+                case Failed(message) | MetaUnsupported(message):
                     raise MetaError(message) from None
                 case TimeoutOrHeartbeat(limit):
                     if self._guard.why:

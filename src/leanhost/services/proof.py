@@ -17,7 +17,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, Messages
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.lifetime import NotStarted
-from leanhost.services.meta import Failed, MetaOptions, MetaService, is_short
+from leanhost.services.meta import Failed, MetaOptions, MetaService, MetaUnsupported, is_short
 from leanhost.services.meta_program import LocalDecl, local_decls
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.results import Diagnostic, Limit
@@ -109,7 +109,7 @@ class Prover:
                 return work(contexts, guard)
             except Thrown as thrown:
                 match self.meta.failure(thrown, guard, self.options.diagnostic_bytes):
-                    case Failed(message, _):
+                    case Failed(message) | MetaUnsupported(message):
                         raise MetaError(message) from None
                     case stopped:
                         raise MetaError(f"a limit was hit: {stopped.limit}", limit=stopped.limit) from None
@@ -259,7 +259,7 @@ class ProofState:
                 produced = engine.eval(table.run_tactic(target, syntax, contexts.strict))
             except Thrown as thrown:
                 match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
-                    case Failed(message, _):
+                    case Failed(message) | MetaUnsupported(message):
                         return TacticFailure(message)
                     case stopped:
                         return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
@@ -425,7 +425,7 @@ def start(
                 root = engine.eval(table.fresh_mvar(type_, six, kind=2, name=0))
             except Thrown as thrown:
                 match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
-                    case Failed(message, _):
+                    case Failed(message) | MetaUnsupported(message):
                         return TacticFailure(message)
                     case stopped:
                         return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)

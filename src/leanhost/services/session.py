@@ -21,6 +21,7 @@ from leanhost.services.evidence import (
     KernelOutcome,
     Rejected,
     Unavailable,
+    Unsupported,
     judge,
     open_question,
 )
@@ -512,6 +513,8 @@ def _kernel_outcome(judgement: Judgement, result: CommandResult) -> KernelOutcom
     if judgement.open is not None:
         message = judgement.failures[0].message if judgement.failures else WORDS[judgement.open]
         return Unavailable(judgement.open, message, result.diagnostics)
+    if judgement.unsupported:
+        return Unsupported(judgement.unsupported)
     if judgement.failures:
         return Rejected(judgement.failures[0])
     if not judgement.evidence:

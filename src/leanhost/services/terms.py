@@ -13,7 +13,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, WORDS, Messages
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name, NameLike
-from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService, is_short
+from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService, MetaUnsupported, is_short
 from leanhost.services.options import check_lean_options
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import Diagnostic, Limit, Position, Severity
@@ -97,6 +97,8 @@ def elaborate_terms(
                         case Failed(message, truncated):
                             fault = Diagnostic(Severity.ERROR, message, Position(1, 0), None, _FILE)
                             return ElabFailure("elaboration", message, (fault,), truncated)
+                        case MetaUnsupported(message):
+                            return ElabFailure("unsupported", message)
                         case stopped:
                             return limited(stopped.limit)
                 log = engine.eval(table.core_messages(table.get_ref(contexts.six.core_state)))

@@ -62,6 +62,13 @@ class Table:
         16: "interrupted",
     }
     """Tags of ``Lean.Kernel.Exception`` that are no verdict."""
+    BEYOND: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            r"\(interpreter\) unknown declaration",
+            "the kernel checks again without the code that a source compiles (`native_decide`)",
+        ),
+    )
+    """Patterns in Lean's messages that mean that this Lean cannot do it, and why; they never make anything accepted."""
 
     def __init__(self, word: int) -> None:
         self.word = word

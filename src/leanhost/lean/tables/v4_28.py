@@ -13,6 +13,13 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     version = "4.28"
     commits = {"38f3c0c45b8df6da2652faff6dcaa15afb5a6981": "wasm32"}  # noqa: RUF012 - never changed
     HEADER_MODULE_DATA = 5
+    BEYOND = (
+        *MonadTable.BEYOND,
+        (
+            r"^Unknown constant `(?:_private\.|\S+\._redArg`)",
+            "this toolchain does not ship the parts of its library that code run at elaboration needs",
+        ),
+    )
 
     def options_insert(self, options: Arg, name: Arg, value: Arg) -> Arg:
         """``Lean.KVMap.insert``: options are still a plain map."""
