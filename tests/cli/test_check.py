@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import clean, environment, leanhost, objects
+from tests.cli.conftest import ROOT, clean, environment, leanhost, objects
 
 
 def test_accepted(native: Sequence[str], good: Path) -> None:
@@ -62,6 +63,13 @@ def test_unreadable(good: Path) -> None:
     assert "Permission denied" in done.stderr
 
 
+def documented_keys(table: int) -> list[str]:
+    """Return the keys of one of the guide's tables about ``--json``, in its order."""
+    text = (ROOT / "docs" / "guides" / "command-line.md").read_text(encoding="utf-8")
+    rows = text.split("| key | value |\n")[1 + table].partition("\n\n")[0].splitlines()[1:]
+    return [key for row in rows for key in re.findall(r"`(\w+)`", row.split("|")[1])]
+
+
 def test_json_schema(native: Sequence[str], tmp_path: Path) -> None:
     source = tmp_path / "s.lean"
     source.write_text(
@@ -73,9 +81,9 @@ def test_json_schema(native: Sequence[str], tmp_path: Path) -> None:
     (line,) = done.stdout.splitlines()
     assert line.isascii()
     found = json.loads(line)
-    assert {
-        "file", "status", "diagnostics", "theorems", "sorries", "elapsed_s", "toolchain",
-    } <= found.keys()  # fmt: skip
+    assert [*found] == documented_keys(0)
+    assert all([*d] == documented_keys(1) for d in found["diagnostics"])
+    assert all([*t] == documented_keys(2) for t in found["theorems"])
     assert found["file"] == str(source)
     assert found["status"] == "rejected"
     assert found["sorries"] == ["two"]
@@ -126,6 +134,35 @@ def test_sources_that_can_be_read_once(native: Sequence[str], tmp_path: Path) ->
     assert done.returncode == 1
     assert "    1 | theorem wrong : 1 = 2 := rfl" in done.stdout
     assert "<stdin>:1:3: error: the file is not valid UTF-8" in done.stdout
+
+
+def test_names_of_files(native: Sequence[str], good: Path) -> None:
+    """Bytes that are no UTF-8, a line end, a dash, spaces: a name is what the file system lets it be."""
+    names = [b"no\xffutf8.lean", b"two\nlines.lean", b"-x.lean", b"a b.lean"]
+    for name in names:
+        (good.parent / os.fsdecode(name)).write_bytes(good.read_bytes())
+    arguments = ["check", *native, "--", *map(os.fsdecode, names)]
+    done = leanhost(*arguments, cwd=good.parent)
+    clean(done)
+    assert done.returncode == 0, done.stdout
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()][:4] == [
+        r"no\udcffutf8.lean", "two␊lines.lean", "-x.lean", "a b.lean",
+    ]  # fmt: skip
+    done = leanhost(*arguments[:-5], "--json", *arguments[-5:], cwd=good.parent)
+    assert [os.fsencode(o["file"]) for o in objects(done.stdout)] == names
+
+
+def test_messages_without_end_are_cut_for_people(native: Sequence[str], tmp_path: Path) -> None:
+    source = tmp_path / "long.lean"
+    source.write_text(f'#check "{"x" * 100_000}"\n')
+    done = leanhost("check", *native, source)
+    assert done.returncode == 0
+    assert "characters left out" in done.stdout
+    assert len(done.stdout) < 12_000
+    assert (
+        len(objects(leanhost("check", *native, "--json", source).stdout)[0]["diagnostics"][0]["message"])
+        > 100_000
+    )
 
 
 def test_quiet(native: Sequence[str], good: Path, bad: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 import uuid
 from collections.abc import Sequence
@@ -133,37 +135,69 @@ def test_closed_streams(native: Sequence[str], good: Path) -> None:
         done = shell(f"$LEANHOST check {' '.join(native)} {good} {closed}")
         clean(done)
         assert done.returncode == 0, (closed, done.stderr)
-    done = shell("$LEANHOST check - <&-")
+    for command in ("check -", f"verify {good} -"):
+        done = shell(f"$LEANHOST {command} <&-")
+        clean(done)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "leanhost: error: cannot read <stdin>: standard input is closed\n"
+
+
+@pytest.mark.parametrize("command", ["check -", "check /dev/zero", "verify - examples/first.lean"])
+def test_input_without_end(command: str) -> None:
+    done = shell(f"yes | $LEANHOST {command}")
     clean(done)
-    assert done.returncode == 2
-    assert "standard input" in done.stderr or "<stdin>" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it has more than 67108864 bytes" in done.stderr
+
+
+def on_a_terminal(columns: int, *arguments: str | Path, **changes: str) -> tuple[int, str]:
+    """Run the command on a terminal so wide; return its status and what the terminal got."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
+    with subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        cwd=ROOT,
+        env=environment(TERM="xterm", **changes),
+    ) as process:
+        os.close(slave)
+        seen = b""
+        while True:
+            try:
+                data = os.read(master, 65536)
+            except OSError:  # Linux: the other side is closed
+                break
+            if not data:
+                break
+            seen += data
+    os.close(master)
+    return process.returncode, seen.decode().replace("\r\n", "\n")
 
 
 def test_a_terminal_gets_colours_unless_it_does_not_want_them(native: Sequence[str], bad: Path) -> None:
-    for changes, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False)):
-        master, slave = pty.openpty()
-        with subprocess.Popen(
-            [*COMMAND, "check", *native, str(bad)],
-            stdin=subprocess.DEVNULL,
-            stdout=slave,
-            stderr=slave,
-            cwd=ROOT,
-            env=environment(**changes),
-        ) as process:
-            os.close(slave)
-            seen = b""
-            while True:
-                try:
-                    data = os.read(master, 65536)
-                except OSError:  # Linux: the other side is closed
-                    break
-                if not data:
-                    break
-                seen += data
-        os.close(master)
-        assert process.returncode == 1
-        assert (b"\x1b[1;31m" in seen) == coloured, seen
-        assert b"theorem wrong" in seen
+    changes: dict[str, str]
+    for changes, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        status, seen = on_a_terminal(80, "check", *native, bad, **changes)
+        assert status == 1
+        assert ("\x1b[1;31m" in seen) == coloured, seen
+        assert "theorem wrong" in seen
+
+
+def test_a_narrow_terminal(native: Sequence[str], tmp_path: Path) -> None:
+    """The line and the carets fit; the place that is meant is in view."""
+    source = tmp_path / "wide.lean"
+    source.write_text(f"theorem wide : {'1 + ' * 40}0 = 40 ∧ Not.missing = 3 ∧ {'1 + ' * 40}0 = 40 := sorry\n")
+    status, seen = on_a_terminal(46, "check", *native, source, NO_COLOR="1")
+    assert status == 1
+    lines = re.sub(r"\x1b\[[\d;]*m", "", seen).splitlines()
+    at = next(i for i, line in enumerate(lines) if "missing" in line and line.startswith("    1 | "))
+    assert len(lines[at]) <= 46
+    assert lines[at].startswith("    1 | …")
+    start = lines[at + 1].index("^")
+    assert lines[at][start : start + 11] == "Not.missing"
+    assert lines[at + 1].count("^") == 11
 
 
 def test_the_locale_does_not_matter(native: Sequence[str], tmp_path: Path) -> None:

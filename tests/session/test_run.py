@@ -140,6 +140,34 @@ def test_a_source_is_text(session: Session, source: object) -> None:
         session.run(source)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("file", [b"a", None, 3])
+def test_a_file_label_is_text(session: Session, host: Host, file: object) -> None:
+    with pytest.raises(UsageError, match="a file label is a str"):
+        session.run(GOOD, file=file)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a file label is a str"):
+        host.check_source(GOOD, file=file)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("file", ["a\0b", "no\udcffutf8", "\ud800", "", "x" * 10_000, "日本"])
+def test_any_text_is_a_file_label(session: Session, host: Host, file: str) -> None:
+    (error,) = session.run("#check nope", file=file).errors
+    assert error.file == file
+    assert host.check_source(GOOD, file=file).file == file
+
+
+def test_five_megabytes(session: Session) -> None:
+    result = session.run("-- " + "x" * 5_000_000 + "\n" + GOOD)
+    assert result.ok
+    assert result.declarations == (Declared("good", "theorem", Position(2, 8)),)
+    result = session.run("/-" + "\n" * 5_000_000 + "-/ #check nope")
+    assert [d.position for d in result.errors] == [Position(5_000_001, 10)]
+
+
+def test_nul_bytes_are_lean_s_to_judge(session: Session) -> None:
+    assert session.run(GOOD + "\0" + GOOD).errors
+    assert session.run("/- \0 -/ " + GOOD).ok
+
+
 # --- extend ---------------------------------------------------------------------------------------
 
 
