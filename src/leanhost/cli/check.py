@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import stat
 import sys
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE, complain
+from leanhost.cli.reading import STDIN, read_whole, stdin
 from leanhost.errors import UsageError
 from leanhost.services import verified
 from leanhost.services.options import ElabOptions
@@ -24,8 +24,6 @@ from leanhost.workers import CheckItem, WorkerPool
 
 if TYPE_CHECKING:
     from leanhost.cli.report import Report
-
-STDIN = "<stdin>"
 
 
 @dataclass(slots=True)
@@ -131,14 +129,12 @@ def _plan(arguments: argparse.Namespace) -> _Plan:
 
 def _entry(name: str, plan: _Plan) -> CheckItem | CheckResult:
     if name == "-":
-        if sys.stdin is None:
-            raise OSError(errno.EBADF, "standard input is closed")
-        return _read_now(sys.stdin.buffer.read(), STDIN, plan)
+        return _read_now(read_whole(stdin()), STDIN, plan)
     with open(name, "rb") as handle:  # noqa: PTH123 - the name as given is the label
         if stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
             return CheckItem(path=name, file=name)
         # A pipe or a device can be read once, and `<(...)` of a shell has no name in a child process.
-        return _read_now(handle.read(), name, plan)
+        return _read_now(read_whole(handle), name, plan)
 
 
 def _read_now(data: bytes, name: str, plan: _Plan) -> CheckItem | CheckResult:

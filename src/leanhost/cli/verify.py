@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from pathlib import Path
 
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE, complain
+from leanhost.cli.reading import STDIN, read_whole, stdin
 from leanhost.cli.text import one_line, visible
 from leanhost.errors import UsageError
 from leanhost.services.options import ElabOptions
@@ -16,8 +15,6 @@ from leanhost.services.results import CheckResult, Diagnostic, Status
 from leanhost.services.source import decode
 from leanhost.toolchain import resolve
 from leanhost.workers import CheckItem, Refusal, Verification, WorkerPool
-
-STDIN = "<stdin>"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +26,11 @@ def run(arguments: argparse.Namespace) -> int:
     for name in (arguments.reference, arguments.candidate):
         label = STDIN if name == "-" else name
         try:
-            data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            if name == "-":
+                data = read_whole(stdin())
+            else:
+                with open(name, "rb") as handle:  # noqa: PTH123 - the name as given
+                    data = read_whole(handle)
         except OSError as error:
             complain(f"cannot read {label}: {error.strerror or error}")
         else:

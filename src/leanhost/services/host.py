@@ -34,7 +34,7 @@ from leanhost.services.results import (
     Status,
 )
 from leanhost.services.session import Session
-from leanhost.services.source import decode, prepare
+from leanhost.services.source import decode, prepare, read
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 
 if TYPE_CHECKING:
@@ -306,7 +306,8 @@ class Host:
     ) -> CheckResult:
         """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
         path = Path(path)
-        text = decode(path.read_bytes(), str(path))
+        with path.open("rb") as handle:
+            text = decode(read(handle), str(path))
         if isinstance(text, Diagnostic):
             return self._refused(str(path), (text,))
         return self.check_source(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 from leanhost.errors import UsageError
 from leanhost.services.results import Diagnostic, Position, Severity
 
@@ -24,8 +26,19 @@ def _fault(message: str, where: Position, file: str, kind: str) -> Diagnostic:
     return Diagnostic(Severity.ERROR, message, where, None, file, f"leanhost.source.{kind}")
 
 
+def _too_large(file: str) -> Diagnostic:
+    return _fault(f"the source has more than {MAX_SOURCE_BYTES} bytes", Position(1, 0), file, "too_large")
+
+
+def read(handle: IO[bytes]) -> bytes:
+    """Read a source to its end, or one byte more than a source may have: a device has no end."""
+    return handle.read(MAX_SOURCE_BYTES + 1)
+
+
 def decode(data: bytes, file: str) -> str | Diagnostic:
     """Decode a file's bytes; invalid UTF-8 is a diagnostic that says where."""
+    if len(data) > MAX_SOURCE_BYTES:
+        return _too_large(file)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -58,6 +71,5 @@ def prepare(text: str, file: str) -> str | Diagnostic:
         )
         return _fault(message, position(text, error.start), file, "surrogate")
     if size > MAX_SOURCE_BYTES:
-        message = f"the source has {size} bytes; the limit is {MAX_SOURCE_BYTES}"
-        return _fault(message, Position(1, 0), file, "too_large")
+        return _too_large(file)
     return text.replace("\r\n", "\n")
