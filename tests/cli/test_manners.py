@@ -188,7 +188,9 @@ def test_a_terminal_gets_colours_unless_it_does_not_want_them(native: Sequence[s
 def test_a_narrow_terminal(native: Sequence[str], tmp_path: Path) -> None:
     """The line and the carets fit; the place that is meant is in view."""
     source = tmp_path / "wide.lean"
-    source.write_text(f"theorem wide : {'1 + ' * 40}0 = 40 ∧ Not.missing = 3 ∧ {'1 + ' * 40}0 = 40 := sorry\n")
+    source.write_text(
+        f"theorem wide : {'1 + ' * 40}0 = 40 ∧ Not.missing = 3 ∧ {'1 + ' * 40}0 = 40 := sorry\n"
+    )
     status, seen = on_a_terminal(46, "check", *native, source, NO_COLOR="1")
     assert status == 1
     lines = re.sub(r"\x1b\[[\d;]*m", "", seen).splitlines()
