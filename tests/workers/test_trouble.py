@@ -82,6 +82,28 @@ def test_more_imports_than_a_packet_holds(make_pool: MakePool) -> None:
     assert pool.check("import Init.Core\n" + GOOD).accepted
 
 
+def test_what_a_killed_pool_left_is_removed_by_the_next_and_what_a_living_one_has_is_not(
+    fake_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    from leanhost.workers import scratch as places
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(places, "FRESH_S", -1.0)
+    left = tmp_path / f"{places.PREFIX}left"
+    (left / "12").mkdir(parents=True)
+    (tmp_path / "leanhost-other").mkdir()
+    first, second = fake_pool(), fake_pool()
+    for pool in (first, second, first):
+        assert pool.check("accept").accepted
+    living = [pool._supervisor._nursery.scratch for pool in (first, second)]
+    assert sorted(tmp_path.iterdir()) == sorted([*living, tmp_path / "leanhost-other"])
+    first.close()
+    second.close()
+    assert list(tmp_path.iterdir()) == [tmp_path / "leanhost-other"]
+
+
 # --- an error of the pool's own -------------------------------------------------------------------
 
 
@@ -429,6 +451,15 @@ def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(mak
         flags = int((place / "fdinfo" / str(fd)).read_text().split("flags:")[1].split()[0], 8)
         assert fd <= 2 or flags & os.O_CLOEXEC  # nothing survives an exec
     assert not [line for line in (place / "maps").read_text().splitlines() if line.split()[1][1::2] == "ws"]
+
+
+def test_a_worker_does_not_know_the_environment(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "secret-of-the-host")
+    pool = make_pool(spares=0)
+    pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    environment = Path(f"/proc/{busy_worker(pool)}/environ").read_bytes()
+    assert b"PATH=" in environment
+    assert b"secret-of-the-host" not in environment
 
 
 def test_the_limits_hold_for_every_process_of_a_worker(engine: str, request: pytest.FixtureRequest) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import selectors
-import shutil
-import tempfile
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Protocol
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.workers.heads import Head
 from leanhost.workers.process import Ends, Inherited, Process, make_ends, spawn
+from leanhost.workers.scratch import Scratch
 from leanhost.workers.settings import Settings
 from leanhost.workers.wire import Message
 from leanhost.workers.zygotes import Zygote
@@ -35,7 +34,7 @@ class Nursery:
         self._owner = owner
         self.settings = owner.settings
         self.selector = owner.selector
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
         self._zygotes: OrderedDict[Head, Zygote] = OrderedDict()
         self._ending: list[Process] = []
         self.spawned = 0
@@ -80,24 +79,18 @@ class Nursery:
     def scratch(self) -> Path:
         """Where each worker has a directory to write to, named by its pid."""
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="leanhost-"))
-        return self._scratch
+            self._scratch = Scratch()
+        return self._scratch.path
 
     def clean(self, pid: int) -> None:
         """Remove what a worker that has gone left behind."""
         if self._scratch is not None and pid:
-            place = self._scratch / str(pid)
-            try:
-                place.rmdir()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                shutil.rmtree(place, ignore_errors=True)
+            self._scratch.clean(pid)
 
     def remove_scratch(self) -> None:
         """Remove the directory of them all."""
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
 
     def _zygote(self, head: Head) -> Zygote:
         zygote = self._zygotes.get(head)
@@ -156,6 +149,8 @@ class Nursery:
         """In a forked process: close the copies of the descriptors and leave the zygotes alone."""
         for zygote in self._zygotes.values():
             zygote.abandon()
+        if self._scratch is not None:
+            self._scratch.abandon()
 
 
 def _no_means(error: OSError) -> WorkerStartError:

@@ -20,6 +20,19 @@ LAUNCHING = threading.Lock()
 """Held while a process is being started. A fork of this process waits for it: until the pool knows the
 descriptors of the new process, nobody could close the copies that the fork would keep open."""
 
+_KEPT = {
+    "PATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "XDG_CACHE_HOME",
+    "LEANHOST_CACHE",
+}
+_KEPT_PREFIXES = ("LC_", "LEAN_", "PYTHON", "COVERAGE_")
+
 _READ = 1 << 16
 _READS = 16
 """How often one pipe is read before others get their turn: a flood must not starve them."""
@@ -181,7 +194,8 @@ def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
             "this Python does not know its own executable, so no worker can be started",
             hint="set sys.executable to a Python that has leanhost installed",
         )
-    environment = dict(os.environ)
+    # A candidate can read the environment of its process, and secrets are often kept in there.
+    environment = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
     roots = [str(Path(leanhost.__file__).parents[1]), environment.get("PYTHONPATH", "")]
     environment["UV_USE_IO_URING"] = "0"  # Lean's event loop: rings are memory that forks would share
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))

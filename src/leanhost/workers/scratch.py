@@ -1,0 +1,65 @@
+"""The directory a pool's workers may write to, and what pools that were killed left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+PREFIX = "leanhost-pool-"
+FRESH_S = 60.0
+"""Seconds for which a directory is left alone: its pool may be about to claim it."""
+
+
+class Scratch:
+    """A directory that is claimed with a lock for as long as its pool lives, however that ends."""
+
+    def __init__(self) -> None:
+        _sweep(Path(tempfile.gettempdir()))
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._claim = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._claim, fcntl.LOCK_EX)
+
+    def clean(self, pid: int) -> None:
+        """Remove what a worker that has gone left behind."""
+        place = self.path / str(pid)
+        try:
+            place.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove everything, once."""
+        if self._claim >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Give up the claim; in a forked process that is only its copy of it."""
+        claim, self._claim = self._claim, -1
+        if claim >= 0:
+            os.close(claim)
+
+
+def _sweep(place: Path) -> None:
+    """Remove the directories of this user's pools that were killed."""
+    for path in place.glob(PREFIX + "*"):
+        try:
+            state = path.lstat()
+            if state.st_uid != os.getuid() or time.time() - state.st_mtime < FRESH_S:
+                continue
+            claim = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass  # its pool lives
+        finally:
+            os.close(claim)
