@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from leanhost.engine.base import Arg, Guard, Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
+from leanhost.lean.tables import Table
 from leanhost.services.axioms import ImportedAxioms, Rests, rests_of
 from leanhost.services.elaboration import WHY_LIMITS, Additions
 from leanhost.services.kernel import Objection, Used, replay, unchecked
@@ -289,9 +290,14 @@ def _judge(
     return Judgement(theorems, evidence, failures, caveats, opened, unsupported if failures else "")
 
 
+def _type_of(table: Table, env: Arg, options: Arg, info: Arg) -> tuple[Arg, ...]:
+    return (table.pp_expr(env, options, table.constant_type(info)),)
+
+
 def _type_text(lean: Lean, env: Ref, options: Ref, constant: Constant) -> str:
     try:
-        return lean.text(lean.table.pp_expr(env, options, lean.table.constant_type(constant.info)))
+        ((text,),) = lean.step(_type_of).rows([(env, options, constant.info)])
+        return str(text)
     except Thrown:
         return "(a type that cannot be printed)"  # only of what the kernel has refused
 

@@ -90,6 +90,7 @@ class Session(Certificates):
         self.options = options
         self._lean_options = host.lean_options(lean, options)
         self._verified: Ref | None = None
+        self._kernel_options: Ref | None = None
         super().__init__(host, lean)
 
     @property
@@ -391,26 +392,20 @@ class Session(Certificates):
         lean, guard, result = self._lean, run.guard, run.result
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).
-        with lean.options(self.options.kernel_options()) as kernel_options:
-            ground = self._ground(guard, kernel_options)
-            if isinstance(ground, Objection):
-                text = f"the kernel does not accept what the session was extended by: {ground.text}"
-                failure = ElabFailure("kernel", text, result.diagnostics)
-                if guard.why or ground.reason != "rejected":
-                    limit = WHY_LIMITS[guard.why] if guard.why else open_question(ground.reason)
-                    return Judgement([], [], [failure], (), limit)
-                return Judgement([], [], [failure], ())
-            return judge(
-                lean,
-                ground,
-                run.env,
-                self._lean_options,
-                kernel_options,
-                run.added,
-                result,
-                allowed,
-                guard,
-            )
+        if self._kernel_options is None:
+            self._kernel_options = lean.options(self.options.kernel_options())
+        kernel_options = self._kernel_options
+        ground = self._ground(guard, kernel_options)
+        if isinstance(ground, Objection):
+            text = f"the kernel does not accept what the session was extended by: {ground.text}"
+            failure = ElabFailure("kernel", text, result.diagnostics)
+            if guard.why or ground.reason != "rejected":
+                limit = WHY_LIMITS[guard.why] if guard.why else open_question(ground.reason)
+                return Judgement([], [], [failure], (), limit)
+            return Judgement([], [], [failure], ())
+        return judge(
+            lean, ground, run.env, self._lean_options, kernel_options, run.added, result, allowed, guard
+        )
 
     def _ground(self, guard: Guard, kernel_options: Ref) -> Ground | Objection:
         """Return what new declarations are judged against; an extended session is replayed once."""
@@ -490,8 +485,9 @@ class Session(Certificates):
         return 0 if header.written or header.diagnostics else header.end
 
     def _free(self) -> None:
-        if self._verified is not None:
-            self._verified.close()
+        for held in (self._verified, self._kernel_options):
+            if held is not None:
+                held.close()
         if self._owns_env:
             self._env.close()
         self._added = self._shown = ()  # shared with evidence and with sessions that extend this one
