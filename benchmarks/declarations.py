@@ -2,8 +2,8 @@
 
     python -m benchmarks.declarations [THEOREMS]
 
-Compiles a library of that many theorems first (100,000 unless told, which takes half an hour; it is kept for
-the next run), on the native engine. A *bare walk* copies every name out of the header's module data and decodes
+Compiles a library of that many theorems first (100,000 unless told, which takes about two minutes; it is kept
+for the next run), on the native engine. A *bare walk* copies every name out of the header's module data and decodes
 it; nothing that lists constants can do less.
 """
 
@@ -14,26 +14,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.library import THEOREMS, big_library
 from leanhost.engine.base import Index, Size
 from leanhost.lean.names import decode
 from leanhost.services.declarations import DeclarationService
 from leanhost.services.host import Host
 from leanhost.services.session import Session
 from leanhost.toolchain import resolve
-from leanhost.toolchain.cache import cache_dir
-from tests.support.fixture_core import build_fixture_core, compile_big
 
 SAMPLE = 5_000
 
 
 def main(theorems: int) -> None:
-    core = build_fixture_core(cache_dir() / "tests" / "fixture-core")
-    library = cache_dir() / "tests" / f"{core.name}-big-{theorems}"
-    if not (library / "Big.olean").is_file():
-        library.mkdir(parents=True, exist_ok=True)
-        compile_big(core, theorems, "Big", library)
-    with Host(resolve("native-runtime"), [library, core]) as host, host.session(["Big"]) as session:
-        measure(session, library)
+    search_path = big_library(theorems)
+    with Host(resolve("native-runtime"), search_path) as host, host.session(["Big"]) as session:
+        measure(session, search_path[0])
 
 
 def measure(session: Session, library: Path) -> None:
@@ -112,4 +107,4 @@ def best(run: Callable[[], object], times: int = 3) -> float:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else THEOREMS)

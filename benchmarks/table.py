@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 
 def p50(work: Callable[[], object], rounds: int, warmup: int = 3) -> float:
@@ -17,6 +17,22 @@ def p50(work: Callable[[], object], rounds: int, warmup: int = 3) -> float:
         work()
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
+
+
+def alternate(works: Mapping[str, Callable[[], object]], rounds: int, each: int) -> dict[str, list[float]]:
+    """Return the seconds of calls of several kinds, made in turns: a clock that drifts, drifts for all.
+
+    In each of *rounds*, each kind is called once for practice and then *each* times.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            work()
+            for _ in range(each):
+                started = time.perf_counter()
+                work()
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
 
 
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,21 +1,31 @@
-"""Session pool and worker pool: what reuse, forking and isolation cost. ``python -m benchmarks.workers``."""
+"""Session pool and worker pool: what reuse, forking and isolation cost. ``python -m benchmarks.workers``.
+
+Everything native runs over a library of 100,000 theorems. What is compared runs in turns.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 import statistics
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from benchmarks.native import THEOREM, fixture
-from benchmarks.table import ms, p50, ratio, show, us
+from benchmarks.lean_runner import Server, lean_executable, run_file
+from benchmarks.library import big_library
+from benchmarks.native import THEOREM
+from benchmarks.table import alternate, ms, p50, ratio, show, us
+from benchmarks.workers_memory import memory
 from leanhost.services.host import Host
 from leanhost.services.results import Status
 from leanhost.toolchain import Toolchain, resolve
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.session_pool import SessionPool
+from leanhost.workers.worker import State, Worker
 
 # An instance search without end; only a cancellation stops it.
 ENDLESS = """set_option maxHeartbeats 0
@@ -26,137 +36,272 @@ class Endless (n : Nat) where x : Nat
 instance next (n : Nat) [Endless (n+1)] : Endless n := ⟨0⟩
 example : Endless 0 := inferInstance
 """
-MANY = 400
+FIVE_MS = 0.005
+KEPT = 10**6
+"""``max_requests`` of workers that are to be kept."""
+
+_numbers = itertools.count()
 
 
-def numbered() -> Iterator[str]:
-    """One theorem after the other, none like another."""
-    return (THEOREM.format(i) for i in itertools.count())
-
-
-def medium() -> Iterator[str]:
-    """Sources of some milliseconds each."""
-    return ("".join(THEOREM.format(f"{i}_{k}") for k in range(8)) for i in itertools.count())
+def fresh(theorems: int = 1) -> str:
+    """A source like no other."""
+    number = next(_numbers)
+    return "".join(THEOREM.format(f"{number}_{i}") for i in range(theorems))
 
 
 def session_pool(host: Host) -> None:
-    """A hit against a fresh import, on the library at hand."""
-    with SessionPool(host, capacity=1) as pool:
+    """A hit against a fresh import."""
+    with SessionPool(host, capacity=1) as kept, SessionPool(host, capacity=0) as dropped:
 
-        def hit() -> None:
-            pool.acquire(["Init"]).release()
+        def hits() -> None:
+            for _ in range(100):
+                kept.acquire(["Big"]).release()
 
-        hit()
-        reused = p50(hit, 2000, 100)
-    with SessionPool(host, capacity=0) as pool:
-        fresh = p50(lambda: pool.acquire(["Init"]).release(), 8, 1)
+        seconds = alternate({"hit": hits, "fresh": lambda: dropped.acquire(["Big"]).release()}, 6, 2)
+    hit, new = statistics.median(seconds["hit"]) / 100, statistics.median(seconds["fresh"])
     show(
-        f"Session pool, {host.toolchain.engine} engine (p50)",
+        "Session pool (p50)",
         ["what", "time", "against a hit"],
-        [["hit: acquire and release", us(reused), "1"], ["fresh import", ms(fresh), ratio(fresh / reused)]],
+        [["hit: acquire and release", us(hit), "1"], ["fresh import", ms(new), ratio(new / hit)]],
     )
 
 
-def leases(toolchain: Toolchain, settings: dict[str, Any]) -> None:
-    """What a process of its own costs a check."""
-    sources = numbered()
-    with Host(toolchain, settings.get("search_path", ())) as host:
-        host.check_source(next(sources))
-        warm = p50(lambda: host.check_source(next(sources)), 100)
-    with WorkerPool(toolchain=toolchain, max_requests=10**6, **settings) as pool:
-        pool.check(next(sources))
-        kept = p50(lambda: pool.check(next(sources)), 100)
-    with WorkerPool(toolchain=toolchain, max_requests=1, spares=0, **settings) as pool:
-        pool.check(next(sources))
-        forked = p50(lambda: pool.check(next(sources)), 40)
-    with WorkerPool(toolchain=toolchain, max_requests=1, spares=1, **settings) as pool:
-        pool.check(next(sources))
-        spare = p50(lambda: pool.check(next(sources)), 40)
-    show(
-        "One-line theorem in a process of its own (p50)",
-        ["how", "time", "against warm"],
-        [
-            ["`host.check_source`, warm, in this process", ms(warm), "1"],
-            ["a worker that has checked before", ms(kept), ratio(kept / warm)],
-            ["a fork for each check, asked for when needed", ms(forked), ratio(forked / warm)],
-            ["a fork for each check, one kept ahead", ms(spare), ratio(spare / warm)],
-            [
-                "the fork itself: lease and first-check costs",
-                ms(forked - kept),
-                ratio((forked - kept) / warm),
-            ],
-        ],
-    )
+class Leases:
+    """Notes how long each worker of a pool took from being asked for to being ready."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self.seconds: list[float] = []
+        supervisor: Any = pool._supervisor
+        tell: Callable[[Worker], None] = supervisor.up
+
+        def up(worker: Worker) -> None:
+            self.seconds.append(time.monotonic() - worker.born)
+            tell(worker)
+
+        supervisor.up = up
 
 
-def throughput(toolchain: Toolchain, settings: dict[str, Any]) -> None:
-    """Checks a second by number of workers, each check in a fork of its own."""
-    with Host(toolchain, settings.get("search_path", ())) as host:
-        sources = medium()
-        host.check_source(next(sources))
-        started = time.perf_counter()
-        for source in itertools.islice(sources, MANY // 4):
-            host.check_source(source)
-        alone = (MANY // 4) / (time.perf_counter() - started)
-    rows = [["in this process", f"{alone:.0f}", "1"]]
-    for count in (1, 2, 4):
-        with WorkerPool(toolchain=toolchain, workers=count, **settings) as pool:
-            list(pool.check_many(itertools.islice(medium(), 2 * count)))
-            started = time.perf_counter()
-            statuses = [r.status for r in pool.check_many(itertools.islice(medium(), MANY))]
-            rate = MANY / (time.perf_counter() - started)
-        assert set(statuses) == {Status.ACCEPTED}
-        rows.append([f"{count} worker{'s' if count > 1 else ''}", f"{rate:.0f}", ratio(rate / alone)])
+def isolation(host: Host, settings: dict[str, Any]) -> None:
+    """What a process of its own costs a check, by how long the check takes."""
+    with ExitStack() as stack:
+        many = stack.enter_context(WorkerPool(**settings, max_requests=KEPT))
+        each = stack.enter_context(WorkerPool(**settings, max_requests=1, spares=0))
+        ahead = stack.enter_context(WorkerPool(**settings, max_requests=1, spares=1))
+        leases = Leases(each)
+        inner: list[float] = []
+
+        def alone(size: int) -> None:
+            assert host.check_source(fresh(size), imports=["Big"]).accepted
+
+        def pooled(pool: WorkerPool, size: int) -> None:
+            assert pool.check(fresh(size)).accepted
+
+        def forked(size: int) -> None:
+            result = each.check(fresh(size))
+            inner.append(result.elapsed)
+
+        for pool in (many, each, ahead):
+            pooled(pool, 1)
+        leases.seconds.clear()
+        one = p50(lambda: alone(1), 10)
+        several = max(1, round(FIVE_MS / one))
+        for size in dict.fromkeys((1, several)):
+            inner.clear()
+            works = {
+                "`host.check_source`, warm, in this process": lambda size=size: alone(size),
+                "a worker that has checked before": lambda size=size: pooled(many, size),
+                "a fork for each check, one kept ahead": lambda size=size: pooled(ahead, size),
+                "a fork for each check, asked for when needed": lambda size=size: forked(size),
+            }
+            seconds = alternate(works, 12, 3)
+            middle = {name: statistics.median(values) for name, values in seconds.items()}
+            warm = next(iter(middle.values()))
+            rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
+            first = statistics.median(inner)
+            rows.append(["— of it the first check in the fresh child", ms(first), f"{first / warm:.2f}x"])
+            if size == 1:
+                lease = statistics.median(leases.seconds)
+                rows.append(["— of it the lease: asked for until ready", ms(lease), f"{lease / warm:.2f}x"])
+            show(
+                f"A check of {size} theorem{'s' if size > 1 else ''} in a process of its own (p50)",
+                ["how", "time", "against warm"],
+                rows,
+            )
+
+
+def throughput(host: Host, settings: dict[str, Any], size: int = 2, chunk: int = 48, rounds: int = 4) -> None:
+    """Checks a second by number of workers and of processors."""
+    everywhere = os.sched_getaffinity(0)
+    one = {min(everywhere)}
+
+    def alone() -> None:
+        for _ in range(chunk):
+            assert host.check_source(fresh(size), imports=["Big"]).accepted
+
+    with ExitStack() as stack:
+        works: dict[str, Callable[[], None]] = {"in this process": alone}
+
+        def add(name: str, cores: set[int], **changes: Any) -> None:
+            # A pool's processes run where the thread that made them may.
+            os.sched_setaffinity(0, cores)
+            pool = stack.enter_context(WorkerPool(**settings, **changes))
+            pool.check(fresh())
+
+            def work() -> None:
+                os.sched_setaffinity(0, cores)
+                statuses = {r.status for r in pool.check_many(fresh(size) for _ in range(chunk))}
+                os.sched_setaffinity(0, everywhere)
+                assert statuses == {Status.ACCEPTED}
+
+            works[name] = work
+            os.sched_setaffinity(0, everywhere)
+
+        for kind, changes in (("kept", {"max_requests": KEPT}), ("a fork for each check", {})):
+            for workers, cores in ((2, one), (1, everywhere), (2, everywhere)):
+                name = f"{kind}: {workers} worker{'s' * (workers > 1)}, {len(cores)} processor{'s' * (len(cores) > 1)}"
+                add(name, cores, workers=workers, **changes)
+        seconds = alternate(works, rounds, 1)
+    rates = {name: chunk / statistics.median(values) for name, values in seconds.items()}
+    base = rates["in this process"]
+    rows = []
+    on_one = base
+    for name, rate in rates.items():
+        if name.endswith("1 processor"):
+            on_one = rate
+        rows.append(
+            [name, f"{rate:.0f}", f"{rate / base:.2f}x", "" if rate is base else f"{rate / on_one:.2f}x"]
+        )
     show(
-        f"Checks of eight theorems a second, {os.cpu_count()} cores",
-        ["how", "checks a second", "against in-process"],
+        f"Checks of {size} theorems a second",
+        ["how", "checks a second", "against in-process", "against one processor"],
         rows,
     )
 
 
-def after_a_kill(toolchain: Toolchain, settings: dict[str, Any]) -> None:
+def side_by_side(host: Host, settings: dict[str, Any], search_path: Sequence[Path]) -> None:
+    """The same check by a process each and by a language server."""
+    path = Path(os.pathsep.join(map(str, search_path)))
+    with (
+        WorkerPool(**settings, max_requests=1, spares=1) as pool,
+        lean_executable(host.toolchain.library) as lean,
+        tempfile.TemporaryDirectory() as folder,
+        Server(lean, path) as server,
+    ):
+        file = Path(folder) / "T.lean"
+
+        def process() -> None:
+            file.write_text("import Big\n" + fresh())
+            run_file(lean, path, file)
+
+        works = {
+            "a fork for each check, one kept ahead": lambda: pool.check(fresh()).accepted,
+            "one `lean FILE` process a check": process,
+            "`lean --server` over LSP, warm document": lambda: server.check("import Big\n" + fresh()),
+        }
+        seconds = alternate(works, 5, 3)
+    middle = {name: statistics.median(values) for name, values in seconds.items()}
+    mine = next(iter(middle.values()))
+    rows = [[name, ms(value), ratio(value / mine)] for name, value in middle.items()]
+    show("One theorem over 100,000 declarations (p50)", ["how", "time", "against a fork"], rows)
+
+
+def after_a_kill(settings: dict[str, Any]) -> None:
     """How long the first check takes that comes after a killed one."""
-    sources = numbered()
-    with WorkerPool(toolchain=toolchain, grace=0.1, spares=0, **settings) as pool:
+    with WorkerPool(**settings, grace=0.1, spares=0) as pool:
         started = time.perf_counter()
-        pool.check(next(sources))
+        pool.check(fresh())
         first = time.perf_counter() - started
-        usual = p50(lambda: pool.check(next(sources)), 20)
-        ended, next_ones = [], []
+        usual, ended, after = [], [], []
         for _ in range(10):
+            for _ in range(2):
+                started = time.perf_counter()
+                pool.check(fresh())
+                usual.append(time.perf_counter() - started)
             started = time.perf_counter()
             result = pool.check(CheckItem(source=ENDLESS, timeout=0.2))
             ended.append(time.perf_counter() - started)
             assert result.status is Status.TIMEOUT, result
             started = time.perf_counter()
-            assert pool.check(next(sources)).accepted
-            next_ones.append(time.perf_counter() - started)
+            assert pool.check(fresh()).accepted
+            after.append(time.perf_counter() - started)
         zygotes = pool.stats().zygotes_started
-    after = statistics.median(next_ones)
+    middle = statistics.median(usual)
     show(
         "A timeout keeps the import",
         ["what", "time", "against the usual check"],
         [
-            ["first check of a new pool, import included", ms(first), ratio(first / usual)],
-            ["usual check", ms(usual), "1"],
+            ["first check of a new pool, import included", ms(first), ratio(first / middle)],
+            ["usual check (a fork each)", ms(middle), "1"],
             ["a check that hangs, timeout 200 ms (p50)", ms(statistics.median(ended)), ""],
-            ["the check after it (p50 of 10)", ms(after), ratio(after / usual)],
-            ["the check after it (worst of 10)", ms(max(next_ones)), ratio(max(next_ones) / usual)],
+            [
+                "the check after it (p50 of 10)",
+                ms(statistics.median(after)),
+                ratio(statistics.median(after) / middle),
+            ],
+            ["the check after it (worst of 10)", ms(max(after)), ratio(max(after) / middle)],
         ],
     )
     print(f"\nimports performed by the pool: {zygotes}")
 
 
+def wasm(toolchain: Toolchain) -> None:
+    """The embedded Lean: a warm worker and a started spare against the same Lean under this process."""
+    with (
+        Host(toolchain) as host,
+        WorkerPool(toolchain=toolchain, max_requests=KEPT) as kept,
+        WorkerPool(toolchain=toolchain, max_requests=1, spares=1) as single,
+    ):
+        started = time.perf_counter()
+        assert kept.check(fresh()).accepted
+        cold = time.perf_counter() - started
+        works = {
+            "`host.check_source`, warm": lambda: host.check_source(fresh()).accepted,
+            "a worker that has checked before": lambda: kept.check(fresh()).accepted,
+        }
+        for work in works.values():
+            p50(work, 1, 20)
+        seconds = alternate(works, 5, 5)
+        spare = []
+        for _ in range(4):
+            until = time.monotonic() + 30
+            while not _ready_spare(single) and time.monotonic() < until:
+                time.sleep(0.05)
+            started = time.perf_counter()
+            assert single.check(fresh()).accepted
+            spare.append(time.perf_counter() - started)
+    middle = {name: statistics.median(values) for name, values in seconds.items()}
+    warm = next(iter(middle.values()))
+    rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
+    # The first of them had no spare yet.
+    rows.append(
+        [
+            "a spare's first check (p50)",
+            ms(statistics.median(spare[1:])),
+            ratio(statistics.median(spare[1:]) / warm),
+        ]
+    )
+    rows.append(["a worker started for it", ms(cold), ratio(cold / warm)])
+    show("One-line theorem, wasm engine (p50)", ["how", "time", "against warm"], rows)
+
+
+def _ready_spare(pool: WorkerPool) -> bool:
+    workers = pool._supervisor._workers
+    return not workers or any(worker.state is State.IDLE for worker in workers)
+
+
 def main() -> None:
     """Run every table."""
-    core = fixture()
+    search_path = big_library()
     toolchain = resolve("native-runtime")
-    settings: dict[str, Any] = {"search_path": [core]}
-    with Host(toolchain, [core]) as host:
+    settings: dict[str, Any] = {"toolchain": toolchain, "search_path": search_path, "imports": ["Big"]}
+    memory(search_path, settings, fresh())
+    with Host(toolchain, search_path) as host:
         session_pool(host)
-    leases(toolchain, settings)
-    throughput(toolchain, settings)
-    after_a_kill(toolchain, settings)
+        isolation(host, settings)
+        throughput(host, settings)
+        side_by_side(host, settings, search_path)
+    after_a_kill(settings)
+    wasm(resolve("embedded"))
 
 
 if __name__ == "__main__":
