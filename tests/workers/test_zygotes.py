@@ -194,3 +194,11 @@ def test_a_zygote_has_rehearsed_and_nothing_of_it_is_seen(make_pool: MakePool) -
     assert missing.status is Status.REJECTED
     cpu = Path(f"/proc/{zygotes(pool)[0]}/limits").read_text().partition("Max cpu time")[2].split()
     assert cpu[:2] == ["unlimited", "unlimited"]
+
+
+def test_a_worker_that_grew_is_replaced_once_it_is_free(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0, max_requests=100, max_private_bytes=1)
+    assert pool.check(GOOD).accepted
+    eventually(lambda: pool.stats().ended == {"memory": 1})
+    assert pool.check(GOOD).accepted
+    assert pool.stats().leases == 2

@@ -57,6 +57,7 @@ class Supervisor:
         self._bell_in.setblocking(False)
         self._bell.setblocking(False)
         self._queue: deque[Job] = deque()
+        self._answers: deque[tuple[Job, CheckResult]] = deque()
         self._open: set[Job] = set()
         """Every job without an answer, wherever it is."""
         self._workers: list[Worker] = []
@@ -225,7 +226,15 @@ class Supervisor:
         self._nursery.tick(now)
         self._workers = [worker for worker in self._workers if worker.state is not State.GONE]
         self._expire(now)
+        # A free worker gets its next job before callers are woken, who would compete for the interpreter.
         self._dispatch()
+        self._deliver()
+        self._keep_spare()
+
+    def _deliver(self) -> None:
+        while self._answers:
+            job, result = self._answers.popleft()
+            job.finish(result)
 
     def _on_bell(self, _: int) -> None:
         try:
@@ -275,6 +284,8 @@ class Supervisor:
                 )
             except LeanHostError as error:
                 job.fail(error)
+
+    def _keep_spare(self) -> None:
         if not self._closing and self._wants_spare():
             try:
                 self._launch(self._recent)
@@ -311,6 +322,10 @@ class Supervisor:
         return worker
 
     # --- what workers tell ---
+
+    def answered(self, job: Job, result: CheckResult) -> None:
+        """A worker has given its verdict; the caller gets it at the end of this turn."""
+        self._answers.append((job, result))
 
     def up(self, worker: Worker) -> None:
         """A worker has started."""
@@ -390,6 +405,7 @@ class Supervisor:
             letters, self._mail = list(self._mail), deque()
         for letter in letters:
             letter()
+        self._deliver()
         self._queue.clear()
         for job in tuple(self._open):
             job.fail(self._refusal())

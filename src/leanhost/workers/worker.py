@@ -19,7 +19,7 @@ from leanhost.workers.settings import Settings
 from leanhost.workers.wire import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack
 
 WATCH_S = 0.2
-"""Seconds between two looks at the memory of a busy worker."""
+"""Seconds between two looks at the memory of a worker that works, and before the one after its last check."""
 
 REAP_S = 0.005
 """Seconds between two looks at a process that is about to end."""
@@ -56,6 +56,9 @@ class Owner(Protocol):
     def gone(self, worker: Worker) -> None:
         """The process has ended."""
 
+    def answered(self, job: Job, result: CheckResult) -> None:
+        """The worker has given this verdict and is free."""
+
     def up(self, worker: Worker) -> None:
         """The process is ready for work."""
 
@@ -82,8 +85,8 @@ class Worker:
         self._failed: LeanHostError | None = None
         self._lasting = False
         self._watch_at = float("inf")
-        self._family: list[int] = []
         self._memory_at_start = 0
+        self._grown = 0
         self._was_starting = False
         self._why = ""
         self._gone_at = float("inf")
@@ -128,7 +131,8 @@ class Worker:
         self._since = time.monotonic()
         # Until the worker says that the imports are there, it has what a start may take.
         self.deadline = self._since + self._owner.settings.startup_timeout
-        self._watch_at = self._since + WATCH_S
+        # Short checks in a row are looked at now and then, too; a look takes longer than answering one of them.
+        self._watch_at = min(self._watch_at, self._since + WATCH_S)
 
     def _take(self, message: Message) -> None:
         if self.state is State.STARTING:
@@ -183,33 +187,28 @@ class Worker:
         self._cause = None
         self.served += 1
         self.state = State.IDLE
-        self.deadline = self._watch_at = float("inf")
+        self.deadline = float("inf")
         self._ends.stdout.clear()
         self._ends.stderr.clear()
-        job.finish(result)  # first: the caller need not wait for the housekeeping
+        self._owner.answered(job, result)
         if spent:
             self.kill(None, "spent")
         elif self.served >= settings.max_requests:
             self.kill(None, "requests")
         elif time.monotonic() - self.born > settings.max_age:
             self.kill(None, "age")
-        elif self._growth_of_known() > settings.max_private_bytes:
+        elif self._grown > settings.max_private_bytes:
             self.kill(None, "memory")
 
     # --- memory ---
 
     def memory(self) -> int:
         """Anonymous memory in bytes of the process and what it started."""
-        self._family = family(self.process.pid) if self.process.pid else []
-        return sum(map(anonymous_bytes, self._family))
+        return sum(map(anonymous_bytes, family(self.process.pid))) if self.process.pid else 0
 
     def growth(self) -> int:
         """Bytes of memory since the worker was ready."""
         return self.memory() - self._memory_at_start
-
-    def _growth_of_known(self) -> int:
-        """Like :meth:`growth`, without looking for new processes, which takes longer than all the rest."""
-        return sum(map(anonymous_bytes, self._family)) - self._memory_at_start
 
     # --- time ---
 
@@ -226,10 +225,20 @@ class Worker:
         elif now >= self.deadline:
             self._overdue()
         elif now >= self._watch_at:
-            self._watch_at = now + WATCH_S
-            limit = self._owner.settings.memory_limit
-            if self.growth() > limit:
-                self.kill(Status.OUT_OF_MEMORY, f"the check used more than {limit} bytes of memory")
+            self._look_at_memory(now)
+
+    def _look_at_memory(self, now: float) -> None:
+        settings = self._owner.settings
+        self._grown = self.growth()
+        if self.job is None:
+            self._watch_at = float("inf")
+            if self._grown > settings.max_private_bytes:
+                self.kill(None, "memory")
+            return
+        self._watch_at = now + WATCH_S
+        if self._grown > settings.memory_limit:
+            why = f"the check used more than {settings.memory_limit} bytes of memory"
+            self.kill(Status.OUT_OF_MEMORY, why)
 
     def _overdue(self) -> None:
         if self._cause is not None:
