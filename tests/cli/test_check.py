@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT, clean, environment, leanhost, objects
+from tests.support.fixture_core import compile_module
 
 
 def test_accepted(native: Sequence[str], good: Path) -> None:
@@ -212,6 +213,46 @@ def test_usage(arguments: Sequence[str]) -> None:
     clean(done)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: leanhost")
+
+
+def test_a_lake_project_with_dependencies(native: Sequence[str], fixture_core: Path, tmp_path: Path) -> None:
+    root, path, git = (
+        tmp_path / "project",
+        tmp_path / "beside",
+        tmp_path / "project" / ".lake" / "packages" / "far",
+    )
+    for package, module, source in (
+        (path, "Beside", "theorem beside : 1 + 1 = 2 := rfl\n"),
+        (git, "Far.Away", "theorem far : 2 + 2 = 4 := rfl\n"),
+        (root, "Project", "import Init\ndef own := 3\n"),
+    ):
+        built = package / ".lake" / "build" / "lib" / "lean"
+        built.mkdir(parents=True)
+        compile_module(fixture_core, source, module, built)
+    (root / "lakefile.toml").write_text('name = "project"\n')
+    packages = [
+        {"type": "path", "name": "beside", "dir": "../beside"},
+        {"type": "git", "name": "far", "url": "https://nowhere", "rev": "0", "subDir": None},
+    ]
+    (root / "lake-manifest.json").write_text(
+        json.dumps(
+            {"version": "1.1.0", "packagesDir": ".lake/packages", "packages": packages, "name": "project"}
+        )
+    )
+    main = root / "Main.lean"
+    main.write_text(
+        "import Beside\nimport Far.Away\nimport Project\n"
+        "theorem all : own = 3 ∧ 2 + 2 = 4 := ⟨rfl, far⟩\ntheorem more : 1 + 1 = 2 := beside\n"
+    )
+    done = leanhost("check", *native, "--project", root, main)
+    clean(done)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Its lean-toolchain holds where nothing else is said.
+    (root / "lean-toolchain").write_text("leanprover/lean4:v4.99.0\n")
+    done = leanhost("check", "--project", root, main)
+    assert done.returncode == 2
+    assert f"{root}/lean-toolchain names the toolchain 'leanprover/lean4:v4.99.0'" in done.stderr
+    assert "next step: elan toolchain install leanprover/lean4:v4.99.0" in done.stderr
 
 
 def test_toolchain_trouble(good: Path, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ import leanhost
 from leanhost.errors import ToolchainCorrupt, ToolchainInstallError, ToolchainNotFound
 from leanhost.toolchain import embedded, resolve
 from leanhost.toolchain.progress import Silent
+from tests.cli.conftest import environment
+from tests.cli.conftest import leanhost as leanhost_command
 
 from .conftest import Registry
 
@@ -118,6 +120,28 @@ def test_a_flipped_bit_is_noticed_by_the_full_check(cache_copy: Path) -> None:
     embedded.verify(env, full=False)
     with pytest.raises(ToolchainCorrupt, match=r"Prelude\.olean was changed"):
         embedded.verify(env)
+
+
+def test_the_command_line_names_the_damage_and_the_way_out(cache_copy: Path) -> None:
+    env = environment(LEANHOST_CACHE=str(cache_copy), PATH="/usr/bin:/bin")
+    file = embedded.path(env) / "lib" / "lean" / "Init" / "Prelude.olean"
+    content = file.read_bytes()
+    replace(file, content[:-1] + bytes([content[-1] ^ 1]))
+    # As large as it was: only whoever reads everything sees it.
+    done = leanhost_command("doctor", env=env)
+    assert done.returncode == 2
+    assert f"files         {file} was changed after it was installed" in done.stdout
+    assert "next step: leanhost toolchain install --force" in done.stdout
+    told = json.loads(leanhost_command("doctor", "--json", env=env).stdout)
+    assert (str(file) in told["damage"], told["self_test"]) == (True, None)
+    replace(file, content[:1000])
+    for arguments in (["check", "examples/first.lean"], ["toolchain", "path"], ["toolchain", "install"]):
+        done = leanhost_command(*arguments, env=env)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines() == [
+            f"leanhost: error: {file} has 1000 bytes, not {len(content)}: the cached toolchain is damaged",
+            "  next step: leanhost toolchain install --force",
+        ]
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "no description"])

@@ -306,7 +306,10 @@ def _demand(holds: bool, otherwise: str) -> None:
 
 def _checked(outcome: KernelOutcome) -> Checked:
     if not isinstance(outcome, Checked):
-        raise AssertionError(f"a right source was not accepted: {outcome}")
+        what = (
+            f"{outcome.failure.code}: {outcome.failure.message}" if isinstance(outcome, Rejected) else outcome
+        )
+        raise AssertionError(f"a right source was not accepted: {what}")
     return outcome
 
 
