@@ -127,17 +127,24 @@ class Contexts:
         reset = self._reset
         return self.lean.engine.prepare(lambda *values: (reset, build(*values, six)))
 
+    def prepare_each(self, build: Callable[..., Arg], six: Six) -> Step:
+        """Return the step of the query ``build(*values, six)``, to :meth:`ask_each` for many values."""
+        return self.lean.engine.prepare(lambda *values: (build(*values, six),))
+
     def ask(self, query: Step, values: Sequence[Arg]) -> Ref:
         """Run a prepared query like :meth:`meta`."""
         return self._query(lambda: query(*values))
 
     def ask_each(self, query: Step, rows: Sequence[Sequence[Arg]]) -> list[Ref]:
-        """Run a prepared query for many values in one step, each with its own heartbeats.
+        """Run a query that :meth:`prepare_each` prepared, for many values in one step.
 
-        The first that throws ends them all.
+        They share the heartbeats of one query, and the first that throws ends them all: whoever asks puts the
+        questions again one by one then.
         """
         try:
-            return [answer for _, answer in query.each(rows)]
+            with self.lean.engine.lock:
+                self.begin()
+                return [answer for (answer,) in query.each(rows)]
         finally:
             self.restore(self.fresh)
 

@@ -119,12 +119,20 @@ class _Desk:
     guard: Guard
     rows: Rows
     steps: dict[Callable[..., Arg], Step] = field(default_factory=dict)
+    each: dict[Callable[..., Arg], Step] = field(default_factory=dict)
 
     def query(self, build: Callable[..., Arg]) -> Step:
         """Return the prepared question ``build(*values, six)``."""
         step = self.steps.get(build)
         if step is None:
             step = self.steps[build] = self.contexts.prepare(build, self.six)
+        return step
+
+    def query_each(self, build: Callable[..., Arg]) -> Step:
+        """Return the question prepared for many values at a time."""
+        step = self.each.get(build)
+        if step is None:
+            step = self.each[build] = self.contexts.prepare_each(build, self.six)
         return step
 
 
@@ -347,13 +355,13 @@ class MetaService:
         options: MetaOptions,
         cancellation: CancellationToken | None,
     ) -> list[Ref] | None:
-        """Put some questions at once; ``None`` when one of them failed."""
+        """Put some questions at once, within the limits of one; ``None`` when one of them failed."""
         desk = self._desk(options)
         guard = desk.guard
         guard.cancelled = cancellation
         guard.deadline = time.monotonic() + options.timeout
         try:
-            return self.lean.engine.brief(lambda: desk.contexts.ask_each(desk.query(build), step), guard)
+            return self.lean.engine.brief(lambda: desk.contexts.ask_each(desk.query_each(build), step), guard)
         except Thrown:
             return None
         finally:

@@ -80,8 +80,17 @@ class NativeStep(Step):
 
     def each(self, rows: Iterable[Sequence[Arg]]) -> list[list[Ref]]:
         """Evaluate the step for every row; see :class:`Step`."""
-        with self._engine.lock:
-            return [self(*row) for row in rows]
+        engine = self._engine
+        results: list[list[Ref]] = []
+        with engine.lock:
+            engine.check_alive()
+            for values in rows:
+                run = self._compiled or self._ready(len(values))
+                if run is None:
+                    results.append(super().__call__(*values))
+                else:
+                    results.append([Ref(engine, word) for word in run(*values)])
+        return results
 
     def rows(self, rows: Iterable[Sequence[Arg]]) -> list[tuple[Data, ...]]:
         """Evaluate the step for every row and copy the values; see :class:`Step`."""
