@@ -168,6 +168,17 @@ def test_results_that_are_forgotten_on_the_pools_own_thread_do_not_stop_it(fake_
     assert pool.check("accept").accepted
 
 
+def test_numbers_can_be_asked_for_on_the_pools_own_thread(fake_pool: MakePool) -> None:
+    pool = fake_pool()
+    told: list[int] = []
+    job = pool.submit("sleep 0.1", bounded=True)
+    assert not isinstance(job, CheckResult)
+    job.future.add_done_callback(lambda _: told.append(pool.stats().workers))
+    assert job.future.result(60).accepted
+    assert pool.check("accept").accepted
+    assert told == [1]
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_endless_stream_past_a_slow_item_remembers_nothing(fake_pool: MakePool, backend: str) -> None:
     pool = fake_pool(workers=2, grace=0.2)

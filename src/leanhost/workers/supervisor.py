@@ -154,7 +154,7 @@ class Supervisor:
         asked: Future[tuple[WorkerStats, list[int]]] = Future()
         with self._lock:
             running = self._thread is not None and self._thread.is_alive() and not self._closing
-            if running and self._pid == os.getpid():
+            if running and self._pid == os.getpid() and not self.here:
                 self._post(lambda: asked.set_result(self._snapshot()))
             else:
                 asked.set_result(self._snapshot())
