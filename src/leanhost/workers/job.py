@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leanhost.services.results import CheckResult, Status
+from leanhost.workers import own_code
 from leanhost.workers.heads import Head
 from leanhost.workers.items import Request
 from leanhost.workers.wire import Message
@@ -42,6 +43,12 @@ class Job:
     """How many processes ended before they could take it."""
     worker: Worker | None = None
     cancelled: bool = False
+
+    @property
+    def brings_code(self) -> bool:
+        """Whether Lean may have run code that came with the request."""
+        # What is verified is data; the reference is trusted like the caller.
+        return self.kind != "verify" and own_code.may_run(self.request.source, str(self.more))
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, once."""

@@ -193,6 +193,8 @@ class Worker:
         self._owner.answered(job, result)
         if spent:
             self.kill(None, "spent")
+        elif settings.max_requests > 1 and job.brings_code:
+            self.kill(None, "own code")
         elif self.served >= settings.max_requests:
             self.kill(None, "requests")
         elif time.monotonic() - self.born > settings.max_age:
