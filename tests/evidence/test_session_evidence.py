@@ -176,3 +176,17 @@ def test_what_is_proved_is_what_replays(session: Session, host: Host, statement:
     assert [(t.name, t.axioms) for t in outcome.theorems if t.name == "same"] == [("same", ())]
     session.export(evidence, second)
     assert second.getvalue() == first.getvalue()
+
+
+def test_a_definition_is_compared_by_what_it_is(session: Session) -> None:
+    """Evidence about one source's ``P`` is none about another's."""
+    own = checked(session, "def P : Prop := True\ntheorem t : P := trivial")
+    with session.extend("def P : Prop := 1 = 2") as other, session.extend("def P : Prop := True") as same:
+        match = other.matches(own, "P")
+        assert not match
+        assert "P is something else" in match.message
+        assert same.matches(own, "P").syntactic
+    with session.extend("inductive P : Prop\n  | a") as other:
+        assert not other.matches(
+            checked(session, "inductive P : Prop\n  | a | b\ntheorem t (p : P) : P := p"), "P → P"
+        )

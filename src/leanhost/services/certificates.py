@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from leanhost.engine.base import Ref
 from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
 from leanhost.lean.core import Constant
-from leanhost.lean.names import NameTuple
+from leanhost.lean.names import NameTuple, show
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WORDS
 from leanhost.services.evidence import ElabFailure, Evidence, EvidenceStatus
 from leanhost.services.exports.write import ExportReport, Target, export
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.lifetime import NotStarted
-from leanhost.services.matching import Match, Statement, matches, recheck, statement_of
+from leanhost.services.matching import Match, Statement, matches, other_meaning, recheck, statement_of
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.questions import Questions
 from leanhost.services.results import Limit
@@ -88,7 +88,8 @@ class Certificates(Questions):
         """Compare what the evidence proves with a reference statement, as terms and by the kernel.
 
         *reference* is a type, as text or as a term over this session. The names of binders and of universe
-        parameters do not matter. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
+        parameters do not matter; what the evidence's source defined has to be there, and the same, if the
+        statement speaks of it. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
         Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
         """
         return self.matches_bulk([evidence], reference, cancellation=cancellation)[0]
@@ -121,18 +122,22 @@ class Certificates(Questions):
                 type_ = self.meta.home.expr(reference)
                 wanted = Statement(tuple(lean.name_array(lean.table.collect_level_params(type_))), type_)
                 with lean.engine.eval(lean.table.kernel_env(self._env)) as kernel_env:
-                    for constant in constants:
-                        statement = statement_of(lean, constant.info)
-                        found.append(
-                            matches(
-                                lean,
-                                kernel_env,
-                                statement,
-                                wanted,
-                                options=self.options,
-                                cancellation=cancellation,
+                    for item, constant in zip(evidence, constants, strict=True):
+                        odd = other_meaning(lean, kernel_env, constant, item._with)
+                        if odd is not None:
+                            message = f"{show(odd)} is something else in this session"
+                            found.append(Match(False, False, message=message))
+                        else:
+                            found.append(
+                                matches(
+                                    lean,
+                                    kernel_env,
+                                    statement_of(lean, constant.info),
+                                    wanted,
+                                    options=self.options,
+                                    cancellation=cancellation,
+                                )
                             )
-                        )
                         if listening is not None:
                             listening.at(len(found))
         except NotStarted:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leanhost.engine.base import Arg, Guard, ListOf, Ref, Thrown
+from leanhost.engine.base import Arg, Field, Guard, ListOf, Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.cancellation import Cancellation
@@ -87,6 +87,40 @@ def matches(
             )
     finally:
         guard.token.close()
+
+
+def other_meaning(
+    lean: Lean, kernel_env: Ref, constant: Constant, added: Sequence[Constant]
+) -> NameTuple | None:
+    """Return a constant the statement of *constant* speaks of that is something else in *kernel_env*.
+
+    *added* came on top of the imports together with *constant*; of another source another environment may have
+    other constants by the same names.
+    """
+    table = lean.table
+    by_name = {c.name: c for c in added}
+    front = list(lean.used_constants([Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys())
+    seen: set[NameTuple] = set(front)
+    while front:
+        theirs = by_name[front.pop()]
+        with lean.engine.eval(table.kernel_find(kernel_env, lean.name(theirs.name))) as option:
+            if option.ptr() & 1:
+                return theirs.name
+            ours = lean.engine.eval(Field(option, 0))
+        pairs: list[Arg] = [table.expr_eqv(table.constant_type(ours), table.constant_type(theirs.info))]
+        if lean.constant_kind(ours) != theirs.kind:
+            return theirs.name
+        if theirs.kind in ("definition", "opaque"):
+            pairs.append(table.expr_eqv(table.constant_value(ours), table.constant_value(theirs.info)))
+        lists = [table.constant_levels, *([table.inductive_ctors] if theirs.kind == "inductive" else [])]
+        if not all(lean.flags(pairs)) or any(
+            lean.name_list(part(ours)) != lean.name_list(part(theirs.info)) for part in lists
+        ):
+            return theirs.name
+        used = lean.used_constants([theirs])[0] & by_name.keys()
+        front.extend(used - seen)
+        seen |= used
+    return None
 
 
 def equal(
