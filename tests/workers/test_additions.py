@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from leanhost.lean.core import Constant
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
+from leanhost.services.matching import matches, statement_of
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import Limit
 from leanhost.workers.additions import replay_added
+from tests.evidence.reading import find
+from tests.evidence.test_hostile_files import Writer
 
 SOURCE = """
 inductive Tree where
@@ -127,3 +131,26 @@ def test_a_cancellation_leaves_it_open(native_host: Host) -> None:
         outcome = replay_added(data, base.lean, base.env, options=ElabOptions(), cancellation=token)
     assert isinstance(outcome, ReplayOpen)
     assert outcome.limit is Limit.CANCELLED
+
+
+def test_a_term_that_is_exponential_as_a_tree_is_read_as_it_is_written(native_host: Host) -> None:
+    """Rebuilding, checking, comparing and exporting follow shared parts once: otherwise this would never end."""
+    w = Writer()
+    type_, proof = w.const("True"), w.const("True.intro")
+    conjunction, intro = w.const("And"), w.const("And.intro")
+    for _ in range(60):
+        proof = w.app(intro, type_, type_, proof, proof)
+        type_ = w.app(conjunction, type_, type_)
+    w.theorem("big", type_, proof)
+    with native_host.session(["Init"]) as base:
+        lean, found = base.lean, []
+        for _ in range(2):
+            outcome = replay_added(w.data(), lean, base.env, options=ElabOptions())
+            assert isinstance(outcome, Replayed)
+            found.append((find(lean, outcome.kernel_env, ("big",)), outcome.kernel_env))
+        (one, env), (other, _) = found
+        assert matches(lean, env, statement_of(lean, one), statement_of(lean, other)).syntactic
+        buffer = io.BytesIO()
+        big = Constant(("big",), "theorem", one)
+        export(lean, lean.empty_environment(), [("big",)], buffer, added=[big])
+        assert len(buffer.getvalue()) < 20_000
