@@ -113,7 +113,7 @@ def isolation(host: Host, settings: dict[str, Any]) -> None:
                 "a fork for each check, one kept ahead": lambda size=size: pooled(ahead, size),
                 "a fork for each check, asked for when needed": lambda size=size: forked(size),
             }
-            seconds = alternate(works, 12, 3)
+            seconds = alternate(works, 8, 3)
             middle = {name: statistics.median(values) for name, values in seconds.items()}
             warm = next(iter(middle.values()))
             rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
@@ -129,7 +129,7 @@ def isolation(host: Host, settings: dict[str, Any]) -> None:
             )
 
 
-def throughput(host: Host, settings: dict[str, Any], size: int = 2, chunk: int = 48, rounds: int = 4) -> None:
+def throughput(host: Host, settings: dict[str, Any], size: int = 2, chunk: int = 32, rounds: int = 3) -> None:
     """Checks a second by number of workers and of processors."""
     everywhere = os.sched_getaffinity(0)
     one = {min(everywhere)}
