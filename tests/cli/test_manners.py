@@ -18,7 +18,8 @@ import pytest
 
 from tests.cli.conftest import COMMAND, ENDLESS, ROOT, clean, environment, leanhost, objects
 
-MARK = "LEANHOST_TEST_MARK"
+MARK = "LEAN_TEST_MARK"
+"""Workers keep little of the environment; what begins with ``LEAN_`` is part of it."""
 
 
 def marked(mark: str) -> list[int]:
