@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, Ctor, Ref, Step
+from leanhost.engine.base import Arg, Ctor, Field, Ref, Step
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
@@ -120,12 +120,12 @@ class Contexts:
         the moment of the capture, so the counter first goes back to what it was then. :class:`Thrown` may come
         out.
         """
-        return self._query(lambda: self.lean.engine.eval_all((self._reset, action)))
+        return self._query(lambda: [self.lean.engine.eval(_after(self._reset, action))])
 
     def prepare(self, build: Callable[..., Arg], six: Six) -> Step:
         """Return the step of the query ``build(*values, six)``, to :meth:`ask` again and again."""
         reset = self._reset
-        return self.lean.engine.prepare(lambda *values: (reset, build(*values, six)))
+        return self.lean.engine.prepare(lambda *values: (_after(reset, build(*values, six)),))
 
     def prepare_each(self, build: Callable[..., Arg], six: Six) -> Step:
         """Return the step of the query ``build(*values, six)``, to :meth:`ask_each` for many values."""
@@ -151,7 +151,7 @@ class Contexts:
     def _query(self, run: Callable[[], list[Ref]]) -> Ref:
         self._stale += 1
         try:
-            answer = run()[1]
+            (answer,) = run()
         except BaseException:
             self.restore(self.fresh)
             raise
@@ -211,3 +211,8 @@ def _restore(
     table: Table, term: Arg, meta: Arg, core: Arg, old_term: Arg, old_meta: Arg, old_core: Arg
 ) -> tuple[Arg, ...]:
     return (table.set_ref(term, old_term), table.set_ref(meta, old_meta), table.set_ref(core, old_core))
+
+
+def _after(first: Arg, action: Arg) -> Arg:
+    """*action*, with *first* evaluated before it."""
+    return Field(Ctor(0, (first, action)), 1)

@@ -252,6 +252,8 @@ class _Writer:
                 return self._handle(arg), False
             case Call():
                 return self._call(arg), True
+            case Field(Ctor(fields=parts), index) if 0 <= index < len(parts):
+                return self._one_of(parts, index), True
             case Field(of, index):
                 return self._read(
                     of,
@@ -334,6 +336,15 @@ class _Writer:
         self._live.append(name)
         self._drop(word)
         return name, True
+
+    def _one_of(self, parts: Sequence[Arg], index: int) -> str:
+        """One part of a constructor nobody else sees: the parts are evaluated in order, nothing is built."""
+        words = self._all(parts)
+        kept = words.pop(index)
+        for word in words:
+            if word in self._live:
+                self._drop(word)
+        return kept if kept in self._live else self._own(kept)
 
     def _scalar(
         self, of: Arg, check: Callable[[str], list[str]], read: Callable[[str], str]

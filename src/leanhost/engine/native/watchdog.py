@@ -23,36 +23,40 @@ class Watchdog:
         self._start = threading.Lock()
         self._lock = threading.Lock()
         """Held while a token is being set: its owner may let go of it as soon as :meth:`forget` has returned."""
-        self._pid = 0
+        self._serving = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """A forked child has none of its parent's threads, and none of its parent's calls."""
+        self._guards, self._wake = [], threading.Event()
+        self._start, self._lock = threading.Lock(), threading.Lock()
+        self._serving = False
 
     def watch(self, guard: Guard) -> None:
         """Cancel *guard*'s token when its time is over, until :meth:`forget`."""
-        self.start()
-        with self._lock:
-            self._guards.append(guard)
+        if not self._serving:
+            self.start()
+        self._guards.append(guard)
         if not self._wake.is_set():
             self._wake.set()
 
     def forget(self, guard: Guard) -> None:
         """Stop watching *guard*."""
         with self._lock:
-            # By identity: equal guards of other calls stay.
             guards = self._guards
-            if guards and guards[-1] is guard:
-                guards.pop()
-            else:
-                self._guards = [other for other in guards if other is not guard]
+            # By identity: equal guards of other calls stay. It is the last but for calls on other threads.
+            for i in range(len(guards) - 1, -1, -1):
+                if guards[i] is guard:
+                    del guards[i]
+                    return
 
     def start(self) -> None:
         """Have a thread in this process."""
-        if self._pid == os.getpid():
-            return
         with self._start:
-            if self._pid != os.getpid():
-                # A forked child has none of its parent's threads, and none of its parent's calls.
-                self._guards, self._wake, self._lock = [], threading.Event(), threading.Lock()
+            if not self._serving:
                 threading.Thread(target=self._serve, name="leanhost-watchdog", daemon=True).start()
-                self._pid = os.getpid()
+                self._serving = True
 
     def _serve(self) -> None:
         while True:
