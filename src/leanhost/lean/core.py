@@ -55,7 +55,8 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _additions(table: Table, env: Arg) -> tuple[Arg, ...]:
-    return (table.new_constants(env),)
+    added = table.new_constants(env)
+    return (added, Size(added))
 
 
 def _info_at(table: Table, pairs: Arg, place: int) -> tuple[Arg, ...]:
@@ -323,11 +324,10 @@ class Lean:
 
         ``describe(table, env, name, info)`` is prepared once: a function of its module's own (see :meth:`step`).
         """
-        (pairs,) = self.step(_additions)(env)
-        size = self.number(Size(pairs))
+        pairs, size = self.step(_additions)(env)
         rows = self.step(_row_of(describe))
         result: list[tuple[Constant, tuple[Data, ...]]] = []
-        for chunk in _chunks(range(size)):
+        for chunk in _chunks(range(self.small(size))):
             found: list[tuple[int, NameTuple, str, tuple[Data, ...]]] = []
             for i, (name, tag, *answers) in zip(
                 chunk, rows.rows([(pairs, i, env) for i in chunk]), strict=True

@@ -101,6 +101,10 @@ def test_a_compiled_step_is_the_walked_expression(lean: NativeEngine, shapes: li
             for result in results:
                 result.close()
         assert step.rows([given] * 2) == [tuple(expected)] * 2
+        for results in step.each([given] * 2):
+            assert [lean.dump(result) for result in results] == expected
+            for result in results:
+                result.close()
         lean.drain()
         assert references(held) == 1
 
@@ -112,6 +116,8 @@ def test_a_refusal_loses_nothing(lean: NativeEngine, arg: Arg) -> None:
         for _ in range(RUNS):
             with pytest.raises(EngineError):
                 step(held)
+            with pytest.raises(EngineError):
+                step.each([(held,)])
             assert references(held) == 1
         assert lean.eval_data("still here") == "still here"
 

@@ -50,13 +50,14 @@ _SCALAR = "1"
 class NativeStep(Step):
     """A step that is walked the first time and compiled the second, when it is worth it."""
 
-    __slots__ = ("_compiled", "_engine", "_seen")
+    __slots__ = ("_compiled", "_each", "_engine", "_seen")
 
     def __init__(self, engine: NativeEngine, build: Build) -> None:
         super().__init__(engine, build)
         self._engine = engine
         self._seen = False
         self._compiled: Compiled | None = None
+        self._each: Callable[[Iterable[Sequence[Arg]]], list[list[Ref]]] | None = None
 
     def _ready(self, count: int) -> Compiled | None:
         """Return the compiled function, or ``None`` the first time."""
@@ -64,7 +65,7 @@ class NativeStep(Step):
             if not self._seen:
                 self._seen = True
                 return None
-            self._compiled = compile_step(self._engine, self.build, count)
+            self._compiled, self._each = compile_step(self._engine, self.build, count)
         return self._compiled
 
     def __call__(self, *values: Arg) -> list[Ref]:
@@ -81,16 +82,12 @@ class NativeStep(Step):
     def each(self, rows: Iterable[Sequence[Arg]]) -> list[list[Ref]]:
         """Evaluate the step for every row; see :class:`Step`."""
         engine = self._engine
-        results: list[list[Ref]] = []
+        rows = list(rows)
+        if rows and (self._compiled or self._ready(len(rows[0]))) is None:
+            return [self(*values) for values in rows]
         with engine.lock:
             engine.check_alive()
-            for values in rows:
-                run = self._compiled or self._ready(len(values))
-                if run is None:
-                    results.append(super().__call__(*values))
-                else:
-                    results.append([Ref(engine, word) for word in run(*values)])
-        return results
+            return self._each(rows) if self._each else []
 
     def rows(self, rows: Iterable[Sequence[Arg]]) -> list[tuple[Data, ...]]:
         """Evaluate the step for every row and copy the values; see :class:`Step`."""
@@ -114,13 +111,18 @@ class NativeStep(Step):
         return result
 
 
-def compile_step(engine: NativeEngine, build: Build, slots: int) -> Compiled:
-    """Return a function of *slots* values that evaluates what *build* makes of them, to owned words."""
+def compile_step(
+    engine: NativeEngine, build: Build, slots: int
+) -> tuple[Compiled, Callable[[Iterable[Sequence[Arg]]], list[list[Ref]]]]:
+    """Return two functions that evaluate what *build* makes of *slots* values.
+
+    The first takes the values and returns owned words; the second takes rows of values and returns handles.
+    """
     writer = _Writer(engine)
-    source = writer.function(build(*[Slot(i) for i in range(slots)]), slots)
+    source = writer.functions(build(*[Slot(i) for i in range(slots)]), slots)
     names = writer.names
     exec(compile(source, "<leanhost step>", "exec"), names)
-    return names["step"]  # type: ignore[no-any-return]
+    return names["step"], names["each"]
 
 
 class _Writer:
@@ -136,6 +138,7 @@ class _Writer:
         self._functions: dict[tuple[str, int], str] = {}
         self._refs: dict[int, str] = {}
         self._opening: list[str] = []
+        self._handles: list[str] = []
         self.names: dict[str, Any] = {
             "E": engine,
             "M": memory,
@@ -155,8 +158,8 @@ class _Writer:
             "thrown": engine._throw,
         }
 
-    def function(self, args: Sequence[Arg], slots: int) -> str:
-        parameters = ", ".join(f"s{i}" for i in range(slots))
+    def functions(self, args: Sequence[Arg], slots: int) -> str:
+        """Return the source of both functions."""
         for i in range(slots):
             # What is no handle is evaluated first, lent like one, and let go of at the end.
             self._opening += [
@@ -167,19 +170,26 @@ class _Writer:
                 f"else: p{i} = o{i} = value(s{i})",
             ]
         results = [self._owned(arg) for arg in args]
-        returned = "".join(f"{result}, " for result in results)
-        body = [
-            "enter()",
-            "while released:",
-            "    w = released.popleft()",
-            *("    " + line for line in _dropping("w")),
-            *(f"o{i} = 1" for i in range(slots)),
-        ]
-        head = [*body, "try:", *("    " + line for line in (*self._opening, *self._lines))]
-        tail = [f"    return ({returned})", "finally:"]
-        tail += [f"    if not o{i} & 1: release(o{i})" for i in range(slots)] or ["    pass"]
-        text = "\n".join("    " + line for line in (*head, *tail))
-        return f"def step({parameters}):\n{text}\n"
+        parameters = "".join(f"s{i}, " for i in range(slots))
+        begin = ["enter()", "while released:", "    w = released.popleft()"]
+        begin += [*("    " + line for line in _dropping("w")), *self._handles]
+        run = [f"o{i} = 1" for i in range(slots)]
+        run += ["try:", *("    " + line for line in (*self._opening, *self._lines))]
+        end = ["finally:", *(f"    if not o{i} & 1: release(o{i})" for i in range(slots)), "    pass"]
+        words = "".join(f"{result}, " for result in results)
+        refs = ", ".join(f"Ref(E, {result})" for result in results)
+        return "\n".join(
+            [
+                f"def step({parameters}):",
+                *("    " + line for line in (*begin, *run, f"    return ({words})", *end)),
+                "def each(rows):",
+                *("    " + line for line in (*begin, "results = []", "for row in rows:")),
+                f"        ({parameters}) = row",
+                *("        " + line for line in (*run, f"    results.append([{refs}])", *end)),
+                "    return results",
+                "",
+            ]
+        )
 
     # --- small pieces ---
 
@@ -319,7 +329,7 @@ class _Writer:
         if name is None:
             name = self._refs[id(ref)] = f"q{len(self._refs)}"
             self.names[f"r_{name}"] = ref
-            self._opening += [f"{name} = r_{name}.word", f"if not {name}: take(r_{name})"]
+            self._handles += [f"{name} = r_{name}.word", f"if not {name}: take(r_{name})"]
         return name
 
     def _read(
