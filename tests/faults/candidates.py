@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from leanhost.services.results import Status
 
 CRASHED, TIMEOUT, MEMORY = Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY
-ACCEPTED, REJECTED = Status.ACCEPTED, Status.REJECTED
+ACCEPTED, REJECTED, UNSUPPORTED = Status.ACCEPTED, Status.REJECTED, Status.UNSUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,19 +266,19 @@ WASM_LIES = {
         "def yes (_ : Nat) : Bool := true\n@[implemented_by yes] def no (_ : Nat) : Bool := false\n"
         "theorem claim : no 1 = true := by native_decide\n"
         "theorem t : 1 = 2 := by have := claim; simp [no] at this\n",
-        REJECTED,
+        UNSUPPORTED,
         "",
     ),
     "a metaprogram that declares": Lie(
         _LEAN + f"run_cmd liftCoreM <| addDecl {_AX}\ntheorem t : 1 = 2 := bad.elim\n",
-        REJECTED,
+        UNSUPPORTED,
         "elaboration",
     ),
     "an elaborator that declares": Lie(
         _LEAN + 'syntax (name := ev) "evil" : command\n'
         f"@[command_elab ev] def elabEv : CommandElab := fun _ => liftCoreM (addDecl {_AX})\n"
         "evil\ntheorem t : 1 = 2 := bad.elim\n",
-        REJECTED,
+        UNSUPPORTED,
         "elaboration",
     ),
 }

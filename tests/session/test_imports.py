@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,19 @@ from leanhost.errors import ImportFailed, UsageError
 from leanhost.services.header import parse_header
 from leanhost.services.host import Host
 from leanhost.services.results import Status
+from tests.conftest import open_host
 from tests.session.sources import GOOD
 from tests.support.fixture_core import compile_module
 
 Compile = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def host(engine: str, request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A host of their own: on wasm every import stays in Lean's memory until the process ends."""
+    with open_host(engine, request) as opened:
+        yield opened
+
 
 FACT = "inductive {0}.Fact : Prop where | proved\ntheorem {0}.fact : {0}.Fact := .proved\n"
 

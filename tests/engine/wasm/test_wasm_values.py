@@ -243,6 +243,6 @@ def test_live_counts_handles(lean: WasmEngine) -> None:
         handle.close()
         handle.close()
     assert lean.live == before
-    assert len(lean.released) == 3
+    assert len(lean.released) == 2  # a number has nothing to release
     lean.drain()
     assert not lean.released
