@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from leanhost.engine.base import Arg, ArrayOf, Field, Index, Node, Size
@@ -26,6 +28,59 @@ class Header:
     diagnostics: tuple[Diagnostic, ...]
     written: bool
     """Whether the source says anything about its imports itself."""
+
+
+_KEPT_HEADERS = 32
+_KEPT_CHARACTERS = 4096
+
+# The first word behind a header and what follows it. Lean's header parser reads that word, and the space behind it,
+# to see that it is none of its own; it reads no further, unless a comment begins there.
+_FIRST_WORD = re.compile(
+    r"(?!(?:module|prelude|public|meta|import|all|private|runtime)\b)[a-z_]+(?=[ \n]+[^-/\s])"
+)
+_REST = re.compile(r"[ \n]+[^-/\s]")
+
+
+# Space and plain comments, as far as they can be told without knowing how comments nest, and then a command.
+_COMMAND = re.compile(r"(?:[ \n]++|--[^\n]*+\n|/-(?![-!])[^-/]*+-/)*+(?=[^\s/-]|/-[-!])")
+
+
+def first_command(lean: Lean, text: str, file: str) -> int:
+    """Return the byte where the commands of a source without a header begin; 0 when it has one.
+
+    Lean's command parser wants something behind the space it skips; its header parser also takes a source of
+    nothing but space and comments.
+    """
+    plain = _COMMAND.match(text)
+    if plain is not None:
+        return len(text[: plain.end()].encode("utf-8"))
+    header = parse_header(lean, text, file)
+    return 0 if header.written or header.diagnostics else header.end
+
+
+class Headers:
+    """Headers of sources, parsed by Lean once for those that begin alike.
+
+    Lean's parser for headers makes an empty environment first, which takes as long as many a proof.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Header] = OrderedDict()
+
+    def parse(self, lean: Lean, text: str, file: str) -> Header:
+        """Return what :func:`parse_header` does."""
+        for beginning, known in tuple(self._known.items()):
+            if text.startswith(beginning) and _REST.match(text, len(beginning)):
+                return known
+        header = parse_header(lean, text, file)
+        if not header.diagnostics:
+            first = len(text.encode("utf-8")[: header.end].decode("utf-8"))
+            word = _FIRST_WORD.match(text, first)
+            if word is not None and word.end() <= _KEPT_CHARACTERS:
+                self._known[text[: word.end()]] = header
+                while len(self._known) > _KEPT_HEADERS:
+                    self._known.popitem(last=False)
+        return header
 
 
 def parse_header(lean: Lean, text: str, file: str) -> Header:

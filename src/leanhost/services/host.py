@@ -6,19 +6,19 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
-from leanhost.lean.core import Import, Lean
+from leanhost.lean.core import Import, Lean, OptionValue
 from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.elaboration import WORDS
 from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
-from leanhost.services.header import Header, parse_header
+from leanhost.services.header import Header, Headers
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.lifetime import Life
 from leanhost.services.opening import Opened, open_lean
@@ -100,6 +100,7 @@ class Host:
         self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
         self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
         self._last_options: tuple[Lean, ElabOptions, Ref] | None = None
+        self._headers = Headers()
         self._life = Life()
         self._closed = False
         self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
@@ -219,7 +220,15 @@ class Host:
         last = self._last_options
         if last is not None and last[0] is lean and last[1] is options:
             return last[2]
-        values = options.lean_options()
+        found = self._built(lean, options.lean_options())
+        self._last_options = (lean, options, found)
+        return found
+
+    def kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
+        """Return the ``Lean.Options`` the kernel judges under: the limits of *options*, nothing else."""
+        return self._built(lean, options.kernel_options())
+
+    def _built(self, lean: Lean, values: Mapping[str, OptionValue]) -> Ref:
         key = (id(lean), repr(sorted(values.items())))
         with self._lock:
             found = self._options.get(key)
@@ -228,7 +237,6 @@ class Host:
                 # Not closed: a session may still use what is dropped here.
                 while len(self._options) > KEPT_OPTIONS:
                     self._options.popitem(last=False)
-            self._last_options = (lean, options, found[1])
             return found[1]
 
     def private_bytes(self) -> int:
@@ -242,7 +250,7 @@ class Host:
         Raises :class:`~leanhost.errors.ImportFailed`.
         """
         lean = self._lean
-        key = _key(parse_header(lean, header, "<header>"), imports)
+        key = _key(self._headers.parse(lean, header, "<header>"), imports)
         with self._lock:
             if key in self._kept:
                 self._kept.pop(key).close()
@@ -284,7 +292,7 @@ class Host:
         if isinstance(text, Diagnostic):
             raise ElaborationError(str(text), result=CommandResult((text,), (), (), 0, 0))
         lean = self._lean
-        header = parse_header(lean, text, file)
+        header = self._headers.parse(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
             result = CommandResult(header.diagnostics, (), (), 0, 0)
             raise ElaborationError(str(header.diagnostics[0]), result=result)
@@ -353,7 +361,7 @@ class Host:
         if cancellation is not None and cancellation.is_cancelled:
             return self._cancelled(file, (), started)
         lean = self._lean
-        header = parse_header(lean, text, file)
+        header = self._headers.parse(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
             return self._refused(file, header.diagnostics)
         try:

@@ -25,7 +25,7 @@ from leanhost.services.evidence import (
     judge,
     open_question,
 )
-from leanhost.services.header import parse_header
+from leanhost.services.header import first_command
 from leanhost.services.imports import Imported
 from leanhost.services.kernel import Objection
 from leanhost.services.kernel import replay as kernel_replay
@@ -90,7 +90,6 @@ class Session(Certificates):
         self.options = options
         self._lean_options = host.lean_options(lean, options)
         self._verified: Ref | None = None
-        self._kernel_options: Ref | None = None
         super().__init__(host, lean)
 
     @property
@@ -392,9 +391,7 @@ class Session(Certificates):
         lean, guard, result = self._lean, run.guard, run.result
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).
-        if self._kernel_options is None:
-            self._kernel_options = lean.options(self.options.kernel_options())
-        kernel_options = self._kernel_options
+        kernel_options = self._host.kernel_options(lean, self.options)
         ground = self._ground(guard, kernel_options)
         if isinstance(ground, Objection):
             text = f"the kernel does not accept what the session was extended by: {ground.text}"
@@ -446,7 +443,7 @@ class Session(Certificates):
             said.set("source_chars", len(text))
             lean = self._lean
             if not start:
-                start = self._first_command(text, file)
+                start = first_command(lean, text, file)
             guard = new_guard(lean, self.options, timeout, cancellation, progress)
 
             def work() -> T:
@@ -473,21 +470,9 @@ class Session(Certificates):
                     said.set("stopped", guard.why)
                 guard.token.close()
 
-    def _first_command(self, text: str, file: str) -> int:
-        """Return the byte where the commands begin.
-
-        Lean's command parser wants something behind the space it skips; its header parser also takes a source of
-        nothing but space and comments.
-        """
-        if text and not text[0].isspace() and not text.startswith(("--", "/-")):
-            return 0
-        header = parse_header(self._lean, text, file)
-        return 0 if header.written or header.diagnostics else header.end
-
     def _free(self) -> None:
-        for held in (self._verified, self._kernel_options):
-            if held is not None:
-                held.close()
+        if self._verified is not None:
+            self._verified.close()
         if self._owns_env:
             self._env.close()
         self._added = self._shown = ()  # shared with evidence and with sessions that extend this one
