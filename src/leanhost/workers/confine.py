@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
+from contextlib import suppress
 
 from leanhost.engine.native import sandbox
 from leanhost.errors import SandboxUnavailable
 from leanhost.workers.wire import Message
+
+
+def make_ready(config: Message) -> None:
+    """Make what the processes forked from this one need to be confined."""
+    if config["sandbox"] != "off":
+        sandbox.make_ready()
 
 
 def confine(config: Message, *, programs: bool) -> str:
@@ -17,10 +23,11 @@ def confine(config: Message, *, programs: bool) -> str:
     *programs* leaves the right to start processes, for an engine that is one. Raises
     :class:`~leanhost.errors.SandboxUnavailable` when the pool requires what this machine does not have.
     """
-    scratch = Path(config["scratch"]) / str(os.getpid())
-    scratch.mkdir(mode=0o700, exist_ok=True)
+    scratch = f"{config['scratch']}/{os.getpid()}"
+    with suppress(FileExistsError):
+        os.mkdir(scratch, 0o700)  # noqa: PTH102
     os.chdir(scratch)
-    tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)
+    tempfile.tempdir = os.environ["TMPDIR"] = scratch
     if config["sandbox"] == "off":
         return "off"
     report = sandbox.apply([scratch], programs=programs)

@@ -78,7 +78,7 @@ def _lower(pid: int, which: int, value: int) -> None:
 
 def _cpu_seconds(pid: int) -> float | None:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _said(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None
@@ -87,20 +87,26 @@ def _cpu_seconds(pid: int) -> float | None:
 def _running_tasks() -> int | None:
     """Every task of the machine: an upper bound of the user's own, which is what the limit is about."""
     try:
-        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+        return int(_said("/proc/loadavg").split()[3].partition(b"/")[2])
     except (OSError, ValueError, IndexError):
         return None
 
 
 def _charged_bytes() -> int | None:
-    """What the kernel charges to ``RLIMIT_DATA`` now."""
+    """What the kernel charges to ``RLIMIT_DATA`` now, the stack with it."""
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmData:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
+        return int(_said("/proc/self/statm").split()[5]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _said(path: str) -> bytes:
+    """Return what the kernel says in a short file; in as few steps as there are: a fork does this first."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
 
 
 def anonymous_bytes(pid: int) -> int:
@@ -109,7 +115,7 @@ def anonymous_bytes(pid: int) -> int:
     Pages of files (``.olean``) are not in it; pages shared with a zygote are, so only its growth says something.
     """
     try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+        _, resident, shared, *_ = _said(f"/proc/{pid}/statm").split()
     except (OSError, ValueError):
         return 0
     return (int(resident) - int(shared)) * _PAGE

@@ -23,6 +23,7 @@ from contextlib import suppress
 from leanhost.services.host import Host
 from leanhost.workers import codec
 from leanhost.workers.child import open_host, preload, rehearse, work
+from leanhost.workers.confine import make_ready
 from leanhost.workers.wire import Message, receive_packet
 
 
@@ -135,6 +136,7 @@ def main(argv: list[str]) -> int:
         host = open_host(config, tasks=False)
         imported = preload(host, config)
         host.lean_options(host.lean, codec.options_in(config["options"]))
+        make_ready(config)
         if imported:
             rehearse(host, config)
     except Exception as error:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,85 @@ class Report:
         return " and ".join(parts) or "none"
 
 
-def apply(writable: Iterable[Path], *, programs: bool = False) -> Report:
+class _Means:
+    """What confining needs and every process of a kind has in common; made before a fork, it costs nothing after it."""
+
+    def __init__(self, programs: bool) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.prctl = libc.prctl
+        self._syscall = libc.syscall
+        self._syscall.restype = ctypes.c_long
+        self.version = 0
+        self._changes = self._handled = 0
+        self._attributes = b""
+        self.no_landlock = self.no_seccomp = ""
+        try:
+            self._find_landlock(programs)
+        except OSError as error:
+            self.no_landlock = error.strerror or str(error)
+        code, self._own = _filter(programs)
+        self._code = ctypes.create_string_buffer(code, len(code))
+        self._program = struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(self._code))
+        if platform.machine() != _MACHINE:
+            self.no_seccomp = f"no filter for {platform.machine()}"
+
+    def call(self, number: int, *args: object) -> int:
+        """Make a system call; ``OSError`` when it fails."""
+        result = int(self._syscall(ctypes.c_long(number), *args))
+        if result < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        return result
+
+    def _find_landlock(self, programs: bool) -> None:
+        zero = ctypes.c_size_t(0)
+        version = self.call(_CREATE_RULESET, None, zero, ctypes.c_uint32(_VERSION_FLAG))
+        changes = _CHANGES | sum(bit for since, bit in _SINCE.items() if version >= since)
+        attributes = struct.pack("=Q", changes if programs else changes | _EXECUTE)
+        if version >= 4:
+            attributes += struct.pack("=Q", _NET_TCP)
+        if version >= 6:
+            attributes += struct.pack("=Q", _SCOPES)
+        self.version, self._changes, self._attributes = version, changes, attributes
+
+    def landlock(self, writable: Iterable[str | Path]) -> None:
+        """Restrict this process to *writable*."""
+        size = ctypes.c_size_t(len(self._attributes))
+        ruleset = self.call(_CREATE_RULESET, self._attributes, size, ctypes.c_uint32(0))
+        try:
+            for path in writable:
+                self._beneath(ruleset, path, self._changes)
+            self._beneath(ruleset, os.devnull, _WRITE_FILE)
+            self.call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+        finally:
+            os.close(ruleset)
+
+    def _beneath(self, ruleset: int, path: str | Path, allowed: int) -> None:
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rule = struct.pack("=Qi", allowed, handle)
+            kind = ctypes.c_int(_PATH_BENEATH)
+            self.call(_ADD_RULE, ctypes.c_int(ruleset), kind, rule, ctypes.c_uint32(0))
+        finally:
+            os.close(handle)
+
+    def seccomp(self) -> None:
+        """Filter this process's system calls."""
+        if self._own:
+            struct.pack_into("=I", self._code, self._own, os.getpid())
+        self.call(_SECCOMP, ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_TSYNC), self._program)
+
+
+_means = functools.cache(_Means)
+
+
+def make_ready(*, programs: bool = False) -> None:
+    """Make what :func:`apply` needs, before this process forks the ones that are confined."""
+    if sys.platform == "linux":
+        _means(programs)
+
+
+def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
     """Confine this process; call it before it starts threads.
 
     Nothing outside *writable* can be changed, no socket can be opened and, unless *programs*, nothing executed
@@ -64,67 +143,28 @@ def apply(writable: Iterable[Path], *, programs: bool = False) -> Report:
     """
     if sys.platform != "linux":
         return Report(missing=("there is no sandbox on this system",))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+    means = _means(programs)
+    if means.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return Report(missing=(f"no_new_privs: {os.strerror(ctypes.get_errno())}",))
     missing = []
-    landlock = 0
-    try:
-        landlock = _landlock(libc, writable, programs)
-        if landlock < 3:
-            missing.append(f"Landlock {landlock} does not stop files from being truncated")
-    except OSError as error:
-        missing.append(f"Landlock: {error.strerror}")
-    seccomp = False
-    try:
-        _seccomp(libc, programs)
-        seccomp = True
-    except OSError as error:
-        missing.append(f"seccomp: {error.strerror}")
-    return Report(landlock, seccomp, tuple(missing))
-
-
-def _syscall(libc: ctypes.CDLL, number: int, *args: object) -> int:
-    function = libc.syscall
-    function.restype = ctypes.c_long
-    result = int(function(ctypes.c_long(number), *args))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return result
-
-
-def _landlock(libc: ctypes.CDLL, writable: Iterable[Path], programs: bool) -> int:
-    zero = ctypes.c_size_t(0)
-    version = _syscall(libc, _CREATE_RULESET, None, zero, ctypes.c_uint32(_VERSION_FLAG))
-    changes = _CHANGES | sum(bit for since, bit in _SINCE.items() if version >= since)
-    handled = changes if programs else changes | _EXECUTE
-    attributes = struct.pack("=Q", handled)
-    if version >= 4:
-        attributes += struct.pack("=Q", _NET_TCP)
-    if version >= 6:
-        attributes += struct.pack("=Q", _SCOPES)
-    size = ctypes.c_size_t(len(attributes))
-    ruleset = _syscall(libc, _CREATE_RULESET, attributes, size, ctypes.c_uint32(0))
-    try:
-        for path in writable:
-            _beneath(libc, ruleset, path, changes)
-        _beneath(libc, ruleset, Path(os.devnull), _WRITE_FILE)
-        _syscall(libc, _RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
-    finally:
-        os.close(ruleset)
-    return version
-
-
-def _beneath(libc: ctypes.CDLL, ruleset: int, path: Path, allowed: int) -> None:
-    handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rule = struct.pack("=Qi", allowed, handle)
-        _syscall(
-            libc, _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint32(0)
-        )
-    finally:
-        os.close(handle)
+    landlock, no_landlock, no_seccomp = means.version, means.no_landlock, means.no_seccomp
+    if not no_landlock:
+        try:
+            means.landlock(writable)
+        except OSError as error:
+            landlock, no_landlock = 0, error.strerror or str(error)
+    if no_landlock:
+        missing.append(f"Landlock: {no_landlock}")
+    elif landlock < 3:
+        missing.append(f"Landlock {landlock} does not stop files from being truncated")
+    if not no_seccomp:
+        try:
+            means.seccomp()
+        except OSError as error:
+            no_seccomp = error.strerror or str(error)
+    if no_seccomp:
+        missing.append(f"seccomp: {no_seccomp}")
+    return Report(landlock, not no_seccomp, tuple(missing))
 
 
 # x86-64 only: a filter has to know every number it is about.
@@ -155,43 +195,45 @@ _OTHERS = (
 )
 
 
-def _seccomp(libc: ctypes.CDLL, programs: bool) -> None:
-    if platform.machine() != _MACHINE:
-        raise OSError(errno.ENOSYS, f"no filter for {platform.machine()}")
-    code = b"".join(_filter(os.getpid(), programs))
-    buffer = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(buffer))
-    _syscall(libc, _SECCOMP, ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_TSYNC), program)
+def _filter(programs: bool) -> tuple[bytes, int]:
+    """Return the filter, and where in it the process's own number is to be written; 0: nowhere."""
+    code = bytearray()
 
+    def op(kind: int, value: int, yes: int = 0, no: int = 0) -> None:
+        code.extend(struct.pack("=HBBI", kind, yes, no, value))
 
-def _filter(pid: int, programs: bool) -> Iterator[bytes]:
-    def op(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-        return struct.pack("=HBBI", code, yes, no, value)
+    def allow() -> None:
+        op(_RET, _ALLOW)
 
-    allow, refuse = op(_RET, _ALLOW), op(_RET, _ERRNO | errno.EPERM)
-    yield op(_LD, _ARCH)
-    yield op(_JEQ, _AUDIT_ARCH, 1, 0)
-    yield op(_RET, _KILL)
-    yield op(_LD, _NR)
-    yield op(_JGE, 0x40000000, 0, 1)  # the x32 numbers of the same calls
-    yield refuse
+    def refuse(error: int = errno.EPERM) -> None:
+        op(_RET, _ERRNO | error)
+
+    op(_LD, _ARCH)
+    op(_JEQ, _AUDIT_ARCH, 1, 0)
+    op(_RET, _KILL)
+    op(_LD, _NR)
+    op(_JGE, 0x40000000, 0, 1)  # the x32 numbers of the same calls
+    refuse()
     for number in (*_NETWORK, *_OTHERS, *(() if programs else _PROGRAMS + _GROUPS)):
-        yield op(_JEQ, number, 0, 1)
-        yield refuse
+        op(_JEQ, number, 0, 1)
+        refuse()
     for number in (*_ABSENT, *(() if programs else (435,))):  # clone3: its arguments cannot be seen
-        yield op(_JEQ, number, 0, 1)
-        yield op(_RET, _ERRNO | errno.ENOSYS)
+        op(_JEQ, number, 0, 1)
+        refuse(errno.ENOSYS)
+    own = 0
     if not programs:
-        yield op(_JEQ, _CLONE, 0, 4)
-        yield op(_LD, _ARG0)
-        yield op(_JSET, _CLONE_THREAD, 0, 1)
-        yield allow
-        yield refuse
-        # Signals only to itself (abort) and to its own group (its way to end itself).
-        for number, own in ((_KILL_NR, 0), (_TGKILL, pid)):
-            yield op(_JEQ, number, 0, 4)
-            yield op(_LD, _ARG0)
-            yield op(_JEQ, own, 0, 1)
-            yield allow
-            yield refuse
-    yield allow
+        op(_JEQ, _CLONE, 0, 4)
+        op(_LD, _ARG0)
+        op(_JSET, _CLONE_THREAD, 0, 1)
+        allow()
+        refuse()
+        # Signals only to its own group (its way to end itself) and to itself (abort).
+        for number in (_KILL_NR, _TGKILL):
+            op(_JEQ, number, 0, 4)
+            op(_LD, _ARG0)
+            own = len(code) + 4  # the last of the two
+            op(_JEQ, 0, 0, 1)
+            allow()
+            refuse()
+    allow()
+    return bytes(code), own

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from leanhost.engine.base import Guard, Ref
 
 _TICK = 0.02
-"""Seconds between two looks while calls are running; nothing runs while there are none."""
+"""Seconds between two looks while calls are running, and for a while after the last one."""
+
+_IDLE_TICKS = 50
+"""How many looks in a row find no call before the thread sleeps: to wake it for each of many short calls costs more."""
 
 
 class Watchdog:
@@ -59,9 +62,13 @@ class Watchdog:
                 self._serving = True
 
     def _serve(self) -> None:
+        idle = 0
         while True:
-            self._wake.wait()
-            if not self._guards:
+            if not self._wake.is_set():
+                self._wake.wait()
+                idle = 0
+            idle = 0 if self._guards else idle + 1
+            if idle > _IDLE_TICKS:
                 self._wake.clear()
                 if not self._guards:
                     continue
