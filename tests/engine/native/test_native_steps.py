@@ -52,7 +52,7 @@ values = st.recursive(
         st.builds(USize, st.integers(0, 2**64 - 1)),
         st.builds(UInt64, st.integers(0, 2**64 - 1)),
         st.just(Const("l_Lean_versionString")),
-        st.sampled_from([0, 1, 2]).map(lambda i: ("slot", i)),
+        st.sampled_from([0, 1, 2, 3]).map(lambda i: ("slot", i)),  # the last is part of the step
     ),
     lambda inner: st.one_of(
         st.builds(ListOf, st.lists(inner, max_size=3)),
@@ -91,10 +91,10 @@ def filled(shape: Any, slots: Sequence[Arg]) -> Any:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shapes=st.lists(values, min_size=1, max_size=3))
 def test_a_compiled_step_is_the_walked_expression(lean: NativeEngine, shapes: list[Any]) -> None:
-    with lean.eval(Ctor(5, ("held", 1), b"x")) as held:
+    with lean.eval(Ctor(5, ("held", 1), b"x")) as held, lean.eval(ArrayOf(["part"])) as part:
         given: tuple[Arg, ...] = (held, "text", 7)
-        expected = [lean.eval_data(filled(shape, given)) for shape in shapes]
-        step = lean.prepare(lambda *slots: [filled(shape, slots) for shape in shapes])
+        expected = [lean.eval_data(filled(shape, (*given, part))) for shape in shapes]
+        step = lean.prepare(lambda *slots: [filled(shape, (*slots, part)) for shape in shapes])
         for _ in range(RUNS):
             results = step(*given)
             assert [lean.dump(result) for result in results] == expected
@@ -106,7 +106,7 @@ def test_a_compiled_step_is_the_walked_expression(lean: NativeEngine, shapes: li
             for result in results:
                 result.close()
         lean.drain()
-        assert references(held) == 1
+        assert references(held) == references(part) == 1
 
 
 @pytest.mark.parametrize("arg", REFUSED)
@@ -169,6 +169,28 @@ def test_handles_that_are_part_of_a_step(lean: NativeEngine) -> None:
         step(4)
 
 
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ((Ctor(1, ("thrown",)),), Thrown),  # in the middle of a run
+        ((Ctor(0, (1 << 63, "no lone surrogate: \ud800")),), UsageError),  # before it
+        ((1, 2), ValueError),  # no row of this step
+    ],
+)
+def test_of_many_runs_one_that_fails_gives_back_what_was_lent_to_all(
+    lean: NativeEngine, row: tuple[Arg, ...], error: type[Exception]
+) -> None:
+    with lean.eval(Ctor(0, ("part",))) as part, lean.eval(Ctor(0, ("fine",))) as fine:
+        step = lean.prepare(lambda x: (Ctor(0, (part, part)), Unwrap(x), part))
+        for _ in range(RUNS):
+            for ref in (ref for results in step.each([(fine,)] * 5) for ref in results):
+                ref.close()
+            with pytest.raises(error):
+                step.each([(fine,), (fine,), row, (fine,)])
+            lean.drain()
+            assert references(part) == references(fine) == 1
+
+
 def test_values_may_be_given_away(lean: NativeEngine) -> None:
     step = lean.prepare(lambda array: (Call("lean_array_push", (array, "new")),))
     expected: list[Data] = ["old", "new"]
@@ -184,13 +206,15 @@ def test_what_a_callback_raises_travels_out(lean: NativeEngine) -> None:
         raise LookupError("out of the callback")
 
     closure = lean.callback(1, wrong)
-    step = lean.prepare(lambda f, x: (x, Call("lean_apply_1", (f, x))))
-    with closure, lean.eval(Ctor(0, ("held",))) as held:
+    with closure, lean.eval(Ctor(0, ("held",))) as held, lean.eval(Ctor(0, ("part",))) as part:
+        step = lean.prepare(lambda f, x: (x, part, Call("lean_apply_1", (f, x)), part))
         for _ in range(RUNS):
             with pytest.raises(LookupError, match="out of the callback"):
                 step(closure, held)
+            with pytest.raises(LookupError, match="out of the callback"):
+                step.each([(closure, held)] * 3)
             lean.drain()
-            assert references(held) == 1
+            assert references(held) == references(part) == 1
 
 
 def test_closures_are_built_anew(lean: NativeEngine) -> None:

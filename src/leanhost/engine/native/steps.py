@@ -46,6 +46,9 @@ Compiled = Callable[..., tuple[int, ...]]
 _SCALAR = "1"
 """The text of a boxed unit."""
 
+_LENT = "lend "
+"""What a line begins with that stands for one more reference to the handle it names."""
+
 
 class NativeStep(Step):
     """A step that is walked the first time and compiled the second, when it is worth it."""
@@ -139,6 +142,8 @@ class _Writer:
         self._refs: dict[int, str] = {}
         self._opening: list[str] = []
         self._handles: list[str] = []
+        self._lent: dict[str, int] = {}
+        """How often each handle has been lent up to this point; the same in every run that gets here."""
         self.names: dict[str, Any] = {
             "E": engine,
             "M": memory,
@@ -156,6 +161,8 @@ class _Writer:
             "no_element": _no_element,
             "escaped": engine._raise_escaped,
             "thrown": engine._throw,
+            "give_back": self._give_back,
+            "used": [()],
         }
 
     def functions(self, args: Sequence[Arg], slots: int) -> str:
@@ -173,23 +180,49 @@ class _Writer:
         parameters = "".join(f"s{i}, " for i in range(slots))
         begin = ["enter()", "while released:", "    w = released.popleft()"]
         begin += [*("    " + line for line in _dropping("w")), *self._handles]
-        run = [f"o{i} = 1" for i in range(slots)]
-        run += ["try:", *("    " + line for line in (*self._opening, *self._lines))]
+        lends = [f"o{i} = 1" for i in range(slots)] + ["try:"]
         end = ["finally:", *(f"    if not o{i} & 1: release(o{i})" for i in range(slots)), "    pass"]
+        lent = tuple(self._lent)
+        opening = ["    " + line for line in self._opening]
+        one = [*lends, *opening]
+        # Whatever interrupts a run in the middle finds everything used: what is lost then is not freed too early.
+        self.names["used"].append(tuple(self._lent.values()))
+        many = ["c = 0", f"({parameters}) = row", *lends, *opening, f"    c = {len(self.names['used']) - 1}"]
+        for line in self._lines:
+            # Many runs lend a handle all at once, before the first of them.
+            if not line.startswith(_LENT):
+                many.append("    " + line)
+                one.append("    " + line)
+            else:
+                one += ["    " + each for each in _lending(line.removeprefix(_LENT))]
+        ahead = [f"k = n * {count}\n    {_lending_many(name)}" for name, count in self._lent.items()]
         words = "".join(f"{result}, " for result in results)
         refs = ", ".join(f"Ref(E, {result})" for result in results)
+        times = ", ".join(f"({name}, {self._lent[name]})" for name in lent)
         return "\n".join(
             [
                 f"def step({parameters}):",
-                *("    " + line for line in (*begin, *run, f"    return ({words})", *end)),
+                *("    " + line for line in (*begin, *one, f"    return ({words})", *end)),
                 "def each(rows):",
-                *("    " + line for line in (*begin, "results = []", "for row in rows:")),
-                f"        ({parameters}) = row",
-                *("        " + line for line in (*run, f"    results.append([{refs}])", *end)),
+                *(
+                    "    " + line
+                    for line in (*begin, "results = []", "n = len(rows)", "c = 0", *ahead, "try:")
+                ),
+                "      for row in rows:",
+                *("        " + line for line in (*many, f"    results.append([{refs}])", *end)),
+                "    except BaseException:",
+                f"        give_back([{times}], n - len(results), used[c])",
+                "        raise",
                 "    return results",
                 "",
             ]
         )
+
+    def _give_back(self, lent: Sequence[tuple[int, int]], rows: int, used: Sequence[int]) -> None:
+        """Take back what was lent to runs that were not made, and to the rest of the one that failed."""
+        for i, (word, count) in enumerate(lent):
+            for _ in range(rows * count - (used[i] if i < len(used) else 0)):
+                self._library.release(word)
 
     # --- small pieces ---
 
@@ -209,18 +242,13 @@ class _Writer:
 
     def _lend(self, word: str) -> None:
         """Write: one more reference to *word*."""
-        if not word.isdigit():
-            self._put(f"if not {word} & 1:")
-            indent = "    "
-        elif int(word) & 1 or memory[int(word) >> 3] & 0xFFFFFFFF == 0:
+        if word.isdigit() and (int(word) & 1 or memory[int(word) >> 3] & 0xFFFFFFFF == 0):
             return  # a scalar, or an object that lives for ever
+        if word.startswith("q"):
+            self._lent[word] = self._lent.get(word, 0) + 1
+            self._put(_LENT + word)
         else:
-            indent = ""
-        self._put(
-            f"{indent}h = M[{word} >> 3]",
-            f"{indent}if 0 < h & 0xFFFFFFFF < 0x7FFFFFFF: M[{word} >> 3] = h + 1",
-            f"{indent}else: retain({word})",
-        )
+            self._put(*_lending(word))
 
     def _drop(self, word: str) -> None:
         """Write: one reference to *word* less."""
@@ -228,8 +256,13 @@ class _Writer:
         self._put(f"if not {word} & 1:", *("    " + line for line in _dropping(word)))
 
     def _clearing(self, *besides: str) -> str:
-        """Return the statements that let go of everything the step owns here, in one line."""
-        return "".join(f"release({word}); " for word in self._live if word not in besides)
+        """Return the statements that let go of everything the step owns here, in one line.
+
+        They are run where a step fails; how often each handle was lent until then is noted as well.
+        """
+        self.names["used"].append(tuple(self._lent.values()))
+        noted = f"c = {len(self.names['used']) - 1}; "
+        return noted + "".join(f"release({word}); " for word in self._live if word not in besides)
 
     def _owned(self, arg: Arg) -> str:
         """Write *arg* and return a word to hand over."""
@@ -434,6 +467,25 @@ class _Writer:
         )
         self._live.append(name)
         return name
+
+
+def _lending(word: str) -> tuple[str, ...]:
+    """Return the code for one more reference to an object."""
+    return (
+        f"if not {word} & 1:",
+        f"    h = M[{word} >> 3]",
+        f"    if 0 < h & 0xFFFFFFFF < 0x7FFFFFFF: M[{word} >> 3] = h + 1",
+        f"    else: retain({word})",
+    )
+
+
+def _lending_many(word: str) -> str:
+    """Return the code, inside a function, for ``k`` more references to an object."""
+    return f"""if not {word} & 1:
+        h = M[{word} >> 3]
+        if 0 < h & 0xFFFFFFFF < 0x7FFFFFFF - k: M[{word} >> 3] = h + k
+        else:
+            for _ in range(k): retain({word})"""
 
 
 def _dropping(word: str) -> tuple[str, ...]:
