@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import queue
 import threading
 import time
 from collections import deque
@@ -39,15 +37,13 @@ from leanhost.engine.base import (
     USize,
     With,
 )
-from leanhost.engine.native.ffi import MAX_BOXED, Library, current_cpu, memory
+from leanhost.engine.native.ffi import MAX_BOXED, Library, memory
+from leanhost.engine.native.lane import Job, Lane
 from leanhost.engine.native.steps import NativeStep
 from leanhost.engine.native.watchdog import Watchdog
 from leanhost.errors import EngineError, EngineLost, EngineStuck, UsageError
 
 T = TypeVar("T")
-
-LANE_STACK_BYTES = 256 << 20
-"""Stack of the thread that elaborates; reserved, not committed, so that deep terms do not end the process."""
 
 MAX_CLOSURE_ARITY = 16
 """Above it Lean calls a closure's function with an array of arguments."""
@@ -76,7 +72,7 @@ class NativeEngine(Engine):
     def __init__(self, library: Library) -> None:
         super().__init__()
         self._lib = library
-        self._lane = _Lane(self)
+        self._lane = Lane(self)
         self._watchdog = Watchdog(self.cancel)
         self._escaped: BaseException | None = None
         self._tasks_pid = 0
@@ -395,7 +391,7 @@ class NativeEngine(Engine):
             raise stopped
         return job.result()  # type: ignore[no-any-return]
 
-    def _attend(self, job: _Job, guard: Guard) -> None:
+    def _attend(self, job: Job, guard: Guard) -> None:
         """Wait until *job* is done, cancelling it when there is a reason; can be entered again."""
         sliced = guard.cancelled is not None or guard.sink is not None
         while True:
@@ -467,117 +463,6 @@ class NativeEngine(Engine):
     def close(self) -> None:
         """Release pending references; the runtime itself stays loaded until the process ends."""
         self.drain()
-
-
-class _Job:
-    """Work handed to the lane: waits like a future, without the pool around it."""
-
-    __slots__ = ("_done", "_error", "_value", "_work", "give_up", "started")
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
-        self._done = threading.Lock()
-        self._done.acquire()
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self.started = False
-        self.give_up: float | None = None
-        """When the grace after a cancellation is over, once there was one."""
-
-    def run(self) -> None:
-        self.started = True
-        try:
-            self._value = self._work()
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._done.release()
-
-    def wait(self, timeout: float | None) -> bool:
-        done = self._done.acquire(timeout=-1 if timeout is None else timeout)
-        if done:
-            self._done.release()
-        return done
-
-    def result(self) -> Any:
-        if self._error is not None:
-            try:
-                raise self._error
-            finally:
-                self._error = None
-        return self._value
-
-
-class _Lane:
-    """One daemon thread with a large stack, started when first needed and again after a fork."""
-
-    def __init__(self, engine: NativeEngine) -> None:
-        self._engine = engine
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._start = threading.Lock()
-        self._pid = 0
-        self._ident = 0
-        self._native_id = 0
-        self._cpu = -1
-
-    def is_current(self) -> bool:
-        return self._ident == threading.get_ident() and self._pid == os.getpid()
-
-    def submit(self, work: Callable[[], Any], *, near: bool = True) -> _Job:
-        if self._pid != os.getpid():
-            self._launch()
-        if near:
-            self._come_near()
-        job = _Job(work)
-        self._jobs.put(job)
-        return job
-
-    def _come_near(self) -> None:
-        """Move the lane to the caller's processor, which is free while the caller waits.
-
-        Waking a thread on a processor that sleeps takes longer than a short check; :meth:`spread` undoes it.
-        """
-        cpu = current_cpu()
-        if cpu != self._cpu:
-            try:
-                os.sched_setaffinity(self._native_id, {cpu})
-                self._cpu = cpu
-            except OSError:
-                self._cpu = cpu  # not allowed here; it is only about speed
-
-    def spread(self) -> None:
-        """Let the lane run wherever its caller may."""
-        if self._cpu >= 0:
-            self._cpu = -1
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(self._native_id, os.sched_getaffinity(0))
-
-    def _launch(self) -> None:
-        with self._start:
-            if self._pid == os.getpid():
-                return
-            self._jobs = queue.SimpleQueue()
-            before = threading.stack_size(LANE_STACK_BYTES)
-            try:
-                thread = threading.Thread(
-                    target=self._serve, args=(self._jobs,), name="leanhost-lane", daemon=True
-                )
-                thread.start()
-            finally:
-                threading.stack_size(before)
-            assert thread.ident is not None
-            assert thread.native_id is not None
-            self._ident = thread.ident
-            self._native_id = thread.native_id
-            self._cpu = -1
-            self._pid = os.getpid()
-
-    def _serve(self, jobs: queue.SimpleQueue[_Job]) -> None:
-        while True:
-            job = jobs.get()
-            with self._engine.lock:
-                job.run()
-            del job
 
 
 def _utf8(text: str) -> bytes:
