@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import statistics
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lean_runner import Server, lean_executable, run_file
+from benchmarks.library import big_library
 from benchmarks.table import ms, p50, ratio, show, us
 from leanhost.engine.base import Guard
 from leanhost.services.elaboration import new_guard
@@ -31,26 +33,28 @@ def fixture() -> Path:
     return build_fixture_core(cache_dir() / "tests" / "fixture-core")
 
 
-def checks(host: Host, core: Path, rounds: int = 24) -> None:
+def checks(host: Host, module: str, what: str, rounds: int = 24) -> None:
     """One-line theorems: a warm session, a process each, a language server; in turn, since clocks drift."""
     numbers = itertools.count()
+    path = Path(os.pathsep.join(map(str, host.search_path)))
+    header = f"import {module}\n"
 
     def theorem() -> str:
         return THEOREM.format(next(numbers))
 
     with (
-        host.session(["Init"]) as session,
+        host.session([module]) as session,
         lean_executable(host.toolchain.library) as lean,
         tempfile.TemporaryDirectory() as folder,
-        Server(lean, core) as server,
+        Server(lean, path) as server,
     ):
         file = Path(folder) / "T.lean"
-        file.write_text(THEOREM.format(0))
+        file.write_text(header + THEOREM.format(0))
         ways: dict[str, tuple[Callable[[], object], int]] = {
             "`session.run`, warm, with diagnostics": (lambda: session.run(theorem()), 40),
             "`session.kernel_check`, warm": (lambda: session.kernel_check(theorem()), 40),
-            "one `lean FILE` process a theorem": (lambda: run_file(lean, core, file), 1),
-            "`lean --server` over LSP, warm document": (lambda: server.check(theorem()), 2),
+            "one `lean FILE` process a theorem": (lambda: run_file(lean, path, file), 1),
+            "`lean --server` over LSP, warm document": (lambda: server.check(header + theorem()), 2),
         }
         times: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(rounds):
@@ -64,7 +68,7 @@ def checks(host: Host, core: Path, rounds: int = 24) -> None:
         low, middle, high = (against[round(q * (len(against) - 1))] for q in (0.1, 0.5, 0.9))
         rows.append([way, ms(statistics.median(measured)), ratio(middle), f"{ratio(low)} to {ratio(high)}"])
     show(
-        f"One-line theorem, native engine (median of {rounds} rounds)",
+        f"One-line theorem over {what}, native engine (median of {rounds} rounds)",
         ["how", "time", "against `session.run`", "a tenth below and above"],
         rows,
     )
@@ -265,8 +269,11 @@ def memory(host: Host, count: int = 20_000) -> None:
 def main() -> None:
     """Run every table."""
     core = fixture()
-    with Host(resolve("native-runtime"), [core]) as host:
-        checks(host, core)
+    toolchain = resolve("native-runtime")
+    with Host(toolchain, big_library()) as host:
+        checks(host, "Big", "100,000 declarations")
+    with Host(toolchain, [core]) as host:
+        checks(host, "Init", "a core library of 400 lines")
         services(host)
         memory(host)
 
