@@ -135,11 +135,90 @@ ATTACKS = {
         "def n : Nat := 1\ntheorem t : n = 2 := by sorry\n",
         "def other : Nat := 2\n@[implemented_by other] def n : Nat := 1\ntheorem t : n = 2 := by sorry\n",
         ("sorry", "t")),
+    "the value of an instance without a name": (
+        "class A (n : Nat) where\n  x : Nat\ninstance : A 0 := ⟨1⟩\ntheorem t : A.x 0 = 2 := by sorry\n",
+        "class A (n : Nat) where\n  x : Nat\ninstance : A 0 := ⟨2⟩\ntheorem t : A.x 0 = 2 := rfl\n",
+        ("statement", "t")),
+    "the value of an instance without a name, behind a definition": (
+        "class A (n : Nat) where\n  x : Nat\ninstance : A 0 := ⟨1⟩\n"
+        "def f : Nat := A.x 0\ntheorem t : f = 2 := by sorry\n",
+        "class A (n : Nat) where\n  x : Nat\ninstance : A 0 := ⟨2⟩\n"
+        "def f : Nat := A.x 0\ntheorem t : f = 2 := rfl\n",
+        ("definition", "f")),
+    "a proof without a name left out": (
+        "class P : Prop where\n  h : 1 = 2\ninstance : P := by sorry\ntheorem t : 1 = 1 := by sorry\n",
+        "class P : Prop where\n  h : 1 = 2\ntheorem t : 1 = 1 := rfl\n",
+        ("missing", "instP")),
+    "a command that is another": (
+        WRONG,
+        'local macro "theorem " n:ident " : " t:term " := " p:term : command => `(def $n : True := trivial)\n'
+        "theorem t : 1 = 2 := rfl\n",
+        ("kind", "t")),
+    "a command that is expanded away": (
+        WRONG,
+        "macro_rules | `(command| theorem t : 1 = 2 := rfl) => `(theorem t : True := trivial)\n"
+        "theorem t : 1 = 2 := rfl\n",
+        ("missing", "t")),
+    "another negation": (
+        "theorem t : Not (1 = 1) := by sorry\n",
+        "namespace M\ndef Not (p : Prop) : Prop := p\ntheorem _root_.t : Not (1 = 1) := rfl\nend M\n",
+        ("statement", "t")),
+    "a constructor that is shadowed": (
+        "theorem t : Nat.succ 0 = 0 := by sorry\n",
+        "namespace M\ndef Nat.succ (n : Nat) : Nat := n\ntheorem _root_.t : Nat.succ 0 = 0 := rfl\nend M\n",
+        ("statement", "t")),
+    "a field that proves more": (
+        "structure B where\n  n : Nat\nstructure S extends B where\n  h : n = 1\n"
+        "theorem t (s : S) : s.n = 2 := by sorry\n",
+        "structure B where\n  n : Nat\nstructure S extends B where\n  h : n = 2\n"
+        "theorem t (s : S) : s.n = 2 := s.h\n",
+        ("definition", "S.mk")),
+    "a structure that is written out": (
+        "structure B where\n  n : Nat\nstructure S extends B where\n  h : n = 1\n"
+        "theorem t (s : S) : s.n = 2 := by sorry\n",
+        "structure B where\n  n : Nat\nstructure S where\n  n : Nat\n  h : n = 2\n"
+        "theorem t (s : S) : s.n = 2 := s.h\n",
+        ("missing", "S.toB")),
+    "a private definition of the same name": (
+        "private def f (n : Nat) : Nat := n + 1\ntheorem t : f 1 = 3 := by sorry\n",
+        "private def f (n : Nat) : Nat := n + 2\ntheorem t : f 1 = 3 := rfl\n",
+        ("definition", "_private.Main.0.f")),
+    "a definition for an opaque value": (
+        "opaque c : Nat := 3\ntheorem t : c = 3 := by sorry\n",
+        "def c : Nat := 3\ntheorem t : c = 3 := rfl\n",
+        ("kind", "c")),
+    "the instances of a statement swapped": (
+        "class A (n : Nat) where\n  x : Nat\ninstance a : A 0 := ⟨1⟩\ninstance b : A 0 := ⟨2⟩\n"
+        "theorem t : A.x 0 = 1 := by sorry\n",
+        "class A (n : Nat) where\n  x : Nat\ninstance b : A 0 := ⟨2⟩\ninstance a : A 0 := ⟨1⟩\n"
+        "theorem t : A.x 0 = 1 := rfl\n",
+        ("statement", "t")),
     "a theorem that needs itself": (
         WRONG, "axiom self : 1 = 2\ntheorem t : 1 = 2 := self\n",
         ("axiom", "t")),
 }
+# Candidates and references whose header is `module`: what they do not expose is compared all the same.
+MODULES = {
+    "an unexposed body": (
+        "def f (n : Nat) : Nat := n + 1\ntheorem t : f 1 = 3 := by sorry\n",
+        "module\npublic section\ndef f (n : Nat) : Nat := n + 2\ntheorem t : f 1 = 3 := by rfl\nend\n",
+        ("definition", "f")),
+    "an unexposed body of the reference": (
+        "module\npublic def f (n : Nat) : Nat := n + 1\npublic theorem t : f 1 = 3 := by sorry\n",
+        "def f (n : Nat) : Nat := n + 2\ntheorem t : f 1 = 3 := rfl\n",
+        ("definition", "f")),
+    "another statement": (WRONG, "module\npublic theorem t : 1 = 1 := rfl\n", ("statement", "t")),
+    "a theorem nobody sees": (
+        "theorem t : 1 = 1 := by sorry\n", "module\ntheorem t : 1 = 1 := rfl\n",
+        ("missing", "t")),
+}
 # fmt: on
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_hides_nothing(embedded_host: Host, name: str) -> None:
+    reference, candidate, wanted = MODULES[name]
+    assert wanted in codes(embedded_host, reference, candidate)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

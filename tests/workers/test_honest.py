@@ -107,6 +107,48 @@ instance : Point P := ⟨⟨0, 0⟩⟩
 private theorem aux : (Point.origin : P).x = 0 := rfl
 theorem t : (Point.origin : P).x = 0 := aux
 """),
+"instances without a name, others before them": ("""
+class A (n : Nat) where
+  x : Nat
+instance : A 0 := ⟨1⟩
+def f : Nat := A.x 0 + 1
+theorem t : A.x 0 = 1 := by sorry
+theorem u : f = 2 := by sorry
+""","""
+class A (n : Nat) where
+  x : Nat
+instance : A 1 := ⟨7⟩
+instance : A 0 := ⟨1⟩
+def f : Nat := A.x 0 + 1
+theorem t : A.x 0 = 1 := rfl
+theorem u : f = 2 := rfl
+"""),
+"an instance that has a name here": ("""
+class A (n : Nat) where
+  x : Nat
+instance : A 0 := ⟨1⟩
+theorem t : A.x 0 = 1 := by sorry
+""","""
+class A (n : Nat) where
+  x : Nat
+instance mine : A 0 := ⟨1⟩
+theorem t : A.x 0 = 1 := rfl
+"""),
+"variables, included and left out": ("""
+section
+variable (n : Nat) (h : n = 0)
+include h
+theorem t : n = 0 := by sorry
+end
+section
+variable (n : Nat) [Inhabited Nat]
+omit [Inhabited Nat] in
+theorem u : n = n := by sorry
+end
+""","""
+theorem t (n : Nat) (h : n = 0) : n = 0 := h
+theorem u (n : Nat) : n = n := rfl
+"""),
 "where, namespaces, sections": ("""
 namespace A
 section
@@ -143,6 +185,13 @@ theorem t {α : Type} [Nonempty α] : (c : α) = c := rfl
 """),
 }
 FULL = {
+"a module, its bodies hidden": ("""
+def f (n : Nat) : Nat := n + 1
+theorem t : f 1 = 2 := by sorry
+""","""module
+public def f (n : Nat) : Nat := n + 1
+public theorem t : f 1 = 2 := by rfl
+"""),
 "deriving": ("""
 inductive Colour where | red | green
   deriving DecidableEq, Repr

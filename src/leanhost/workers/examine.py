@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
 from leanhost.lean import names
@@ -15,13 +16,16 @@ from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.kernel import unchecked
 from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
-from leanhost.services.results import CheckResult, CommandResult, Limit, Status
+from leanhost.services.results import CheckResult, CommandResult, Limit, Position, Status
 from leanhost.services.session import Session
 from leanhost.workers.additions import replay_added
 from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Request
 
 SORRY = "sorryAx"
+
+_INSTANCE = re.compile(r"instance(?![\w.!?'])")
+"""The word that Lean selects for an instance without a name."""
 
 
 def export_added(
@@ -115,7 +119,7 @@ def judge_export(
         except ElaborationError as error:
             return [_unusable(error)]
         with session:
-            theorems, others = _written(session)
+            theorems, others = _written(session, text)
             added = {constant.name for constant in session.added}
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
@@ -148,17 +152,31 @@ def _unusable(error: LeanHostError) -> Refusal:
     return Refusal("reference", "", f"the reference itself does not elaborate: {error.message}")
 
 
-def _written(session: Session) -> tuple[list[names.NameTuple], dict[names.NameTuple, str]]:
-    """The theorems of a reference, and the other constants its author wrote, with their kinds.
+def _written(session: Session, text: str) -> tuple[list[names.NameTuple], dict[names.NameTuple, str]]:
+    """The theorems of a reference, and the other constants its author named, with their kinds.
 
-    What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions.
+    What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions. Nor are
+    instances without a name: Lean numbers them by what came before, and what mentions one is compared through it.
     """
     added = {constant.name for constant in session.added}
-    wrote = [c for c, where in session.shown if where is not None or not derived(c.name, added)]
+    lines = text.split("\n")
+    wrote = [
+        c
+        for c, where in session.shown
+        if (
+            not derived(c.name, added) if where is None else c.kind == "theorem" or not _unnamed(lines, where)
+        )
+    ]
     odd = unchecked(session.lean, wrote)
     safe = [c for c in wrote if c.name not in odd and c.kind not in ("recursor", "constructor")]
     theorems = [c.name for c in safe if c.kind == "theorem"]
     return theorems, {c.name: c.kind for c in safe if c.kind != "theorem"}
+
+
+def _unnamed(lines: Sequence[str], where: Position) -> bool:
+    """Whether the declaration selected by its author's text is an ``instance`` without a name."""
+    line = lines[where.line - 1] if where.line <= len(lines) else ""
+    return _INSTANCE.match(line, where.column) is not None
 
 
 def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dict[names.NameTuple, bool]:
