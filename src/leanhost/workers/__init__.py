@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from leanhost.workers.compare import Refusal
     from leanhost.workers.items import CheckItem
     from leanhost.workers.pool import WorkerPool
+    from leanhost.workers.remote_declarations import WorkerDeclarations
+    from leanhost.workers.remote_sources import WorkerSourceView
+    from leanhost.workers.remote_terms import MetaAnswer, TermText, WorkerMeta
     from leanhost.workers.sessions import WorkerSession
     from leanhost.workers.stats import WorkerStats
     from leanhost.workers.stream import CheckProgress
@@ -20,20 +23,30 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckItem",
     "CheckProgress",
+    "MetaAnswer",
     "Refusal",
+    "TermText",
     "Verification",
+    "WorkerDeclarations",
+    "WorkerMeta",
     "WorkerPool",
     "WorkerSession",
+    "WorkerSourceView",
     "WorkerStats",
 ]
 
 _HOME = {
     "CheckItem": "items",
     "CheckProgress": "stream",
+    "MetaAnswer": "remote_terms",
     "Refusal": "compare",
+    "TermText": "remote_terms",
     "Verification": "verification",
+    "WorkerDeclarations": "remote_declarations",
+    "WorkerMeta": "remote_terms",
     "WorkerPool": "pool",
     "WorkerSession": "sessions",
+    "WorkerSourceView": "remote_sources",
     "WorkerStats": "stats",
 }
 

@@ -20,6 +20,7 @@ from leanhost.services.opening import settle
 from leanhost.workers import codec, limits
 from leanhost.workers.confine import confine
 from leanhost.workers.items import Request
+from leanhost.workers.kept import Kept
 from leanhost.workers.serve import Channel, answer, serve
 from leanhost.workers.wire import LENGTH, MAX_REPLY_BYTES, Message, pack, receive, unpack
 
@@ -126,7 +127,7 @@ def rehearse(host: Host, config: Message) -> None:
             request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
             frame = pack({"id": "rehearsal", "check": codec.request_out(request)}, MAX_REPLY_BYTES)
             message = unpack(frame[LENGTH.size :])
-            answer(host, options, message, CancellationToken(), _encode, _no_limit)
+            answer(Kept(host), options, message, CancellationToken(), _encode, _no_limit)
 
     host.lean.engine.rehearse(answers)
 

@@ -9,10 +9,19 @@ from typing import Any
 from leanhost import errors
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.lean.core import Import
-from leanhost.services.evidence import Theorem
+from leanhost.services.evidence import ElabFailure, Theorem
 from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
+from leanhost.services.results import (
+    CheckResult,
+    CommandResult,
+    Diagnostic,
+    Position,
+    Severity,
+    Sorry,
+    Status,
+)
 from leanhost.toolchain import Toolchain
+from leanhost.workers import values
 from leanhost.workers.compare import Refusal
 from leanhost.workers.items import Request
 from leanhost.workers.wire import Message, ProtocolError
@@ -164,9 +173,14 @@ def refusals_in(value: object) -> tuple[Refusal, ...]:
 
 
 def error_out(error: BaseException) -> Message:
-    """Encode why a worker could not start."""
+    """Encode why a worker could not start, or what a call of a session raised."""
     if isinstance(error, LeanHostError):
-        return {"code": error.code, "message": error.message, "hint": error.hint}
+        more: Message = {}
+        if isinstance(error, errors.ElaborationError):
+            more["result"] = values.out(error.result)
+        elif isinstance(error, errors.MetaError):
+            more["limit"] = error.limit
+        return {"code": error.code, "message": error.message, "hint": error.hint, **more}
     return {"code": WorkerStartError.code, "message": f"{type(error).__name__}: {error}", "hint": ""}
 
 
@@ -180,6 +194,9 @@ def error_in(message: object) -> LeanHostError:
         if isinstance(cls, type) and issubclass(cls, LeanHostError)
     }
     cls = known.get(code, WorkerStartError)
-    if cls is errors.ElaborationError:  # wants a result that is not sent
-        cls = WorkerStartError
+    if cls is errors.ElaborationError:
+        result = values.into(CommandResult | ElabFailure, value.get("result"))
+        return errors.ElaborationError(text, result=result, hint=hint)
+    if cls is errors.MetaError:
+        return errors.MetaError(text, limit=_str(value.get("limit")), hint=hint)
     return cls(text, hint=hint)

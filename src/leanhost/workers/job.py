@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import own_code
 from leanhost.workers.heads import Head
@@ -37,6 +40,8 @@ class Job:
     """What goes with the request beside the source."""
     extra: object = None
     """What came back beside the verdict."""
+    told: deque[ProgressEvent] | None = None
+    """What the worker has told of its progress and nobody has taken yet; ``None`` when nobody wants to know."""
     clean: bool = False
     """Whether the worker must not have run any candidate before."""
     starts: int = 0
@@ -48,7 +53,7 @@ class Job:
     def brings_code(self) -> bool:
         """Whether Lean may have run code that came with the request."""
         # What is verified is data; the reference is trusted like the caller.
-        return self.kind != "verify" and own_code.may_run(self.request.source, str(self.more))
+        return self.kind != "verify" and own_code.may_run(self.request.source, *_texts(self.more))
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, once."""
@@ -63,3 +68,16 @@ class Job:
     def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
         """Return a verdict that Lean did not give."""
         return CheckResult(self.request.file, status, reasons=(why,), toolchain=toolchain, elapsed=elapsed)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts in a message, but for the names of operations and arguments."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            if key != "operation":
+                yield from _texts(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)

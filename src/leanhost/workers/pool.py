@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import replace
@@ -20,11 +21,12 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 from leanhost.workers import codec
+from leanhost.workers.calls import LOOK_S, Desk
 from leanhost.workers.compare import Refusal
-from leanhost.workers.heads import head_of, importable
+from leanhost.workers.heads import Head, head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
-from leanhost.workers.sessions import CANCEL_LOOK_S, WorkerSession
+from leanhost.workers.sessions import WorkerSession
 from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
 from leanhost.workers.stream import ProgressCallback, Stream
@@ -34,6 +36,10 @@ from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+TOLD = 256
+"""Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
 
 
 class WorkerPool:
@@ -194,7 +200,7 @@ class WorkerPool:
                 elif stream.empty:
                     return
                 else:
-                    slice_s = CANCEL_LOOK_S if stream.watches else None
+                    slice_s = LOOK_S if stream.watches else None
                     wait(stream.awaited, timeout=slice_s, return_when=FIRST_COMPLETED)
         finally:
             running = stream.cancel()
@@ -257,7 +263,7 @@ class WorkerPool:
                 elif stream.empty:
                     return
                 else:
-                    await bell.rung(CANCEL_LOOK_S if stream.watches else None)
+                    await bell.rung(LOOK_S if stream.watches else None)
         finally:
             stream.cancel()
 
@@ -313,11 +319,15 @@ class WorkerPool:
         settings = self._settings
         limits = settings.options if options is None else options
         limits = replace(limits, grace=max(limits.grace, 2 * settings.grace))
-        return WorkerSession(self, parse_imports(imports), limits)
+        parsed = parse_imports(imports)
+        return WorkerSession(Desk(self, self._head("", parsed), parsed, limits))
 
-    def ask(self, request: Request, more: Message, *, bounded: bool) -> Job:
-        """Queue a question of a :class:`WorkerSession`."""
-        return self._queue(request, bounded=bounded, kind="ask", more=more)
+    def ask(self, request: Request, more: Message, head: Head, *, bounded: bool, tell: bool) -> Job:
+        """Queue a question of a :class:`WorkerSession`; with *tell*, the worker tells of its progress."""
+        job = Job(request, head, self._patience(bounded), kind="ask", more=more)
+        job.told = deque(maxlen=TOLD) if tell else None
+        self._supervisor.submit(job, bounded=bounded)
+        return job
 
     def stats(self) -> WorkerStats:
         """Return what the pool has done and holds; reading memory costs a millisecond for each process."""
@@ -347,16 +357,23 @@ class WorkerPool:
         more: Message | None = None,
         clean: bool = False,
     ) -> Job:
-        settings = self._settings
-        head = settings.default_head
-        if settings.forks:
-            wanted = head_of(request.source, request.imports)
-            if wanted != head and importable(wanted.modules, self._roots):
-                head = wanted
-        give_up = time.monotonic() + settings.queue_timeout if bounded else None
-        job = Job(request, head, give_up, kind=kind, more=more or {}, clean=clean)
+        head = self._head(request.source, request.imports)
+        job = Job(request, head, self._patience(bounded), kind=kind, more=more or {}, clean=clean)
         self._supervisor.submit(job, bounded=bounded)
         return job
+
+    def _head(self, source: str, imports: tuple[Import, ...] | None) -> Head:
+        """Return what the worker for a source should have imported."""
+        settings = self._settings
+        if settings.forks:
+            wanted = head_of(source, imports)
+            if wanted != settings.default_head and importable(wanted.modules, self._roots):
+                return wanted
+        return settings.default_head
+
+    def _patience(self, bounded: bool) -> float | None:
+        """Return when a request that begins to wait now is given up."""
+        return time.monotonic() + self._settings.queue_timeout if bounded else None
 
     def cancel(self, job: Job) -> None:
         """Stop what :meth:`submit` returned; its verdict becomes ``cancelled`` unless it has one."""

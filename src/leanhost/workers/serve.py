@@ -25,8 +25,9 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import codec, examine, limits, sessions
+from leanhost.workers import answering, codec, examine, limits
 from leanhost.workers.items import Request
+from leanhost.workers.kept import Kept
 from leanhost.workers.wire import MAX_REPLY_BYTES, Message, ProtocolError, pack, receive
 
 CPU_SHARE = 4.0
@@ -93,13 +94,14 @@ class Channel:
 def serve(channel: Channel, host: Host, options: ElabOptions, helpers: Sequence[int] = ()) -> None:
     """Answer requests until the pool closes the channel; *helpers* are the processes of the engine."""
     allow_cpu = partial(limits.allow_cpu, helpers=helpers)
+    kept = Kept(host)
     while True:
         message, cancelled = channel.next()
-        answer(host, options, message, cancelled, channel.send, allow_cpu)
+        answer(kept, options, message, cancelled, channel.send, allow_cpu)
 
 
 def answer(
-    host: Host,
+    kept: Kept,
     options: ElabOptions,
     message: Message,
     cancelled: CancellationToken,
@@ -111,9 +113,16 @@ def answer(
     kind = next(kind for kind in ("check", "ask", "export", "verify") if kind in message)
     request = codec.request_in(message[kind])
     allow_cpu(request.timeout * CPU_SHARE + options.grace)
-    work = Work(host, request, replace(options, timeout=request.timeout), cancelled)
-    begun = partial(send, {"id": identity, "begun": True})
-    result, extra, spent = work.done(kind, message, begun)
+    work = Work(kept.host, kept, request, replace(options, timeout=request.timeout), cancelled)
+
+    def begun() -> None:
+        allow_cpu(request.timeout * CPU_SHARE + options.grace)
+        send({"id": identity, "begun": True})
+
+    def tell(more: Message) -> None:
+        send({"id": identity, **more})
+
+    result, extra, spent = work.done(kind, message, begun, tell)
     verdict: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
     try:
         send({**verdict, "extra": extra})
@@ -128,13 +137,18 @@ class Work:
     """One request being answered."""
 
     host: Host
+    kept: Kept
     request: Request
     options: ElabOptions
     cancelled: CancellationToken
     since: float = field(default_factory=time.monotonic)
 
     def done(
-        self, kind: str, message: Message, begun: Callable[[], None]
+        self,
+        kind: str,
+        message: Message,
+        begun: Callable[[], None],
+        tell: Callable[[Message], None],
     ) -> tuple[CheckResult, object, bool]:
         """Return the verdict, what goes with it, and whether this process is of no further use."""
         try:
@@ -143,7 +157,7 @@ class Work:
                     begun()
                     return *self._export(message["whole"]), False
                 case "ask":
-                    return *self._ask(message, begun), False
+                    return *self._ask(message, begun, tell), False
                 case "verify":
                     begun()
                     return *self._verify(message["candidate"], message["whole"]), False
@@ -177,14 +191,14 @@ class Work:
             imported=begun,
         )
 
-    def _ask(self, message: Message, begun: Callable[[], None]) -> tuple[CheckResult, object]:
+    def _ask(
+        self, message: Message, begun: Callable[[], None], tell: Callable[[Message], None]
+    ) -> tuple[CheckResult, object]:
         accepted = CheckResult(self.request.file, Status.ACCEPTED, toolchain=self.host.label)
         try:
-            with self.host.session(
-                self.request.imports or (), codec.options_in(message["options"])
-            ) as session:
-                begun()
-                return accepted, {"value": sessions.answered(session, message, self.cancelled)}
+            timeout = self.request.timeout
+            value = answering.answered(self.kept, message, timeout, self.cancelled, begun, tell)
+            return accepted, {"value": value}
         except (EngineLost, Cancelled):
             raise
         except LeanHostError as error:

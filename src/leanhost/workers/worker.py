@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
+from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import codec, verdicts
+from leanhost.workers import codec, values, verdicts
 from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
 from leanhost.workers.limits import anonymous_bytes, family
@@ -145,6 +146,8 @@ class Worker:
             self._begun = True
             if self._cause is None:
                 self.deadline = time.monotonic() + job.request.timeout + self._owner.settings.grace
+        elif "progress" in message and self._begun and job.told is not None:
+            job.told.append(values.into(ProgressEvent, message["progress"]))
         elif "result" in message:
             result = codec.result_in(message["result"], job.request.file)
             self._ends.stdout.read()

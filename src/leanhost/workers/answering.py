@@ -1,0 +1,61 @@
+"""The worker's side of a session: look the operation up, get ready what it stands on, perform it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.progress import ProgressEvent
+from leanhost.workers import remote_declarations, remote_sources, remote_terms, values
+from leanhost.workers.kept import Kept
+from leanhost.workers.operations import Operation, Task
+from leanhost.workers.wire import Message
+
+_ALL: tuple[Operation[Any], ...] = (
+    *remote_sources.OPERATIONS,
+    *remote_terms.OPERATIONS,
+    *remote_declarations.OPERATIONS,
+)
+OPERATIONS: Mapping[str, Operation[Any]] = {operation.name: operation for operation in _ALL}
+"""Every operation a worker can be asked for, by its name."""
+
+TELL_S = 0.05
+"""Seconds between two events of one phase that are worth a frame each."""
+
+
+def answered(
+    kept: Kept,
+    message: Message,
+    timeout: float,
+    cancellation: CancellationToken,
+    begun: Callable[[], None],
+    tell: Callable[[Message], None],
+) -> object:
+    """Perform what *message* asks for; encoded. *begun* is called once what it stands on is there."""
+    operation = OPERATIONS[message["operation"]]
+    shelf = kept.shelf(message["standing"], timeout, cancellation)
+    progress = Teller(tell) if message["progress"] else None
+    task = Task(shelf.session, message["arguments"], timeout, cancellation, progress, shelf, kept)
+    if operation.before is not None:
+        operation.before(task)
+    begun()
+    return values.out(operation.perform(task))
+
+
+class Teller:
+    """Sends the events of a call: the first and last of a phase, and of the others few enough to cost nothing."""
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self._send = send
+        self._phase = ""
+        self._next = 0.0
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Send *event*, if it is time."""
+        now = time.monotonic()
+        if event.phase == self._phase and event.current != event.total and now < self._next:
+            return
+        self._phase, self._next = event.phase, now + TELL_S
+        self._send({"progress": values.out(event)})

@@ -1,0 +1,417 @@
+"""Terms in workers: source text goes in, what Lean prints comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from leanhost.errors import UsageError
+from leanhost.lean.core import OptionValue
+from leanhost.services.cancellation import Cancellation
+from leanhost.services.evidence import ElabFailure
+from leanhost.services.exprs import Expr, Name, NameLike
+from leanhost.services.meta import (
+    DEFAULT,
+    Failed,
+    MetaOptions,
+    MetaResponse,
+    MetaUnsupported,
+    Ok,
+    TimeoutOrHeartbeat,
+)
+from leanhost.services.progress import ProgressSink
+from leanhost.services.results import Limit
+from leanhost.services.terms import limited, term_context
+from leanhost.workers import values
+from leanhost.workers.calls import Desk, first, later, now
+from leanhost.workers.operations import Operation, Task
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TermText:
+    """A term as Lean prints it, and its type."""
+
+    text: str
+    type: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+MetaAnswer: TypeAlias = MetaResponse[T] | ElabFailure
+"""What a question about terms given as text comes to; an ``ElabFailure`` where a text is no term."""
+
+_TERM_TIMES = 2
+"""Times the time-out of a question that a worker has for it: it reads the terms first, and writes the answer."""
+
+
+def _options(task: Task) -> MetaOptions:
+    options = values.into(MetaOptions, task.arguments["options"])
+    assert isinstance(options, MetaOptions)
+    return options
+
+
+def _written(task: Task, terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
+    """Print terms with their types, each within the limits of a question."""
+    meta, options, token = task.session.meta, _options(task), task.cancellation
+    types = meta.infer_type_bulk(terms, options, cancellation=token)
+    wanted = [e for term, t in zip(terms, types, strict=True) if isinstance(t, Ok) for e in (term, t.value)]
+    printed = iter(meta.pp_expr_bulk(wanted, options, cancellation=token))
+    found: list[MetaResponse[TermText]] = []
+    for type_ in types:
+        if not isinstance(type_, Ok):
+            found.append(type_)
+            continue
+        match next(printed), next(printed):
+            case Ok(term), Ok(said):
+                found.append(Ok(TermText(term, said)))
+            case (Failed() | TimeoutOrHeartbeat() | MetaUnsupported()) as other, _:
+                found.append(other)
+            case _, (Failed() | TimeoutOrHeartbeat() | MetaUnsupported()) as other:
+                found.append(other)
+    return found
+
+
+def _elaborate(task: Task) -> list[TermText | ElabFailure]:
+    a = task.arguments
+    found = task.session.elaborate_bulk(
+        a["terms"],
+        a["expected_type"],
+        _options(task),
+        namespace=tuple(a["namespace"]),
+        open_namespaces=[Name(tuple(name)) for name in a["open_namespaces"]],
+        levels=[Name(tuple(name)) for name in a["levels"]],
+        lean_options=a["lean_options"],
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
+    texts = iter(_written(task, [term for term in found if isinstance(term, Expr)]))
+    return [term if isinstance(term, ElabFailure) else _text_of(next(texts)) for term in found]
+
+
+def _text_of(answer: MetaResponse[TermText]) -> TermText | ElabFailure:
+    """Say of a term that was elaborated and could not be printed why that is."""
+    match answer:
+        case Ok(text):
+            return text
+        case Failed(message, truncated):
+            return ElabFailure("elaboration", message, truncated=truncated)
+        case TimeoutOrHeartbeat(limit):
+            return limited(limit)
+        case MetaUnsupported(message):
+            return ElabFailure("unsupported", message)
+
+
+def _meta(question: str, task: Task) -> list[MetaAnswer[Any]]:
+    """Put one question of ``MetaM`` about many items, each one or two terms."""
+    items: list[list[str]] = task.arguments["items"]
+    meta, options, token = task.session.meta, _options(task), task.cancellation
+    read = iter(
+        task.session.elaborate_bulk([t for item in items for t in item], None, options, cancellation=token)
+    )
+    terms = [[next(read) for _ in item] for item in items]
+    failures = [next((t for t in item if isinstance(t, ElabFailure)), None) for item in terms]
+    good = [item for item, failure in zip(terms, failures, strict=True) if failure is None]
+    asked = [tuple(item) if len(item) > 1 else item[0] for item in good]
+    ask = getattr(meta, f"{question}_bulk")
+    found = ask(asked, options, **task.arguments["flags"], cancellation=token, progress=task.progress)
+    texts = iter(_written(task, [a.value for a in found if isinstance(a, Ok) and isinstance(a.value, Expr)]))
+    answers = iter(next(texts) if isinstance(a, Ok) and isinstance(a.value, Expr) else a for a in found)
+    return [next(answers) if failure is None else failure for failure in failures]
+
+
+ELABORATE: Operation[list[TermText | ElabFailure]] = Operation(
+    "elaborate",
+    list[TermText | ElabFailure],
+    _elaborate,
+    each=True,
+    cancelled=lambda: limited(Limit.CANCELLED),
+)
+
+
+def _question(name: str, answer: Any) -> Operation[list[MetaAnswer[Any]]]:
+    return Operation(
+        f"meta.{name}",
+        list[MetaResponse[answer] | ElabFailure],
+        partial(_meta, name),
+        each=True,
+        cancelled=lambda: TimeoutOrHeartbeat(Limit.CANCELLED),
+    )
+
+
+QUESTIONS: Mapping[str, Operation[list[MetaAnswer[Any]]]] = {
+    name: _question(name, answer)
+    for name, answer in (
+        ("infer_type", TermText),
+        ("whnf", TermText),
+        ("reduce", TermText),
+        ("synth_instance", TermText),
+        ("instantiate_mvars", TermText),
+        ("is_def_eq", bool),
+        ("pp_expr", str),
+    )
+}
+OPERATIONS: tuple[Operation[Any], ...] = (ELABORATE, *QUESTIONS.values())
+
+
+def elaborating(
+    desk: Desk,
+    terms: Sequence[str],
+    expected_type: str | None,
+    options: MetaOptions | None,
+    namespace: NameLike,
+    open_namespaces: Sequence[NameLike],
+    levels: Sequence[NameLike],
+    lean_options: Mapping[str, OptionValue] | None,
+    cancellation: Cancellation,
+    progress: ProgressSink | None = None,
+) -> list[TermText | ElabFailure]:
+    """Describe the elaboration of *terms*."""
+    term_context(namespace, open_namespaces, levels, lean_options or {})  # the same rules as in this process
+    if expected_type is not None and not isinstance(expected_type, str):
+        raise UsageError(
+            f"an expected type is given to a worker as text, not as {type(expected_type).__name__}"
+        )
+    options = options or DEFAULT
+    arguments = {
+        "terms": _texts(terms),
+        "expected_type": expected_type,
+        "options": options,
+        "namespace": Name(namespace),
+        "open_namespaces": [Name(name) for name in open_namespaces],
+        "levels": [Name(name) for name in levels],
+        "lean_options": dict(lean_options or {}),
+    }
+    return desk.ask(
+        ELABORATE,
+        arguments,
+        seconds=_TERM_TIMES * options.timeout * max(1, len(terms)),
+        items=len(terms),
+        cancellation=cancellation,
+        progress=progress,
+    )
+
+
+def _texts(terms: Sequence[str]) -> list[str]:
+    if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
+        raise UsageError(
+            "terms are given to a worker as a sequence of texts", hint="the form without _bulk takes one term"
+        )
+    return list(terms)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMeta:
+    """Single ``MetaM`` questions in a worker (``session.meta``), as :class:`~leanhost.MetaService` puts them.
+
+    Terms are given as text, read as :meth:`WorkerSession.elaborate` reads them (``open Nat in succ 1`` opens a
+    namespace), and come back as :class:`TermText`. Where a text is no term the answer is the
+    :class:`~leanhost.ElabFailure`. A worker has twice ``options.timeout`` for each item, to read, answer and print.
+    """
+
+    _desk: Desk
+
+    def _ask(
+        self,
+        question: str,
+        items: Sequence[Sequence[str]],
+        options: MetaOptions | None,
+        cancellation: Cancellation,
+        progress: ProgressSink | None = None,
+        flags: Mapping[str, bool] | None = None,
+    ) -> list[MetaAnswer[Any]]:
+        options = options or DEFAULT
+        asked = {"items": [_texts(item) for item in items], "options": options, "flags": dict(flags or {})}
+        return self._desk.ask(
+            QUESTIONS[question],
+            asked,
+            seconds=_TERM_TIMES * options.timeout * max(1, len(items)),
+            items=len(items),
+            cancellation=cancellation,
+            progress=progress,
+        )
+
+    @now
+    def infer_type(
+        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> MetaAnswer[TermText]:
+        """The type of a term, as :meth:`leanhost.MetaService.infer_type`."""
+        return first(self._ask("infer_type", [(expr,)], options, cancellation))
+
+    @now
+    def infer_type_bulk(
+        self,
+        exprs: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[TermText]]:
+        """:meth:`infer_type` of many: one answer each, in order; limits are for each."""
+        return self._ask("infer_type", _each(exprs), options, cancellation, progress)
+
+    @now
+    def whnf(
+        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> MetaAnswer[TermText]:
+        """Weak head normal form, as :meth:`leanhost.MetaService.whnf`."""
+        return first(self._ask("whnf", [(expr,)], options, cancellation))
+
+    @now
+    def whnf_bulk(
+        self,
+        exprs: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[TermText]]:
+        """:meth:`whnf` of many: one answer each, in order; limits are for each."""
+        return self._ask("whnf", _each(exprs), options, cancellation, progress)
+
+    @now
+    def synth_instance(
+        self, type_: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> MetaAnswer[TermText]:
+        """An instance of a class, as :meth:`leanhost.MetaService.synth_instance`."""
+        return first(self._ask("synth_instance", [(type_,)], options, cancellation))
+
+    @now
+    def synth_instance_bulk(
+        self,
+        types: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[TermText]]:
+        """:meth:`synth_instance` of many: one answer each, in order; limits are for each."""
+        return self._ask("synth_instance", _each(types), options, cancellation, progress)
+
+    @now
+    def instantiate_mvars(
+        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> MetaAnswer[TermText]:
+        """A term with its assigned metavariables replaced, as :meth:`leanhost.MetaService.instantiate_mvars`."""
+        return first(self._ask("instantiate_mvars", [(expr,)], options, cancellation))
+
+    @now
+    def instantiate_mvars_bulk(
+        self,
+        exprs: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[TermText]]:
+        """:meth:`instantiate_mvars` of many: one answer each, in order; limits are for each."""
+        return self._ask("instantiate_mvars", _each(exprs), options, cancellation, progress)
+
+    @now
+    def pp_expr(
+        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> MetaAnswer[str]:
+        """A term as Lean prints it, as :meth:`leanhost.MetaService.pp_expr`."""
+        return first(self._ask("pp_expr", [(expr,)], options, cancellation))
+
+    @now
+    def pp_expr_bulk(
+        self,
+        exprs: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[str]]:
+        """:meth:`pp_expr` of many: one answer each, in order; limits are for each."""
+        return self._ask("pp_expr", _each(exprs), options, cancellation, progress)
+
+    @now
+    def is_def_eq(
+        self, left: str, right: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> MetaAnswer[bool]:
+        """Whether two terms are equal by definition, as :meth:`leanhost.MetaService.is_def_eq`."""
+        return first(self._ask("is_def_eq", [(left, right)], options, cancellation))
+
+    @now
+    def is_def_eq_bulk(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[bool]]:
+        """:meth:`is_def_eq` of many: one answer each, in order; limits are for each."""
+        return self._ask("is_def_eq", pairs, options, cancellation, progress)
+
+    @now
+    def reduce(
+        self,
+        expr: str,
+        options: MetaOptions | None = None,
+        *,
+        explicit_only: bool = True,
+        skip_types: bool = True,
+        skip_proofs: bool = True,
+        cancellation: Cancellation = None,
+    ) -> MetaAnswer[TermText]:
+        """Full reduction, as :meth:`leanhost.MetaService.reduce`."""
+        return first(
+            self._ask(
+                "reduce",
+                [(expr,)],
+                options,
+                cancellation,
+                flags=_reduction(explicit_only, skip_types, skip_proofs),
+            )
+        )
+
+    @now
+    def reduce_bulk(
+        self,
+        exprs: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        explicit_only: bool = True,
+        skip_types: bool = True,
+        skip_proofs: bool = True,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[MetaAnswer[TermText]]:
+        """:meth:`reduce` of many: one answer each, in order; limits are for each."""
+        return self._ask(
+            "reduce",
+            _each(exprs),
+            options,
+            cancellation,
+            progress,
+            flags=_reduction(explicit_only, skip_types, skip_proofs),
+        )
+
+    ainfer_type = later(infer_type)
+    ainfer_type_bulk = later(infer_type_bulk)
+    awhnf = later(whnf)
+    awhnf_bulk = later(whnf_bulk)
+    asynth_instance = later(synth_instance)
+    asynth_instance_bulk = later(synth_instance_bulk)
+    ainstantiate_mvars = later(instantiate_mvars)
+    ainstantiate_mvars_bulk = later(instantiate_mvars_bulk)
+    app_expr = later(pp_expr)
+    app_expr_bulk = later(pp_expr_bulk)
+    ais_def_eq = later(is_def_eq)
+    ais_def_eq_bulk = later(is_def_eq_bulk)
+    areduce = later(reduce)
+    areduce_bulk = later(reduce_bulk)
+
+
+def _each(terms: Sequence[str]) -> list[tuple[str]]:
+    return [(term,) for term in _texts(terms)]
+
+
+def _reduction(explicit_only: bool, skip_types: bool, skip_proofs: bool) -> dict[str, bool]:
+    return {"explicit_only": explicit_only, "skip_types": skip_types, "skip_proofs": skip_proofs}
