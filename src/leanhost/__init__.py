@@ -68,11 +68,11 @@ if TYPE_CHECKING:
     from leanhost.services.exports.write import ExportReport
     from leanhost.services.exprs import Expr, Level, Name
     from leanhost.services.host import Host, open
-    from leanhost.services.meta import (
+    from leanhost.services.meta import MetaService
+    from leanhost.services.meta_answers import (
         Failed,
         MetaOptions,
         MetaResponse,
-        MetaService,
         MetaUnsupported,
         Ok,
         TimeoutOrHeartbeat,
@@ -211,8 +211,9 @@ _ELSEWHERE = {
     "services.exports.write": ("ExportReport",),
     "services.exprs": ("Expr", "Level", "Name"),
     "services.host": ("Host", "open"),
-    "services.meta": (
-        "Failed", "MetaOptions", "MetaResponse", "MetaService", "MetaUnsupported", "Ok", "TimeoutOrHeartbeat",
+    "services.meta": ("MetaService",),
+    "services.meta_answers": (
+        "Failed", "MetaOptions", "MetaResponse", "MetaUnsupported", "Ok", "TimeoutOrHeartbeat",
     ),
     "services.meta_program": ("LocalDecl", "Meta"),
     "services.options": ("DEFAULT_AXIOMS", "ElabOptions"),

@@ -20,7 +20,7 @@ from leanhost.services.elaboration import new_guard
 from leanhost.services.evidence import Checked
 from leanhost.services.exprs import Expr
 from leanhost.services.host import Host
-from leanhost.services.meta import MetaOptions
+from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.options import ElabOptions
 from leanhost.services.proof import ProofState
 from leanhost.services.results import Limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Checked, Rejected, Unavailable
 from leanhost.services.exprs import Expr
-from leanhost.services.meta import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import Limit
 from leanhost.services.session import Session

@@ -10,7 +10,7 @@ from leanhost.errors import UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr
-from leanhost.services.meta import MetaOptions, Ok
+from leanhost.services.meta_answers import MetaOptions, Ok
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.proof import ProofState, TacticFailure
 from leanhost.services.results import Limit, Position

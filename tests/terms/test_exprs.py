@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from leanhost.errors import ClosedError, UsageError
 from leanhost.lean import names
 from leanhost.services.exprs import App, BVar, Const, Expr, Forall, Lam, Let, Level, Lit, Name, Proj, Sort
-from leanhost.services.meta import Ok
+from leanhost.services.meta_answers import Ok
 from leanhost.services.session import Session
 
 _part = st.one_of(

@@ -13,7 +13,7 @@ import pytest
 from leanhost.errors import ClosedError, ForeignHandleError, UsageError
 from leanhost.services.exprs import Const, Expr, Level, Lit, Name
 from leanhost.services.host import Host
-from leanhost.services.meta import MetaOptions, Ok
+from leanhost.services.meta_answers import MetaOptions, Ok
 from leanhost.services.proof import ProofState
 from leanhost.services.session import Session
 from tests.conftest import open_host

@@ -10,7 +10,7 @@ import pytest
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.exprs import Expr
-from leanhost.services.meta import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.meta_program import Meta
 from leanhost.services.results import Limit
 from leanhost.services.session import Session

@@ -9,7 +9,7 @@ from leanhost.errors import ClosedError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.exprs import Expr
 from leanhost.services.host import Host
-from leanhost.services.meta import MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.meta_answers import MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.meta_program import Meta
 from leanhost.services.proof import ProofState
 from leanhost.services.results import Limit

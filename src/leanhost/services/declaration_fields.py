@@ -28,7 +28,8 @@ from leanhost.services.declaration_answers import (
 from leanhost.services.elaboration import WHY_LIMITS
 from leanhost.services.exprs import Expr, Name
 from leanhost.services.imports import Imported
-from leanhost.services.meta import DEFAULT, MetaService
+from leanhost.services.meta import MetaService
+from leanhost.services.meta_answers import DEFAULT
 
 FIELDS = (
     "type",

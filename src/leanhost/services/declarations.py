@@ -19,7 +19,8 @@ from leanhost.services.declaration_fields import FIELDS, Batch, Declaration, Fac
 from leanhost.services.declaration_search import Listed, Match, Rank, best, walk, where
 from leanhost.services.exprs import Name, NameLike
 from leanhost.services.imports import Imported
-from leanhost.services.meta import DEFAULT, MetaService
+from leanhost.services.meta import MetaService
+from leanhost.services.meta_answers import DEFAULT
 from leanhost.services.progress import Phase, ProgressSink
 
 __all__ = [

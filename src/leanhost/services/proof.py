@@ -17,7 +17,8 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, Messages
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.lifetime import NotStarted
-from leanhost.services.meta import Failed, MetaOptions, MetaService, MetaUnsupported, is_short
+from leanhost.services.meta import MetaService, is_short
+from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported
 from leanhost.services.meta_program import LocalDecl, local_decls
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.results import Diagnostic, Limit

@@ -14,7 +14,8 @@ from leanhost.services.declarations import DeclarationService
 from leanhost.services.evidence import ElabFailure, KernelOutcome
 from leanhost.services.exprs import Expr, ExprBuilder, NameLike
 from leanhost.services.lifetime import Lifetime, NotStarted
-from leanhost.services.meta import DEFAULT, MetaOptions, MetaService
+from leanhost.services.meta import MetaService
+from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.meta_program import Meta, run_program
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink

@@ -13,7 +13,8 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, WORDS, Messages
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name, NameLike
-from leanhost.services.meta import DEFAULT, Failed, MetaOptions, MetaService, MetaUnsupported, is_short
+from leanhost.services.meta import MetaService, is_short
+from leanhost.services.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
 from leanhost.services.options import check_lean_options
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import Diagnostic, Limit, Position, Severity
