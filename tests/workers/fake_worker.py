@@ -77,6 +77,14 @@ def main() -> None:
                 answer(result=verdict("splendid"))
             case "deep":
                 channel.sendall(LENGTH.pack(200_000) + b"[" * 200_000)
+            case "costly":
+                body = b"[" + b"[]," * (5 << 20) + b"0]"
+                channel.sendall(LENGTH.pack(len(body)) + body)
+            case "dribble":
+                # One byte now and then: never silent, never done.
+                for byte in LENGTH.pack(1 << 20) + b'{"id":"' + b"x" * (1 << 20):
+                    channel.sendall(bytes([byte]))
+                    time.sleep(0.01)
             case "forge":
                 # What a candidate can reach: every descriptor it has inherited, but for the private socket.
                 frame = pack({"id": identity, "result": verdict(), "spent": False}, LIMIT)

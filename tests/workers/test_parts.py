@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,15 @@ from leanhost.workers import codec
 from leanhost.workers.heads import Head, head_of, importable
 from leanhost.workers.items import Request
 from leanhost.workers.verdicts import UNKNOWN, of_death
-from leanhost.workers.wire import LENGTH, ProtocolError, Unpacker, pack
+from leanhost.workers.wire import (
+    LENGTH,
+    MAX_REPLY_BYTES,
+    MAX_TEXT_BYTES,
+    ProtocolError,
+    Unpacker,
+    pack,
+    pack_reply,
+)
 
 FULL = CheckResult(
     file="a.lean",
@@ -90,6 +99,57 @@ def test_a_frame_over_the_limit_is_refused_before_it_arrives() -> None:
         Unpacker(100).feed(LENGTH.pack(101))
     with pytest.raises(ProtocolError):
         pack({"a": "x" * 100}, 100)
+
+
+def test_a_text_travels_beside_the_rest() -> None:
+    for text in ("", '\0 {"a":1}\n' * 3, "∀ 🙂"):
+        message = {"id": "1", "text": text}
+        assert Unpacker().feed(pack_reply(message) + pack(message, 100)) == [message, message]
+    with pytest.raises(ProtocolError):
+        Unpacker().feed(LENGTH.pack(4) + b"{}\0\xff")
+
+
+COSTLY = {
+    "empty lists": (b"[", b"[],", 1 << 21),
+    "empty objects": (b'{"a":[', b"{},", 1 << 21),
+    "numbers": (b"[", b"1.5,", 1 << 21),
+    "empty strings": (b"[", b'"",', 1 << 22),
+    "one string": (b'"', b"x" * (1 << 20), 17),
+    "strings that are never closed": (b'["', b'\\"[,",', 1 << 22),
+}
+
+
+@pytest.mark.parametrize("what", COSTLY)
+def test_a_reply_cannot_cost_the_pool_much_more_than_it_cost_to_send(what: str) -> None:
+    """Read as JSON these would take from ten to sixty times their size: they are refused unread."""
+    head, unit, times = COSTLY[what]
+    body = head + unit * times
+    frame = LENGTH.pack(len(body)) + body
+    unpacker = Unpacker()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError, match="over the limit"):
+            unpacker.feed(frame)
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(frame)
+    finally:
+        tracemalloc.stop()
+
+
+def test_marks_in_strings_are_no_values() -> None:
+    """A goal about a long list is one string."""
+    message: dict[str, Any] = {"id": "1", "extra": ['[1, {"2": 3}],\\"' * (1 << 18)] * 2}
+    assert Unpacker().feed(pack_reply(message)) == [message]
+
+
+def test_a_worker_is_told_what_the_pool_would_not_take() -> None:
+    messages: list[dict[str, Any]] = [
+        {"a": [[]] * (1 << 20)},
+        {"a": "x" * MAX_REPLY_BYTES},
+        {"text": "x" * MAX_TEXT_BYTES},
+    ]
+    for message in messages:
+        with pytest.raises(ProtocolError):
+            pack_reply(message)
 
 
 def test_settings_requests_and_errors_survive_the_way() -> None:

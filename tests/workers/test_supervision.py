@@ -33,13 +33,20 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize(
     "forgery",
-    ["garbage", "huge", "list", "deep", "other-id", "malformed", "unknown-status"],
+    ["garbage", "huge", "list", "deep", "costly", "other-id", "malformed", "unknown-status"],
 )
 def test_a_forged_answer_costs_the_request_that_forged_it(fake_pool: MakePool, forgery: str) -> None:
     pool = fake_pool()
     result = pool.check(forgery)
     assert result.status is Status.CRASHED
     assert "protocol" in result.reasons[0]
+    assert pool.check("accept").accepted
+
+
+def test_an_answer_that_never_ends_is_over_in_time(fake_pool: MakePool) -> None:
+    pool = fake_pool(grace=0.2)
+    result = pool.check(CheckItem(source="dribble", timeout=0.2))
+    assert result.status is Status.TIMEOUT
     assert pool.check("accept").accepted
 
 

@@ -300,7 +300,7 @@ class WorkerPool:
             return Verification(elaborated.status, (refusal,), elaborated)
         if isinstance(asked, CheckResult):
             return Verification(asked.status, (Refusal("reference", "", asked.reasons[0]),), elaborated)
-        more = {"candidate": text, "whole": whole}
+        more = {"text": text, "whole": whole}
         job = self._queue(asked, bounded=True, kind="verify", more=more, clean=True)
         judged = self._answer(job)
         if judged.status in (Status.ACCEPTED, Status.REJECTED):

@@ -28,7 +28,7 @@ from leanhost.services.results import CheckResult, Status
 from leanhost.workers import answering, codec, examine, limits
 from leanhost.workers.items import Request
 from leanhost.workers.kept import Kept
-from leanhost.workers.wire import MAX_REPLY_BYTES, Message, ProtocolError, pack, receive
+from leanhost.workers.wire import Message, ProtocolError, pack_reply, receive
 
 CPU_SHARE = 4.0
 """CPU seconds a check may use for each second of its timeout: Lean's own threads count too."""
@@ -86,7 +86,7 @@ class Channel:
     def send(self, message: Message) -> None:
         """Send one frame; without a pool to hear it the process ends."""
         try:
-            self._connection.sendall(pack(message, MAX_REPLY_BYTES))
+            self._connection.sendall(pack_reply(message))
         except OSError:
             end_with_group()
 
@@ -125,7 +125,7 @@ def answer(
     result, extra, spent = work.done(kind, message, begun, tell)
     verdict: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
     try:
-        send({**verdict, "extra": extra})
+        send({**verdict, "text" if isinstance(extra, str) else "extra": extra})
     except ProtocolError as error:
         why = (f"the verdict cannot be sent: {error.message}",)
         short = CheckResult(result.file, Status.REFUSED, reasons=why, toolchain=result.toolchain)
@@ -160,7 +160,7 @@ class Work:
                     return *self._ask(message, begun, tell), False
                 case "verify":
                     begun()
-                    return *self._verify(message["candidate"], message["whole"]), False
+                    return *self._verify(message["text"], message["whole"]), False
             return self._check(begun), None, False
         except EngineStuck as error:
             status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT

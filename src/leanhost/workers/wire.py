@@ -1,11 +1,14 @@
 """Frames between a pool and its workers: a length, then JSON; nothing unbounded, nothing executable.
 
 The worker end of the channel is trusted to be alive and no further: a candidate may have taken over its process.
+JSON is many times larger once it is read than it was on the way. So what a reply may hold is bounded before it is
+read, and a long text, an export, travels beside the JSON: after it and a zero byte, which JSON never has.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 from array import array
@@ -20,8 +23,16 @@ MAX_REQUEST_BYTES = 512 << 20
 """Largest frame a worker takes from its pool: JSON of the largest source."""
 MAX_CONTROL_BYTES = 1 << 17
 """Largest packet between a pool and a zygote: its configuration."""
-MAX_REPLY_BYTES = 64 << 20
-"""Largest frame a pool takes from a worker."""
+MAX_REPLY_BYTES = 16 << 20
+"""Largest JSON a pool takes from a worker."""
+MAX_REPLY_VALUES = 1 << 20
+"""How many values that JSON may have."""
+MAX_TEXT_BYTES = 64 << 20
+"""Longest text a pool takes beside it, in UTF-8."""
+
+_MARKS = (b",", b"[", b"{", b":")
+_OTHER = bytes(set(range(256)) - set(b',[{:"'))
+_QUOTED = re.compile(rb'"[^"]*"?')
 
 
 class ProtocolError(WorkerError):
@@ -31,28 +42,76 @@ class ProtocolError(WorkerError):
 
 
 def pack(message: Message, limit: int) -> bytes:
-    """Encode one frame; :class:`ProtocolError` when it is over *limit* bytes."""
-    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    """Encode one frame; :class:`ProtocolError` when it is over *limit* bytes.
+
+    The ``str`` under the key ``text``, if there is one, travels beside the JSON.
+    """
+    body = _encode(message)
     if len(body) > limit:
         raise ProtocolError(f"a message of {len(body)} bytes is over the limit of {limit}")
     return LENGTH.pack(len(body)) + body
 
 
+def pack_reply(message: Message) -> bytes:
+    """Encode one frame for a pool; :class:`ProtocolError` when the pool would not take it."""
+    body = _encode(message)
+    check_reply(body)
+    return LENGTH.pack(len(body)) + body
+
+
+def _encode(message: Message) -> bytes:
+    text = message.get("text")
+    if isinstance(text, str):
+        message = {key: value for key, value in message.items() if key != "text"}
+    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    return body + b"\0" + text.encode() if isinstance(text, str) else body
+
+
 def unpack(body: bytes | bytearray) -> Message:
-    """Decode a frame's body: a JSON object."""
+    """Decode a frame's body: a JSON object, and the text beside it."""
+    end = body.find(0)
     try:
-        message = json.loads(body)
+        message = json.loads(body if end < 0 else body[:end])
+        if not isinstance(message, dict):
+            raise ProtocolError("a frame is no JSON object")
+        if end >= 0:
+            message["text"] = str(memoryview(body)[end + 1 :], "utf-8")
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"a frame is no JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise ProtocolError("a frame is no JSON object")
     return message
 
 
-class Unpacker:
-    """Cuts a stream of bytes into messages."""
+def check_reply(body: bytes | bytearray) -> None:
+    """Raise :class:`ProtocolError` when reading *body* would cost a pool more than a reply may."""
+    end = body.find(0)
+    size = len(body) if end < 0 else end
+    if size > MAX_REPLY_BYTES:
+        raise ProtocolError(f"a message of {size} bytes is over the limit of {MAX_REPLY_BYTES}")
+    if len(body) - size > MAX_TEXT_BYTES:
+        raise ProtocolError(f"a text of {len(body) - size} bytes is over the limit of {MAX_TEXT_BYTES}")
+    # Counting with the insides of strings is quick, and nearly always enough.
+    if _marks(body, size) > MAX_REPLY_VALUES and _marks_outside(body[:size]) > MAX_REPLY_VALUES:
+        raise ProtocolError(f"a message of more than {MAX_REPLY_VALUES} values is over the limit")
 
-    def __init__(self, limit: int) -> None:
+
+def _marks(body: bytes | bytearray, end: int) -> int:
+    """How many values there can be: each follows one of these marks."""
+    return sum(body.count(mark, 0, end) for mark in _MARKS)
+
+
+def _marks_outside(body: bytes | bytearray) -> int:
+    """How many of them are in no string; so far as *body* is JSON, which is as far as it will be read."""
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _OTHER)
+    strings = bare.count(b'"') // 2
+    if strings > 2 * MAX_REPLY_VALUES:  # names and values
+        return strings
+    return len(bare) - sum(each.end() - each.start() for each in _QUOTED.finditer(bare))
+
+
+class Unpacker:
+    """Cuts the stream of bytes that comes from a worker into messages."""
+
+    def __init__(self, limit: int = MAX_REPLY_BYTES + MAX_TEXT_BYTES) -> None:
         self._limit = limit
         self._data = bytearray()
 
@@ -67,8 +126,10 @@ class Unpacker:
             end = LENGTH.size + size
             if len(self._data) < end:
                 break
-            found.append(unpack(self._data[LENGTH.size : end]))
+            body = self._data[LENGTH.size : end]
             del self._data[:end]
+            check_reply(body)
+            found.append(unpack(body))
         return found
 
 

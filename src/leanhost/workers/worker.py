@@ -17,7 +17,7 @@ from leanhost.workers.job import Job
 from leanhost.workers.limits import anonymous_bytes, family
 from leanhost.workers.process import Drain, Ends, Process
 from leanhost.workers.settings import Settings
-from leanhost.workers.wire import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack
+from leanhost.workers.wire import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack
 
 WATCH_S = 0.2
 """Seconds between two looks at the memory of a worker that works, and before the one after its last check."""
@@ -72,7 +72,7 @@ class Worker:
         self.head = head
         self.process = process
         self._ends = ends
-        self._unpacker = Unpacker(MAX_REPLY_BYTES)
+        self._unpacker = Unpacker()
         self._unsent = bytearray()
         self.state = State.STARTING
         self.job: Job | None = None
@@ -155,7 +155,7 @@ class Worker:
             result = replace(result, stdout=self._ends.stdout.text, stderr=self._ends.stderr.text)
             if self._cause is not None and self._cause[0] is Status.CANCELLED:
                 result = replace(result, status=Status.CANCELLED)
-            job.extra = message.get("extra")
+            job.extra = message.get("text", message.get("extra"))
             self._answered(job, result, spent=message.get("spent") is not False)
         else:
             raise ProtocolError("a frame of no known kind")
