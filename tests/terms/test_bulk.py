@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from leanhost.errors import UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Checked, Rejected, Unavailable
 from leanhost.services.exprs import Expr
 from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.progress import ProgressEvent
+from leanhost.services.proof import ProofState, TacticFailure
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
 
@@ -100,3 +104,22 @@ def test_runs_in_bulk(session: Session) -> None:
     assert [r.limits for r in session.run_bulk(["#check Nat"] * 2, cancellation=token)] == [
         (Limit.CANCELLED,)
     ] * 2
+
+
+def test_proofs_are_started_in_bulk(session: Session) -> None:
+    events: list[ProgressEvent] = []
+    good, bad, other = session.prove_bulk(
+        ["True", "no such type", "∀ n : Nat, n = n"], progress=events.append
+    )
+    assert isinstance(good, ProofState)
+    assert isinstance(bad, TacticFailure)
+    assert isinstance(other, ProofState)
+    assert [state.goals[0].target for state in (good, other)] == ["True", "∀ (n : Nat), n = n"]
+    assert [(e.phase, e.current, e.total) for e in events] == [("prove", n, 3) for n in (1, 2, 3)]
+    token = CancellationToken()
+    started, *rest = session.prove_bulk(["True"] * 3, cancellation=token, progress=lambda _: token.cancel())
+    assert isinstance(started, ProofState)
+    assert [isinstance(r, TacticFailure) and r.limit for r in rest] == [Limit.CANCELLED] * 2
+    assert session.prove_bulk([]) == []
+    with pytest.raises(UsageError, match="sequence of texts"):
+        session.prove_bulk("True")

@@ -13,7 +13,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name
 from leanhost.services.host import Host
-from leanhost.services.meta import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import CommandResult, Limit
 from leanhost.services.session import Session

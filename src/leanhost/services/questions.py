@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from leanhost.engine.base import Guard, Ref
+from leanhost.errors import UsageError
 from leanhost.lean.core import Constant, OptionValue
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import CancellationToken
@@ -18,7 +19,7 @@ from leanhost.services.meta import MetaService
 from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.meta_program import Meta, run_program
 from leanhost.services.options import AllowedAxioms, ElabOptions
-from leanhost.services.progress import ProgressSink
+from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.proof import ProofState, Prover, TacticFailure, start
 from leanhost.services.results import Limit
 from leanhost.services.terms import elaborate_terms, limited, term_context
@@ -156,6 +157,29 @@ class Questions(Lifetime):
         """
         prover = Prover(self.meta, options or DEFAULT, self._finish, self._known)
         return start(prover, self._env, statement, cancellation)
+
+    def prove_bulk(
+        self,
+        statements: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: CancellationToken | None = None,
+        progress: ProgressSink | None = None,
+    ) -> list[ProofState | TacticFailure]:
+        """Start a proof of each of many statements: one result each, in order; see :meth:`prove`.
+
+        Limits are for each statement. *progress* hears of the phase ``prove``, in statements. After a cancellation
+        the rest are :class:`TacticFailure` with that limit.
+        """
+        if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
+            raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
+        listening = Phase(progress, "prove", len(statements)) if progress is not None else None
+        states: list[ProofState | TacticFailure] = []
+        for statement in statements:
+            states.append(self.prove(statement, options, cancellation=cancellation))
+            if listening is not None:
+                listening.at(len(states))
+        return states
 
     def _finish(
         self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]

@@ -12,7 +12,7 @@ from leanhost.lean.core import OptionValue
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name, NameLike
-from leanhost.services.meta import (
+from leanhost.services.meta_answers import (
     DEFAULT,
     Failed,
     MetaOptions,

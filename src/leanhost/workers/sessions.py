@@ -10,7 +10,7 @@ from leanhost.lean.core import OptionValue
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import ElabFailure, KernelOutcome
 from leanhost.services.exprs import NameLike
-from leanhost.services.meta import MetaOptions
+from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
 from leanhost.services.results import CommandResult
