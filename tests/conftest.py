@@ -21,6 +21,14 @@ from tests.support.fixture_core import build_fixture_core
 ENGINES = tuple(os.environ.get("LEANHOST_TEST_ENGINES", "native,wasm").split(","))
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """A few tests are done sooner in this process than others are started; ``-s`` and a debugger need it, too."""
+    named = all(".py" in argument for argument in config.args)
+    if named or config.option.keyword or config.option.capture == "no":
+        return 0
+    return None
+
+
 @pytest.fixture(scope="session")
 def fixture_core() -> Path:
     """The compiled prelude library: a directory for the search path of the native engine."""

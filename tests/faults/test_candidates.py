@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,12 +72,18 @@ def test_what_a_liar_left_is_not_seen_by_the_next(pool: WorkerPool) -> None:
 # --- reaching out ---------------------------------------------------------------------------------
 
 
+def forged_files(tmp_path: Path) -> list[Path]:
+    """Where an attack may try to write; no other test, also in another process, uses the same."""
+    name = f"leanhost-forged-{uuid.uuid4().hex}"
+    return [tmp_path / name, cache_dir() / name, Path(tempfile.gettempdir()) / name]
+
+
 def descriptor_paths() -> list[str]:
     return [f"/proc/self/fd/{fd}" for fd in range(3, 40)]
 
 
 def test_writing_goes_nowhere_on_native(make_pool: MakePool, tmp_path: Path) -> None:
-    targets = [tmp_path / "forged", cache_dir() / "forged", Path("/tmp/leanhost-forged")]
+    targets = forged_files(tmp_path)
     attack = written(*map(str, targets))
     free = make_pool(spares=0, sandbox="off")
     try:
@@ -119,12 +127,7 @@ def test_frames_forged_on_every_descriptor_reach_nobody_on_native(make_pool: Mak
 
 
 def test_writing_and_forging_goes_nowhere_on_wasm(wasm_pool: WorkerPool, tmp_path: Path) -> None:
-    targets = [
-        tmp_path / "forged",
-        cache_dir() / "forged",
-        Path("/tmp/leanhost-forged"),
-        Path("/proc/self/mem"),
-    ]
+    targets = [*forged_files(tmp_path), Path("/proc/self/mem")]
     paths = ", ".join(f'"{path}"' for path in [*map(str, targets), *descriptor_paths()])
     result = wasm_pool.check(
         "partial def go : List String → IO Nat\n  | [] => return 0\n  | path :: rest => do\n"

@@ -128,38 +128,46 @@ def test_ctrl_c_stops_supervised_work(lean: WasmEngine, elaborator: Elaborator) 
 
 def test_ctrl_c_never_breaks_the_channel(lean: WasmEngine) -> None:
     """Interrupts at many different moments of quick calls: each is raised, and answers still match questions."""
-    caught = 0
+    caught, number, armed = 0, 0, False
     stop = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        # One for each call and none outside: what is pressed late must not end the test itself.
+        nonlocal armed
+        if armed:
+            armed = False
+            raise KeyboardInterrupt
 
     def press() -> None:
         while not stop.wait(0.003):
             press_ctrl_c()
 
+    before = signal.signal(signal.SIGINT, interrupt)
     thread = threading.Thread(target=press)
     thread.start()
-    number = 0
-    end = time.monotonic() + 2.0
-    while time.monotonic() < end:
-        try:
-            number += 1
-            text = f"{number}" * 50
-            assert lean.eval_data(text) == text
-        except KeyboardInterrupt:
-            caught += 1
-    while True:
-        try:
-            stop.set()
-            thread.join()
-            break
-        except KeyboardInterrupt:
-            continue
-    assert caught > 50
+    end = time.monotonic() + 60.0
+    try:
+        while caught <= 200 and time.monotonic() < end:
+            try:
+                number += 1
+                text = f"{number}" * 50
+                armed = True
+                assert lean.eval_data(text) == text
+                armed = False
+            except KeyboardInterrupt:
+                caught += 1
+    finally:
+        armed = False
+        stop.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    assert caught > 200
     assert not lean.lost
 
 
 def test_ctrl_c_inside_a_callback(lean: WasmEngine) -> None:
     def wait(_: Ref) -> Arg:
-        time.sleep(10)
+        time.sleep(60)
         return 0
 
     with lean.callback(1, wait) as closure:
@@ -168,7 +176,7 @@ def test_ctrl_c_inside_a_callback(lean: WasmEngine) -> None:
         with pytest.raises(KeyboardInterrupt):
             lean.eval(Call("lean_apply_1", (closure, 1)))
         timer.join()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
     assert lean.eval_data("fine") == "fine"
 
 
@@ -179,7 +187,7 @@ def test_work_that_ignores_its_cancellation_costs_the_engine(fresh: Open, parts:
     began = time.monotonic()
     with pytest.raises(EngineStuck):
         engine.supervise(lambda: elaborator.run(ENDLESS, guard.token), guard)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60  # what it would not end in
     assert guard.why == "deadline"
     with pytest.raises(EngineLost):
         engine.eval(1)
@@ -189,11 +197,9 @@ def test_ctrl_c_in_a_call_nobody_can_cancel(fresh: Open, parts: Parts) -> None:
     engine = fresh()
     elaborator = Elaborator(engine, parts.core)
     timer = later(4.0, press_ctrl_c)
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         elaborator.run(ENDLESS)
     timer.join()
-    assert time.monotonic() - began < 10
     assert engine.lost
 
 
