@@ -174,6 +174,12 @@ class SandboxUnavailable(WorkerError):
     code = "leanhost.worker.sandbox"
 
 
+class NotReproduced(WorkerError):
+    """What one worker had made (a proof state, evidence) could not be made again by another."""
+
+    code = "leanhost.worker.not_reproduced"
+
+
 class PoolClosed(WorkerError):
     """The pool is closed, or belongs to another process."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from leanhost.workers.items import CheckItem
     from leanhost.workers.pool import WorkerPool
     from leanhost.workers.remote_declarations import WorkerDeclarations
+    from leanhost.workers.remote_proofs import Step, WorkerProofState
     from leanhost.workers.remote_sources import WorkerSourceView
     from leanhost.workers.remote_terms import MetaAnswer, TermText, WorkerMeta
     from leanhost.workers.sessions import WorkerSession
@@ -25,11 +26,13 @@ __all__ = [
     "CheckProgress",
     "MetaAnswer",
     "Refusal",
+    "Step",
     "TermText",
     "Verification",
     "WorkerDeclarations",
     "WorkerMeta",
     "WorkerPool",
+    "WorkerProofState",
     "WorkerSession",
     "WorkerSourceView",
     "WorkerStats",
@@ -40,11 +43,13 @@ _HOME = {
     "CheckProgress": "stream",
     "MetaAnswer": "remote_terms",
     "Refusal": "compare",
+    "Step": "remote_proofs",
     "TermText": "remote_terms",
     "Verification": "verification",
     "WorkerDeclarations": "remote_declarations",
     "WorkerMeta": "remote_terms",
     "WorkerPool": "pool",
+    "WorkerProofState": "remote_proofs",
     "WorkerSession": "sessions",
     "WorkerSourceView": "remote_sources",
     "WorkerStats": "stats",

@@ -8,7 +8,7 @@ from typing import Any
 
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.progress import ProgressEvent
-from leanhost.workers import remote_declarations, remote_sources, remote_terms, values
+from leanhost.workers import remote_declarations, remote_proofs, remote_sources, remote_terms, values
 from leanhost.workers.kept import Kept
 from leanhost.workers.operations import Operation, Task
 from leanhost.workers.wire import Message
@@ -17,6 +17,7 @@ _ALL: tuple[Operation[Any], ...] = (
     *remote_sources.OPERATIONS,
     *remote_terms.OPERATIONS,
     *remote_declarations.OPERATIONS,
+    *remote_proofs.OPERATIONS,
 )
 OPERATIONS: Mapping[str, Operation[Any]] = {operation.name: operation for operation in _ALL}
 """Every operation a worker can be asked for, by its name."""

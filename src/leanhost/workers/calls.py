@@ -33,6 +33,7 @@ from leanhost.workers import codec, values
 from leanhost.workers.heads import Head
 from leanhost.workers.items import Request
 from leanhost.workers.job import Job
+from leanhost.workers.lease import Hold
 from leanhost.workers.operations import Operation
 from leanhost.workers.wire import Message, ProtocolError
 
@@ -61,6 +62,7 @@ class Desk:
     """What the calls of one session have in common."""
 
     pool: WorkerPool
+    hold: Hold
     head: Head
     imports: tuple[Import, ...]
     options: ElabOptions
@@ -200,7 +202,8 @@ class Call(Generic[T]):
         room = 4 * self.desk.pool.workers if self.many else 1
         stopped = False
         jobs: list[Job] = []
-        with span(f"leanhost.worker.{self.operation.name}", items=count):
+        held = self.desk.hold.lease is not None
+        with span(f"leanhost.worker.{self.operation.name}", items=count, held=held):
             try:
                 running: list[Job] = []
                 while True:
@@ -232,7 +235,12 @@ class Call(Generic[T]):
     def _start(self, request: Request, more: Message) -> Job:
         tell = self.progress is not None and not self.many
         return self.desk.pool.ask(
-            request, {**more, "progress": tell}, self.desk.head, bounded=not self.many, tell=tell
+            request,
+            {**more, "progress": tell},
+            self.desk.head,
+            lease=self.desk.hold.lease,
+            bounded=not self.many,
+            tell=tell,
         )
 
     def _read(self, job: Job) -> Any:

@@ -19,6 +19,7 @@ from leanhost.workers.items import Request
 from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
+    from leanhost.workers.lease import Lease
     from leanhost.workers.worker import Worker
 
 
@@ -38,6 +39,8 @@ class Job:
     """What the worker is asked: ``check``, ``export`` or ``verify``."""
     more: Message = field(default_factory=dict)
     """What goes with the request beside the source."""
+    lease: Lease | None = None
+    """The claim of a session that holds a worker for its requests."""
     extra: object = None
     """What came back beside the verdict."""
     told: deque[ProgressEvent] | None = None
@@ -48,6 +51,11 @@ class Job:
     """How many processes ended before they could take it."""
     worker: Worker | None = None
     cancelled: bool = False
+
+    @property
+    def claim(self) -> Lease | None:
+        """The claim to a worker that the request comes under, unless that has ended."""
+        return None if self.lease is None or self.lease.over else self.lease
 
     @property
     def brings_code(self) -> bool:

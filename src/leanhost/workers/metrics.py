@@ -24,7 +24,8 @@ class PoolCollector(Collector):
         """Yield the metrics of one scrape, each with the label ``pool``."""
         stats = self._pool.stats()
         for key, text, value in (
-            ("busy", "Workers that check now.", stats.busy),
+            ("busy", "Workers that check now or are held.", stats.busy),
+            ("held", "Workers held by sessions.", stats.held),
             ("free", "Workers without work.", stats.free),
             ("waiting", "Requests without an answer.", stats.waiting),
             ("zygotes", "Zygotes alive.", stats.zygotes),

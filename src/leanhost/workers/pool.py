@@ -26,6 +26,7 @@ from leanhost.workers.compare import Refusal
 from leanhost.workers.heads import Head, head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
+from leanhost.workers.lease import Hold, Lease
 from leanhost.workers.sessions import WorkerSession
 from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
@@ -320,11 +321,14 @@ class WorkerPool:
         limits = settings.options if options is None else options
         limits = replace(limits, grace=max(limits.grace, 2 * settings.grace))
         parsed = parse_imports(imports)
-        return WorkerSession(Desk(self, self._head("", parsed), parsed, limits))
+        hold = Hold(self._supervisor)
+        return WorkerSession(Desk(self, hold, self._head("", parsed), parsed, limits))
 
-    def ask(self, request: Request, more: Message, head: Head, *, bounded: bool, tell: bool) -> Job:
+    def ask(
+        self, request: Request, more: Message, head: Head, *, lease: Lease | None, bounded: bool, tell: bool
+    ) -> Job:
         """Queue a question of a :class:`WorkerSession`; with *tell*, the worker tells of its progress."""
-        job = Job(request, head, self._patience(bounded), kind="ask", more=more)
+        job = Job(request, head, self._patience(bounded), kind="ask", more=more, lease=lease)
         job.told = deque(maxlen=TOLD) if tell else None
         self._supervisor.submit(job, bounded=bounded)
         return job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
@@ -13,10 +14,12 @@ from leanhost.services.exprs import NameLike
 from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
+from leanhost.services.proof import TacticFailure
 from leanhost.services.results import CommandResult
 from leanhost.services.stats import SessionStats
 from leanhost.workers.calls import Desk, first, later, now
 from leanhost.workers.remote_declarations import WorkerDeclarations
+from leanhost.workers.remote_proofs import WorkerProofState, proving
 from leanhost.workers.remote_sources import (
     EXTEND,
     GOALS_AT,
@@ -29,14 +32,19 @@ from leanhost.workers.remote_sources import (
 )
 from leanhost.workers.remote_terms import TermText, WorkerMeta, elaborating
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
 _FILE = "<input>"
 
 
 class WorkerSession:
     """The operations of a :class:`~leanhost.Session`, each run in a worker of a pool.
 
-    Made by :meth:`WorkerPool.session`. It holds no process: every call is a request to the pool with its queue
-    and its limits, takes any worker that has the imports (forked for it, on native), and may run beside others.
+    Made by :meth:`WorkerPool.session`. Outside of a ``with`` block it holds no process: every call is a request
+    to the pool with its queue and its limits, takes any worker that has the imports (forked for it, on native), and
+    may run beside others. In a ``with`` block the calls go to one worker, which stays warm between them.
+
     What ends a worker ends one call: with :class:`~leanhost.errors.EngineLost`,
     :class:`~leanhost.errors.OutOfMemory`, or :class:`~leanhost.errors.EngineStuck` when Lean did not stop at the
     time limit. Calls also raise what :meth:`WorkerPool.check` does, and
@@ -65,6 +73,34 @@ class WorkerSession:
     def stats(self) -> SessionStats:
         """What the session, and those that extend it, were used for so far."""
         return self._desk.meter.snapshot()
+
+    # --- holding a worker ---
+
+    def __enter__(self) -> WorkerSession:
+        """Hold one worker for the calls of this session, and of those that extend it, until the block ends.
+
+        The worker comes with the first call, counts as one of the pool's ``workers`` all the while, and keeps what
+        calls stand on: the extended session, proof states, info trees. Calls from several threads are served in
+        turn. What ends the worker ends one call, and the next one gets another worker. After the block the worker
+        ends, or serves others if no code of a source ran in it, and the session's calls take any worker again.
+        Raises :class:`~leanhost.errors.UsageError` when the session holds one already.
+        """
+        self._desk.hold.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._desk.hold.end()
+
+    async def __aenter__(self) -> WorkerSession:
+        """``async with`` is the same."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
 
     # --- sources ---
 
@@ -265,6 +301,15 @@ class WorkerSession:
             progress,
         )
 
+    # --- proofs ---
+
+    @now
+    def prove(
+        self, statement: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+    ) -> WorkerProofState | TacticFailure:
+        """Start a proof of *statement* (a type), as :meth:`leanhost.Session.prove`."""
+        return proving(self._desk, statement, options, cancellation)
+
     arun = later(run)
     arun_bulk = later(run_bulk)
     akernel_check = later(kernel_check)
@@ -274,6 +319,7 @@ class WorkerSession:
     aextend = later(extend)
     aelaborate = later(elaborate)
     aelaborate_bulk = later(elaborate_bulk)
+    aprove = later(prove)
 
     def __repr__(self) -> str:
         grown = f", extended {len(self._desk.grown)} times" if self._desk.grown else ""

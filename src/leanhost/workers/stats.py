@@ -19,7 +19,8 @@ class WorkerStats:
 
     Attributes:
         workers: how many may check at once.
-        busy: workers that check now.
+        busy: workers that check now, or are held by a session.
+        held: workers held by a session, at work or not.
         free: workers that are started, or starting, without work.
         waiting: requests without an answer, running ones included.
         answered: requests answered so far, by status; a call of a session that came to an end is `accepted`.
@@ -39,6 +40,7 @@ class WorkerStats:
     workers: int
     busy: int
     free: int
+    held: int
     waiting: int
     answered: Mapping[Status, int]
     errors: Mapping[str, int]

@@ -16,12 +16,14 @@ from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from types import MappingProxyType
 
 from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
+from leanhost.workers.lease import Lease
 from leanhost.workers.limits import family
 from leanhost.workers.nursery import Nursery
 from leanhost.workers.process import LAUNCHING, Process
@@ -63,6 +65,8 @@ class Supervisor:
         self._workers: list[Worker] = []
         self._recent = settings.default_head
         self._used_up = 0
+        self._all_held = float("inf")
+        """Since when sessions hold every worker, so that nobody else's request can begin."""
         self._start_trouble = False
         self._ended: dict[str, int] = {}
         self.counters = Counters()
@@ -98,6 +102,12 @@ class Supervisor:
         with self._lock:
             if self._pid == os.getpid() and self._thread is not None:
                 self._post(lambda: self._cancel(job))
+
+    def release(self, lease: Lease) -> None:
+        """End a claim: its worker serves others or ends, and requests under it go to any worker."""
+        with self._lock:
+            if self._pid == os.getpid() and self._thread is not None:
+                self._post(lambda: self._release_lease(lease))
 
     def close(self) -> None:
         """Kill every process, answer every waiting caller with :class:`PoolClosed`, end the thread."""
@@ -170,6 +180,7 @@ class Supervisor:
             workers=self.settings.workers,
             busy=self._busy(),
             free=len(living) - self._busy(),
+            held=self._held(),
             waiting=self.waiting,
             answered=MappingProxyType(dict(counters.answered)),
             errors=MappingProxyType(dict(counters.errors)),
@@ -213,7 +224,7 @@ class Supervisor:
         now = time.monotonic()
         looks = [worker.next_look() for worker in self._workers]
         looks.append(self._nursery.next_look())
-        looks += [job.give_up for job in self._queue if job.give_up is not None]
+        looks += [self._gives_up(job) for job in self._queue]
         wait = max(0.0, min(looks) - now)
         for key, mask in self.selector.select(None if wait == float("inf") else wait):
             key.data(mask)
@@ -243,14 +254,29 @@ class Supervisor:
             pass
 
     def _expire(self, now: float) -> None:
-        for job in [job for job in self._queue if job.give_up is not None and job.give_up <= now]:
+        if self._held() < self.settings.workers:
+            self._all_held = float("inf")
+        elif self._all_held == float("inf"):
+            self._all_held = now
+        for job in [job for job in self._queue if self._gives_up(job) <= now]:
             self._queue.remove(job)
+            held = self._held()
+            why = f" ({held} of {self.settings.workers} are held by sessions)" if held else ""
             job.fail(
                 PoolTimeout(
-                    f"no worker became free within {now - job.queued:.3g} s",
-                    hint="raise queue_timeout or workers, or send less at a time",
+                    f"no worker became free within {now - job.queued:.3g} s{why}",
+                    hint="raise queue_timeout or workers, send less at a time, or hold workers for less long",
                 )
             )
+
+    def _gives_up(self, job: Job) -> float:
+        """When a request is given up: at its own limit, or when sessions have held every worker for so long."""
+        if job.give_up is not None:
+            return job.give_up
+        claim = job.claim
+        if claim is not None and claim.worker is not None:
+            return float("inf")  # its turn comes, with its own session's worker
+        return max(job.queued, self._all_held) + self.settings.queue_timeout
 
     def _cancel(self, job: Job) -> None:
         job.cancelled = True
@@ -260,22 +286,36 @@ class Supervisor:
             self._queue.remove(job)
             job.finish(job.instead(Status.CANCELLED, "the caller cancelled", self.label))
 
+    def _release_lease(self, lease: Lease) -> None:
+        lease.over = True
+        worker, lease.worker = lease.worker, None
+        if worker is not None:
+            worker.let_go()
+
     # --- scheduling ---
 
     def _busy(self) -> int:
+        """Count the workers that are somebody's: at work, or held by a session."""
         return sum(
-            1 for worker in self._workers if worker.job is not None and worker.state is not State.DYING
+            1
+            for worker in self._workers
+            if (worker.job is not None or worker.lease is not None) and worker.state is not State.DYING
         )
+
+    def _held(self) -> int:
+        return sum(1 for worker in self._workers if worker.lease is not None)
 
     def _living(self) -> int:
         return sum(1 for worker in self._workers if worker.state is not State.DYING)
 
     def _dispatch(self) -> None:
-        settings = self.settings
-        while self._queue and self._busy() < settings.workers and not self._closing:
-            job = self._queue.popleft()
+        while not self._closing and (job := self._next_job()) is not None:
+            claim = job.claim
             try:
-                worker = self._free_worker(job.head, job.clean) or self._launch(job.head)
+                worker = claim.worker if claim is not None else None
+                worker = worker or self._free_worker(job.head, job.clean) or self._launch(job.head)
+                if claim is not None:
+                    claim.worker, worker.lease = worker, claim
                 self._recent = job.head
                 worker.assign(job)
             except ProtocolError as error:
@@ -284,6 +324,17 @@ class Supervisor:
                 )
             except LeanHostError as error:
                 job.fail(error)
+
+    def _next_job(self) -> Job | None:
+        """Take the first request that can have a worker now: the one its session holds, or any if there is room."""
+        room = self._busy() < self.settings.workers
+        for job in self._queue if self._held() else islice(self._queue, room):
+            claim = job.claim
+            worker = None if claim is None else claim.worker
+            if room if worker is None else worker.job is None:
+                self._queue.remove(job)
+                return job
+        return None
 
     def _keep_spare(self) -> None:
         if not self._closing and self._wants_spare():
@@ -294,7 +345,11 @@ class Supervisor:
 
     def _free_worker(self, head: Head, clean: bool) -> Worker | None:
         """Return a worker without a job, best one that has the imports; make room when there is none to use."""
-        free = [w for w in self._workers if w.job is None and w.state in (State.IDLE, State.STARTING)]
+        free = [
+            w
+            for w in self._workers
+            if w.job is None and w.lease is None and w.state in (State.IDLE, State.STARTING)
+        ]
         fitting = [w for w in free if w.head == head and not (clean and w.served)]
         if fitting:
             return min(fitting, key=lambda worker: (worker.state is State.STARTING, worker.born))
@@ -337,7 +392,10 @@ class Supervisor:
         self._nursery.clean(worker.process.pid)
 
     def dying(self, worker: Worker, why: str) -> None:
-        """A worker does no more."""
+        """A worker does no more; a session that holds it gets another with its next call."""
+        lease, worker.lease = worker.lease, None
+        if lease is not None:
+            lease.worker = None
         self._used_up += 1
         self._ended[why] = self._ended.get(why, 0) + 1
 

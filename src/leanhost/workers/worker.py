@@ -14,6 +14,7 @@ from leanhost.services.results import CheckResult, Status
 from leanhost.workers import codec, values, verdicts
 from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
+from leanhost.workers.lease import Lease
 from leanhost.workers.limits import anonymous_bytes, family
 from leanhost.workers.process import Drain, Ends, Process
 from leanhost.workers.settings import Settings
@@ -76,6 +77,7 @@ class Worker:
         self._unsent = bytearray()
         self.state = State.STARTING
         self.job: Job | None = None
+        self.lease: Lease | None = None
         self.served = 0
         self.sandbox = ""
         self.label = owner.settings.label
@@ -89,6 +91,7 @@ class Worker:
         self._memory_at_start = 0
         self._grown = 0
         self._was_starting = False
+        self._own_code = False
         self._why = ""
         self._gone_at = float("inf")
         self._awaited = selectors.EVENT_READ
@@ -194,9 +197,25 @@ class Worker:
         self._ends.stdout.clear()
         self._ends.stderr.clear()
         self._owner.answered(job, result)
+        if settings.max_requests > 1 and not self._own_code:
+            self._own_code = job.brings_code
         if spent:
             self.kill(None, "spent")
-        elif settings.max_requests > 1 and job.brings_code:
+        elif self.lease is None:
+            self._retire()
+        elif self._grown > settings.max_private_bytes:
+            self.kill(None, "memory")
+
+    def let_go(self) -> None:
+        """Be held no longer: serve others, or end if it has served enough."""
+        self.lease = None
+        if self.state is State.IDLE:
+            self._retire()
+
+    def _retire(self) -> None:
+        """End the process if nobody else may have it, or nobody else should."""
+        settings = self._owner.settings
+        if settings.max_requests > 1 and self._own_code:
             self.kill(None, "own code")
         elif self.served >= settings.max_requests:
             self.kill(None, "requests")
