@@ -15,7 +15,7 @@ from leanhost.errors import EngineLost, EngineStuck, NotReproduced, UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Checked, Rejected
 from leanhost.services.host import Host
-from leanhost.services.meta import MetaOptions
+from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.proof import ProofState, TacticFailure
 from leanhost.services.results import Limit

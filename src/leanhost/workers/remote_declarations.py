@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 PAGE = 10_000
 """Constants in one answer of a listing, unless asked for otherwise."""
-MAX_PAGE = 100_000
+MAX_PAGE = 20_000
 """Most constants in one answer: a frame has a bound."""
 
 

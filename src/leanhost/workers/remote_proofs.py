@@ -12,7 +12,7 @@ from leanhost.errors import Cancelled, MetaError, NotReproduced, UsageError
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.exprs import Name, NameLike
-from leanhost.services.meta import DEFAULT, MetaOptions
+from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import ProgressSink
 from leanhost.services.proof import Goal, ProofState, TacticFailure
