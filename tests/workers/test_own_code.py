@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from leanhost.workers import own_code
+from leanhost.services.results import Status
+from leanhost.workers import CheckItem, WorkerPool, own_code
 from tests.workers.conftest import pool_of
+
+
+@pytest.fixture(scope="module")
+def embedded_pool(request: pytest.FixtureRequest) -> Iterator[WorkerPool]:
+    with pool_of("wasm", request, workers=1, spares=0) as made:
+        yield made
 
 
 def test_a_process_that_ran_a_sources_code_serves_nobody_else(request: pytest.FixtureRequest) -> None:
@@ -25,11 +34,33 @@ unsafe def poke : IO Unit := do
         assert pool.stats().ended["own code"] >= 1
 
 
+RUN = """partial def spin (n : Nat) : Nat := spin (n + 1)
+def go (_ : Unit) : Bool := spin 0 == 0
+"""
+# Ways to have code run without a command that says so.
+QUIET = {
+    "an option": "example : 1 = 1 := by simp (config := { decide := go () })",
+    "a switch": "namespace N\ndef true : Bool := go ()\nexample : 1 = 1 := by simp +decide\nend N",
+    "a number": "instance : OfNat Nat 7 := ⟨spin 0⟩\nexample : 1 = 1 := by simp (maxSteps := 7)",
+    "the kernel": "def b : Bool := go ()\ntheorem t : Lean.reduceBool b = true := rfl",
+    "a binder": 'binder_predicate x " ≻ " y:term => `(x = $(if go () then y else y))\n'
+    "example : ∃ n ≻ 3, True := ⟨3, rfl, trivial⟩",
+}
+
+
+@pytest.mark.parametrize("way", QUIET)
+def test_quiet_ways_to_run_code_are_known(embedded_pool: WorkerPool, way: str) -> None:
+    """The code never ends: that it ran out of time says that it ran."""
+    source = RUN + QUIET[way] + "\n"
+    assert embedded_pool.check(CheckItem(source=source, timeout=1.5)).status is Status.TIMEOUT
+    assert own_code.may_run(source)
+
+
 @pytest.mark.parametrize(
     ("source", "runs"),
     [
         ("theorem t (a b : Nat) : a + b = b + a := by omega", False),
-        ("open Nat in\n@[simp, ext] theorem t : 1 = 1 := by simp (config := { decide := true })", False),
+        ("open Nat in\n@[simp, ext] theorem t : 1 = 1 := by simp (decide := true)", False),
         (
             "structure S where\n  n : Nat\n  deriving DecidableEq, Repr\ninstance : Inhabited S := ⟨⟨1⟩⟩",
             False,
@@ -42,6 +73,26 @@ unsafe def poke : IO Unit := do
         ("@[simp, tactic foo] def t := 1", True),
         ("attribute [local init] x", True),
         ("theorem t : True := by run_tac pure ()", True),
+        ("def e := true\ntheorem t : Lean.reduceBool e = true := rfl", True),
+        ('binder_predicate x " > " y:term => `($(f y))', True),
+        ('@[deprecated "]" (since := ""), tactic foo] def t := 1', True),
+        ("attribute /- -/ [tactic foo] t", True),
+        ("@[simp, missing_docs_handler foo] def t := 1", True),
+        ("@[local simp, elab_as_elim] theorem t : 1 = 1 := rfl\nattribute [-simp] t", False),
+        ("theorem t : 1 = 1 := by simp (decide := true)", False),
+        ("theorem t : 1 = 1 := by simp +decide (maxSteps := 10)", False),
+        ("theorem t : 1 = 1 := by simp (decide := (f (by sorry)))", True),
+        ("theorem t : 1 = 1 := by simp (config := c)", True),
+        ("theorem t : 1 = 1 := by simp ( /- -/ decide := c)", True),
+        ("theorem t : 1 = 1 := by simp (decide -- \n := c)", True),
+        ("theorem t : 1 = 1 := by simp («decide» := c)", True),
+        ("def true := f ()\ntheorem t : 1 = 1 := by simp (decide := true)", True),
+        ("def N.true := f ()\nopen N\ntheorem t : 1 = 1 := by simp +decide", True),
+        ("instance : OfNat Nat 7 := f ()\ntheorem t : 1 = 1 := by simp (maxSteps := 7)", True),
+        (
+            "def f (n : Nat := 2) := n + 1\ntheorem t (a b : Nat) : a - b + f a = f a + (a - b) := by omega",
+            False,
+        ),
     ],
 )
 def test_what_may_run_code_is_told_by_its_words(source: str, runs: bool) -> None:

@@ -1,8 +1,13 @@
 """Which sources may have had Lean run code of their own, so that their process is nobody else's any more.
 
-Code of a source (``#eval``, macros, notation, tactics of its own...) can be unsafe, and unsafe code can write
-anywhere in its process. It is run where the source uses a command or a term of Lean's that runs code; each of those
-has a word of its own, and what the source defines itself needs one of them first.
+Code of a source can be unsafe, and unsafe code can write anywhere in its process. What such a process says of its
+own past is worth nothing, so the answer is read from the text before it is sent, by three rules:
+
+- a command, attribute or term of Lean's that runs code (``#eval``, macros, ``binder_predicate``, ``native_decide``,
+  ``Lean.reduceBool``...) has a word of its own, and none of these words may be there;
+- attributes are from a list of those that only mark: others are names of handlers, which run;
+- the options of a tactic, ``simp (maxSteps := n)``, are terms that Lean *evaluates*: they may only be literals, and
+  only where the source defines nothing that a literal could come to mean (its own ``true``, its own ``OfNat``).
 """
 
 from __future__ import annotations
@@ -10,13 +15,83 @@ from __future__ import annotations
 import re
 
 _WORDS = re.compile(
-    r"#guard|eval|run_|elab|macro|notation|infix|prefix|postfix|syntax|simproc|initialize|declare_|register_"
-    r"|unsafe|Unsafe|Internal|lcProof|lcUnreachable|native|implemented_by|extern|csimp"
-    r"|unexpander|delab|parser|formatter|parenthesizer|code_action"
-    r"|\[[^\]]*\b(?:init|export|tactic)\b"
+    r"#guard|eval|run_|macro|notation|infix|prefix|postfix|syntax|binder_pred|simproc|propagator"
+    r"|elab(?!_as_elim\b|_without_expected_type\b)"
+    r"|initialize|declare_|register_|aesop_rules|linter_|widget|suggestion|plausible|slim_check|sampl"
+    r"|unsafe|Unsafe|Internal|lcProof|lcUnreachable|native|[rR]educe(?:Bool|Nat)\b|trustCompiler|bv_"
+    r"|implemented_by|extern|csimp|computed_field|verso|doc_"
+    r"|unexpander|delab|parser|formatter|parenthesizer|quot_precheck|code_action"
 )
+
+_MARKS = frozenset(
+    {
+        "simp",
+        "ext",
+        "inline",
+        "noinline",
+        "always_inline",
+        "specialize",
+        "reducible",
+        "irreducible",
+        "semireducible",
+        "instance",
+        "default_instance",
+        "class",
+        "match_pattern",
+        "elab_as_elim",
+        "elab_without_expected_type",
+        "induction_eliminator",
+        "cases_eliminator",
+        "refl",
+        "symm",
+        "trans",
+        "congr",
+        "grind",
+        "norm_cast",
+        "coe",
+        "expose",
+        "inherit_doc",
+        "never_extract",
+    }
+)
+_ATTRIBUTES = re.compile(r"@\[([^\]]*)|\battribute\b(?:\s*\[([^\]]*))?")
+_PLAIN = re.compile(r"[\w\s.,=←↓↑→-]*")
+
+_DEFINES = re.compile(
+    r"def|abbrev|instance|opaque|structure|class|inductive|deriving|axiom|constant|alias|where|export|\brec\b|\bmk_"
+)
+_OPTION = re.compile(r"\(\s*(?:--|/-|config\b|(?:«[^»]*»|[\w.!?']+)\s*(?:--|/-|:=\s*))")
+_LITERAL = re.compile(r"(?:true|false|\d+)\s*\)")
+_SWITCH = re.compile(r"[+-](?:«|[^\W\d])")
 
 
 def may_run(*sources: str) -> bool:
-    """Tell whether one of *sources* has a word that could make Lean run code which it brings along."""
-    return any(_WORDS.search(source) is not None for source in sources)
+    """Tell whether one of *sources* could make Lean run code that it brings along."""
+    defines = any(_DEFINES.search(source) for source in sources)
+    return any(
+        _WORDS.search(source) is not None or _has_handlers(source) or _has_options(source, defines)
+        for source in sources
+    )
+
+
+def _has_handlers(source: str) -> bool:
+    """Whether an attribute is more than a mark, or is not to be read for sure."""
+    for found in _ATTRIBUTES.finditer(source):
+        inside = found[1] if found[1] is not None else found[2]
+        if inside is None or "--" in inside or not _PLAIN.fullmatch(inside):
+            return True
+        for entry in inside.split(","):
+            words = [word for word in entry.lstrip(" \t\r\n-").split() if word not in ("local", "scoped")]
+            if words and words[0] not in _MARKS:
+                return True
+    return False
+
+
+def _has_options(source: str, defines: bool) -> bool:
+    """Whether a tactic may have an option that is not the library's own value."""
+    if defines and _SWITCH.search(source):
+        return True
+    return any(
+        defines or not found[0].rstrip().endswith(":=") or not _LITERAL.match(source, found.end())
+        for found in _OPTION.finditer(source)
+    )
