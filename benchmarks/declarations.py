@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.library import THEOREMS, big_library
-from leanhost.engine.base import Index, Size
+from leanhost.engine.expressions import Index, Size
 from leanhost.lean.names import decode
 from leanhost.services.declarations import DeclarationService
 from leanhost.services.host import Host

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from leanhost.engine.base import Field
+from leanhost.engine.expressions import Field
 from leanhost.lean import names
 from leanhost.lean.core import Constant
 from leanhost.services.exports.outcome import Replayed

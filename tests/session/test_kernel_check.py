@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from leanhost.engine.base import Ctor, ListOf, Ref
+from leanhost.engine.base import Ref
+from leanhost.engine.expressions import Ctor, ListOf
 from leanhost.errors import UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.elaboration import Additions, new_guard

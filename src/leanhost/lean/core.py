@@ -9,24 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from leanhost.engine.base import (
-    Arg,
-    ArrayOf,
-    Build,
-    Ctor,
-    Data,
-    Engine,
-    Field,
-    Index,
-    ListOf,
-    Node,
-    Ref,
-    Size,
-    Step,
-    Tag,
-    Thrown,
-    With,
-)
+from leanhost.engine.base import Data, Engine, Node, Ref, Step, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Build, Ctor, Field, Index, ListOf, Size, Tag, With
 from leanhost.errors import LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple

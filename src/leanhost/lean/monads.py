@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, Ctor, Field, Ref, Step
+from leanhost.engine.base import Ref, Step
+from leanhost.engine.expressions import Arg, Ctor, Field
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from leanhost.engine.base import Arg, ArrayOf, Data, Field, Guard, Index, Ref, Thrown
+from leanhost.engine.base import Data, Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Field, Index
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean

@@ -9,7 +9,8 @@ from enum import IntEnum
 from functools import partial
 from typing import Any
 
-from leanhost.engine.base import Arg, ArrayOf, Index, Ref, Size
+from leanhost.engine.base import Ref
+from leanhost.engine.expressions import Arg, ArrayOf, Index, Size
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS

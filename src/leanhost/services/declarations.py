@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from leanhost.engine.base import Arg, ArrayOf, Field, Guard, Index, Ref, Thrown
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Field, Index
 from leanhost.errors import UsageError
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts

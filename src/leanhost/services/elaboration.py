@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, Data, Field, Guard, Node, Ref, Thrown
+from leanhost.engine.base import Data, Guard, Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, Field
 from leanhost.lean.core import WITH_VALUE, Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-from leanhost.engine.base import Arg, Guard, Ref, Thrown
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table

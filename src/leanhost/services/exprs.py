@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Self, TypeAlias
 
-from leanhost.engine.base import Arg, ArrayOf, Field, ListOf, Node, Ref, Tag
+from leanhost.engine.base import Node, Ref
+from leanhost.engine.expressions import Arg, ArrayOf, Field, ListOf, Tag
 from leanhost.errors import ClosedError, ForeignHandleError, LeanHostError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean

@@ -6,7 +6,8 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from leanhost.engine.base import Arg, ArrayOf, Field, Index, Node, Size
+from leanhost.engine.base import Node
+from leanhost.engine.expressions import Arg, ArrayOf, Field, Index, Size
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration import Messages

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from leanhost.engine.base import Arg, Field, Guard, Ref, Thrown
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, Field
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.tables.monads import Six

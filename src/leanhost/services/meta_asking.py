@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from leanhost.engine.base import Arg, Guard, Ref, Step, Thrown
+from leanhost.engine.base import Guard, Ref, Step, Thrown
+from leanhost.engine.expressions import Arg
 from leanhost.errors import ClosedError
 from leanhost.lean.core import Lean, OptionValue
 from leanhost.lean.monads import Contexts, Scope

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from leanhost.engine.base import Arg, ArrayOf, Field, Guard, Ref, Tag, Thrown
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Field, Tag
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.lean import names
 from leanhost.lean.monads import Contexts, Saved

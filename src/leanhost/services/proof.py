@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from leanhost.engine.base import Arg, Ctor, Field, Guard, ListOf, Ref, Thrown
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
 from leanhost.errors import Cancelled, MetaError, UsageError, bounded
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from leanhost.engine import open_engine
-from leanhost.engine.base import Arg, Ctor, Engine, Field, Guard, ListOf, Ref, Thrown
+from leanhost.engine.base import Engine, Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import decode as names_of

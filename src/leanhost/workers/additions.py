@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from leanhost.engine.base import Arg, ArrayOf, Guard, Node, Ref, Thrown
+from leanhost.engine.base import Guard, Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show

@@ -19,6 +19,7 @@ PROLOGUE = """
 import os, signal, sys, threading, time
 from pathlib import Path
 from leanhost.engine.base import *
+from leanhost.engine.expressions import *
 from leanhost.engine.native import NativeEngine
 from leanhost.errors import *
 library = Path(sys.argv[1])

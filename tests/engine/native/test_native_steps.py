@@ -9,23 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leanhost.engine.base import (
+from leanhost.engine.base import Data, Node, Ref, Thrown
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,
     Closure,
     Const,
     Ctor,
-    Data,
     Field,
     Give,
     Index,
     ListOf,
-    Node,
-    Ref,
     Size,
     Tag,
-    Thrown,
     UInt64,
     Unwrap,
     USize,

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from leanhost.engine.base import Arg, Call, Ctor, Guard, Ref, Thrown, Unwrap
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, Call, Ctor, Unwrap
 from leanhost.engine.native import NativeEngine
 from leanhost.errors import ForeignHandleError, UsageError
 from tests.engine.native.conftest import Script

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.base import (
-    TAG_CLOSURE,
-    TAG_REF,
-    TAG_STRING,
+from leanhost.engine.base import TAG_CLOSURE, TAG_REF, TAG_STRING, Node, Opaque, Ref, Thrown
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,
@@ -20,12 +18,8 @@ from leanhost.engine.base import (
     Give,
     Index,
     ListOf,
-    Node,
-    Opaque,
-    Ref,
     Size,
     Tag,
-    Thrown,
     UInt64,
     Unwrap,
     USize,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leanhost.engine.base import (
+from leanhost.engine.base import Guard, Ref
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,
     Const,
     Ctor,
     Field,
-    Guard,
     Index,
     ListOf,
-    Ref,
     Size,
     Unwrap,
     USize,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.base import ArrayOf, Call
+from leanhost.engine.expressions import ArrayOf, Call
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import (
     EngineError,

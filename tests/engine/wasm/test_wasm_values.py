@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.engine.base import (
-    TAG_CLOSURE,
-    TAG_REF,
+from leanhost.engine.base import TAG_CLOSURE, TAG_REF, Node, Opaque, Ref, Thrown
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,
@@ -17,12 +16,8 @@ from leanhost.engine.base import (
     Give,
     Index,
     ListOf,
-    Node,
-    Opaque,
-    Ref,
     Size,
     Tag,
-    Thrown,
     UInt64,
     Unwrap,
     USize,

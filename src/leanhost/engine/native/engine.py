@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from leanhost.engine.base import (
+from leanhost.engine.base import Data, Engine, Guard, Ref, Step, Thrown
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Build,
@@ -19,19 +20,13 @@ from leanhost.engine.base import (
     Closure,
     Const,
     Ctor,
-    Data,
-    Engine,
     Field,
     Give,
-    Guard,
     Index,
     ListOf,
-    Ref,
     Size,
     Slot,
-    Step,
     Tag,
-    Thrown,
     UInt64,
     Unwrap,
     USize,

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leanhost.engine.base import (
-    MAX_CTOR_TAG,
-    TAG_ARRAY,
-    TAG_CLOSURE,
+from leanhost.engine.base import MAX_CTOR_TAG, TAG_ARRAY, TAG_CLOSURE, Ref
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Build,
@@ -23,7 +21,6 @@ from leanhost.engine.base import (
     Field,
     Index,
     ListOf,
-    Ref,
     Size,
     Slot,
     Tag,

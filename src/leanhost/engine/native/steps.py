@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from leanhost.engine.base import Arg, Build, Data, Ref, Step
+from leanhost.engine.base import Data, Ref, Step
+from leanhost.engine.expressions import Arg, Build
 from leanhost.engine.native.step_code import Compiled, compile_step
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn, TypeVar
 
-from leanhost.engine.base import Arg, Data, Engine, Guard, Ref, Thrown
+from leanhost.engine.base import Data, Engine, Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child, ChildGone
 from leanhost.engine.wasm.interrupt import Shield

@@ -9,22 +9,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from leanhost.engine.base import (
+from leanhost.engine.base import Data, Engine, Node, Opaque, Ref
+from leanhost.engine.digits import digits
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,
     Closure,
     Const,
     Ctor,
-    Data,
-    Engine,
     Field,
     Give,
     Index,
     ListOf,
-    Node,
-    Opaque,
-    Ref,
     Size,
     Tag,
     UInt64,
@@ -32,7 +29,6 @@ from leanhost.engine.base import (
     USize,
     With,
 )
-from leanhost.engine.digits import digits
 from leanhost.errors import ClosedError, UsageError
 
 U16 = struct.Struct("<H")

@@ -1,7 +1,7 @@
 """What Lean functions are called and how, as expression-building methods; versions override what differs.
 
-Nothing here runs: every method returns an :data:`~leanhost.engine.base.Arg`, so a table can be listed and checked
-against a library before anything is called. Docstrings name the Lean declaration behind a method.
+Nothing here runs: every method returns an :data:`~leanhost.engine.expressions.Arg`, so a table can be listed and
+checked against a library before anything is called. Docstrings name the Lean declaration behind a method.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator
 from typing import ClassVar
 
-from leanhost.engine.base import (
+from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leanhost.engine.base import Arg, Call, Closure, Ctor, Field
+from leanhost.engine.expressions import Arg, Call, Closure, Ctor, Field
 
 SAFETIES = ("unsafe", "safe", "partial")
 """``Lean.DefinitionSafety``, by tag."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leanhost.engine.base import Arg, Call, Const, Ctor
+from leanhost.engine.expressions import Arg, Call, Const, Ctor
 
 EXPR_KINDS = ("bvar", "fvar", "mvar", "sort", "const", "app", "lam", "forall", "let", "lit", "mdata", "proj")
 """``Lean.Expr``'s constructors, by tag."""

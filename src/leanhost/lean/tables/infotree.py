@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from leanhost.engine.base import Arg, Call, Closure, Field, ListOf, Unwrap, With
+from leanhost.engine.expressions import Arg, Call, Closure, Field, ListOf, Unwrap, With
 
 _W = 0
 

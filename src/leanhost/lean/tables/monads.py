@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from leanhost.engine.base import Arg, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
+from leanhost.engine.expressions import Arg, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
 from leanhost.lean.tables.common import NIL, NONE, Table, W, some
 from leanhost.lean.tables.declarations import DeclarationTable
 from leanhost.lean.tables.exprs import ExprTable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from leanhost.engine.base import Arg, Call, Closure, Const, Ctor, Field, Unwrap
+from leanhost.engine.expressions import Arg, Call, Closure, Const, Ctor, Field, Unwrap
 
 _W = 0
 """The world token of boxed ``IO`` functions."""

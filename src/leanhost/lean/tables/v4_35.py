@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leanhost.engine.base import Arg, ArrayOf, Call, Unwrap
+from leanhost.engine.expressions import Arg, ArrayOf, Call, Unwrap
 from leanhost.lean.tables.common import NIL, W
 from leanhost.lean.tables.monads import MonadTable
 

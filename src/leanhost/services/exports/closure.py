@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from leanhost.engine.base import Arg, ArrayOf, Ctor, Node, Ref, Tag
+from leanhost.engine.base import Node, Ref
+from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean

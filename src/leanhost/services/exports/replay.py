@@ -15,7 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost.engine.base import Arg, ArrayOf, Field, Guard, Node, Ref, Thrown
+from leanhost.engine.base import Guard, Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Field
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean

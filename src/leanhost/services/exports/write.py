@@ -12,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost.engine.base import Arg, ArrayOf, Data, Guard, Node, Ref
+from leanhost.engine.base import Data, Guard, Node, Ref
+from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
