@@ -220,7 +220,7 @@ def test_an_extension_fails_as_in_this_process(here: Session, there: WorkerSessi
     raised: list[ElaborationError] = []
     for session in (here, there):
         with pytest.raises(ElaborationError) as caught:
-            session.extend(BAD)
+            session.extend(BAD, file="bad.lean")
         raised.append(caught.value)
     ours, theirs = raised
     assert str(theirs) == str(ours)
@@ -234,6 +234,9 @@ def test_progress_is_heard_on_the_calling_thread(there: WorkerSession) -> None:
     there.run(GOOD + BAD, progress=events.append)
     assert {event.phase for event in events} == {"elaborate"}
     assert events[-1].current == events[-1].total == len(GOOD + BAD)
+    events.clear()
+    there.extend(GOOD, progress=events.append)
+    assert events[-1].current == events[-1].total == len(GOOD)
     events.clear()
     there.run_bulk([GOOD] * 3, progress=events.append)
     assert {event.phase for event in events} == {"bulk"}

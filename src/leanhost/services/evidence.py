@@ -89,6 +89,8 @@ class Evidence:
     caveats: tuple[str, ...] = ()
     _constant: Constant | None = field(default=None, repr=False, compare=False)
     _with: tuple[Constant, ...] = field(default=(), repr=False, compare=False)
+    _origin: object = field(default=None, repr=False, compare=False)
+    # What it is made again from, where it came from another process and has no constant here.
 
     def summary(self, max_bytes: int = 4096) -> ProofSummary:
         """Return name, kind and type as text of at most *max_bytes* UTF-8 bytes each, cut between characters."""

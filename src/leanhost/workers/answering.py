@@ -8,7 +8,14 @@ from typing import Any
 
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.progress import ProgressEvent
-from leanhost.workers import remote_declarations, remote_proofs, remote_sources, remote_terms, values
+from leanhost.workers import (
+    remote_declarations,
+    remote_evidence,
+    remote_proofs,
+    remote_sources,
+    remote_terms,
+    values,
+)
 from leanhost.workers.kept import Kept
 from leanhost.workers.operations import Operation, Task
 from leanhost.workers.wire import Message
@@ -18,6 +25,7 @@ _ALL: tuple[Operation[Any], ...] = (
     *remote_terms.OPERATIONS,
     *remote_declarations.OPERATIONS,
     *remote_proofs.OPERATIONS,
+    *remote_evidence.OPERATIONS,
 )
 OPERATIONS: Mapping[str, Operation[Any]] = {operation.name: operation for operation in _ALL}
 """Every operation a worker can be asked for, by its name."""

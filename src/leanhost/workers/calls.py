@@ -24,6 +24,7 @@ from leanhost.errors import (
 )
 from leanhost.lean.core import Import
 from leanhost.services.cancellation import Cancellation
+from leanhost.services.evidence import KernelOutcome
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.results import CheckResult, Status
@@ -35,6 +36,7 @@ from leanhost.workers.items import Request
 from leanhost.workers.job import Job
 from leanhost.workers.lease import Hold
 from leanhost.workers.operations import Operation
+from leanhost.workers.origins import owned
 from leanhost.workers.wire import Message, ProtocolError
 
 if TYPE_CHECKING:
@@ -66,8 +68,8 @@ class Desk:
     head: Head
     imports: tuple[Import, ...]
     options: ElabOptions
-    grown: tuple[str, ...] = ()
-    """The sources the session was extended by."""
+    grown: tuple[tuple[str, str], ...] = ()
+    """The sources the session was extended by, each with the label of its file."""
     meter: Meter = field(default_factory=Meter)
 
     def standing(self) -> Message:
@@ -77,6 +79,10 @@ class Desk:
             "options": codec.options_out(self.options),
             "grown": list(self.grown),
         }
+
+    def owned(self, made: Mapping[str, object], outcome: KernelOutcome) -> KernelOutcome:
+        """Return *outcome* with evidence that knows that it was made from *made* in this session."""
+        return owned(self.imports, self.grown, made, outcome)
 
     def ask(
         self,
@@ -124,13 +130,14 @@ class Desk:
         operation: Operation[A],
         arguments: Iterable[Mapping[str, object]],
         *,
+        then: Callable[[list[A]], list[A]] = list,
         seconds: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[A]:
         """Describe many calls, made side by side by as many workers as there are; one answer each, in order."""
         asked = [self._request(operation, each, seconds) for each in arguments]
-        call: Call[list[A]] = Call(self, operation, asked, 1, list, cancellation, progress, many=True)
+        call: Call[list[A]] = Call(self, operation, asked, 1, then, cancellation, progress, many=True)
         return cast("list[A]", call)
 
     def _request(

@@ -12,6 +12,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Evidence
 from leanhost.services.host import Host
 from leanhost.services.positions import SourceView
+from leanhost.services.progress import ProgressSink
 from leanhost.services.proof import ProofState
 from leanhost.services.session import Session
 from leanhost.workers import codec
@@ -81,8 +82,14 @@ class Kept:
         self.host = host
         self._shelves: Recent[Shelf] = Recent(SESSIONS, lambda shelf: shelf.close())
 
-    def shelf(self, standing: Message, timeout: float, cancellation: CancellationToken) -> Shelf:
-        """Return the session over ``standing["imports"]``, extended by each of ``standing["grown"]``.
+    def shelf(
+        self,
+        standing: Message,
+        timeout: float,
+        cancellation: CancellationToken,
+        progress: ProgressSink | None = None,
+    ) -> Shelf:
+        """Return the session over ``standing["imports"]``, extended by each source of ``standing["grown"]``.
 
         Raises what opening and extending a session do; *timeout* is for each extension.
         """
@@ -90,14 +97,39 @@ class Kept:
         found = self._shelves.get(key)
         if found is not None:
             return found
-        if standing["grown"]:
-            *less, last = standing["grown"]
-            below = self.shelf({**standing, "grown": less}, timeout, cancellation).session
-            session = below.extend(last, timeout=timeout, cancellation=cancellation)
-        else:
+        session = self._grown(standing, timeout, cancellation, progress)
+        return self._shelves.put(key, Shelf(session, standing))
+
+    def _grown(
+        self,
+        standing: Message,
+        timeout: float,
+        cancellation: CancellationToken,
+        progress: ProgressSink | None,
+    ) -> Session:
+        """Extend the nearest session that is kept, or open one; what lies between is not kept."""
+        grown = standing["grown"]
+        at, below = len(grown), None
+        while below is None and at:
+            at -= 1
+            below = self._shelves.get(_key({**standing, "grown": grown[:at]}))
+        if below is None:
             imports = codec.imports_in(standing["imports"]) or ()
             session = self.host.session(imports, codec.options_in(standing["options"]))
-        return self._shelves.put(key, Shelf(session, standing))
+        else:
+            session = below.session
+        kept = below is not None
+        for source, file in grown[at:]:
+            less = session
+            try:
+                session = less.extend(
+                    source, file=file, timeout=timeout, cancellation=cancellation, progress=progress
+                )
+            finally:
+                if not kept:
+                    less.close()
+            kept = False
+        return session
 
 
 def _key(standing: Message) -> str:

@@ -14,7 +14,7 @@ from leanhost.services.evidence import ElabFailure, KernelOutcome, Rejected, Una
 from leanhost.services.exprs import Name, NameLike
 from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.options import AllowedAxioms
-from leanhost.services.progress import ProgressSink
+from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.proof import Goal, ProofState, TacticFailure
 from leanhost.services.results import Limit
 from leanhost.workers import values
@@ -106,12 +106,19 @@ def _shown(state: ProofState) -> Goals | TacticFailure:
         return TacticFailure(f"the goals cannot be shown: {error.message}", limit)
 
 
-def _prove(task: Task) -> Goals | TacticFailure:
-    proof = task.arguments["proof"]
-    state = _start(task.shelf, proof, task.cancellation)
-    if isinstance(state, TacticFailure):
-        return state
-    return _shown(task.shelf.states.put(_keys(proof)[0], state))
+def _prove(task: Task) -> list[Goals | TacticFailure]:
+    proofs = task.arguments["proofs"]
+    phase = Phase(task.progress, "prove", len(proofs)) if task.progress is not None else None
+    found: list[Goals | TacticFailure] = []
+    for proof in proofs:
+        state = _start(task.shelf, proof, task.cancellation)
+        if isinstance(state, TacticFailure):
+            found.append(state)
+        else:
+            found.append(_shown(task.shelf.states.put(_keys(proof)[0], state)))
+        if phase is not None:
+            phase.at(len(found))
+    return found
 
 
 def _reach(task: Task) -> ProofState:
@@ -143,8 +150,8 @@ def _stopped() -> TacticFailure:
     return TacticFailure("the caller cancelled", Limit.CANCELLED)
 
 
-PROVE: Operation[Goals | TacticFailure] = Operation(
-    "prove", Goals | TacticFailure, _prove, cancelled=_stopped
+PROVE: Operation[list[Goals | TacticFailure]] = Operation(
+    "prove", list[Goals | TacticFailure], _prove, each=True, cancelled=_stopped
 )
 APPLY: Operation[list[Goals | TacticFailure]] = Operation(
     "proof.apply", list[Goals | TacticFailure], _apply, before=_reach, each=True, cancelled=_stopped
@@ -242,13 +249,15 @@ class WorkerProofState:
         """Assemble the proof, check it with the kernel, and return evidence, as :meth:`leanhost.ProofState.finish`."""
         if self.goals:
             return Rejected(ElabFailure("elaboration", f"{len(self.goals)} goals remain"))
-        return self._desk.ask(
+        made = {
+            "proof": self._proof(),
+            "name": Name(name),
+            "allow_axioms": sorted(AllowedAxioms.of(allow_axioms).named),
+        }
+        return self._desk.ask_then(
+            lambda outcome: self._desk.owned(made, outcome),
             FINISH,
-            {
-                "proof": self._proof(),
-                "name": Name(name),
-                "allow_axioms": sorted(AllowedAxioms.of(allow_axioms).named),
-            },
+            made,
             seconds=self.options.timeout,
             cancellation=cancellation,
         )
@@ -316,22 +325,29 @@ def derivation(statement: str, options: MetaOptions, path: Sequence[Step] = ()) 
 
 
 def proving(
-    desk: Desk, statement: str, options: MetaOptions | None, cancellation: Cancellation
-) -> WorkerProofState | TacticFailure:
-    """Describe the start of a proof."""
-    if not isinstance(statement, str):
-        raise UsageError(f"a statement is text, not {type(statement).__name__}")
+    desk: Desk,
+    statements: Sequence[str],
+    options: MetaOptions | None,
+    cancellation: Cancellation,
+    progress: ProgressSink | None = None,
+) -> list[WorkerProofState | TacticFailure]:
+    """Describe the start of a proof of each of *statements*."""
+    if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
+        raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
     chosen = options or DEFAULT
 
-    def state(found: Goals | TacticFailure) -> WorkerProofState | TacticFailure:
-        if isinstance(found, TacticFailure):
-            return found
-        return WorkerProofState(statement, found.goals, (), chosen, desk)
+    def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:
+        return [
+            WorkerProofState(statement, each.goals, (), chosen, desk) if isinstance(each, Goals) else each
+            for statement, each in zip(statements, found, strict=True)
+        ]
 
     return desk.ask_then(
-        state,
+        states,
         PROVE,
-        {"proof": derivation(statement, chosen)},
-        seconds=chosen.timeout,
+        {"proofs": [derivation(statement, chosen) for statement in statements]},
+        seconds=chosen.timeout * max(1, len(statements)),
+        items=len(statements),
         cancellation=cancellation,
+        progress=progress,
     )

@@ -46,8 +46,9 @@ def _kernel_check(task: Task) -> KernelOutcome:
 
 
 def _extend(task: Task) -> None:
-    grown = {**task.shelf.standing, "grown": [*task.shelf.standing["grown"], task.arguments["source"]]}
-    task.kept.shelf(grown, task.timeout, task.cancellation)
+    more = [task.arguments["source"], task.arguments["file"]]
+    grown = {**task.shelf.standing, "grown": [*task.shelf.standing["grown"], more]}
+    task.kept.shelf(grown, task.timeout, task.cancellation, task.progress)
 
 
 def _view(task: Task) -> SourceView:

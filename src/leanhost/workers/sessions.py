@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.services.cancellation import Cancellation
-from leanhost.services.evidence import ElabFailure, KernelOutcome
+from leanhost.services.evidence import ElabFailure, Evidence, EvidenceStatus, KernelOutcome
 from leanhost.services.exprs import NameLike
+from leanhost.services.matching import Match
 from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
@@ -19,6 +20,7 @@ from leanhost.services.results import CommandResult
 from leanhost.services.stats import SessionStats
 from leanhost.workers.calls import Desk, first, later, now
 from leanhost.workers.remote_declarations import WorkerDeclarations
+from leanhost.workers.remote_evidence import matches, status
 from leanhost.workers.remote_proofs import WorkerProofState, proving
 from leanhost.workers.remote_sources import (
     EXTEND,
@@ -56,13 +58,18 @@ class WorkerSession:
     out, and counts once the imports, and what the session was extended by, are there.
     """
 
+    options: ElabOptions
+    """The limits of its calls."""
+    meta: WorkerMeta
+    """Bounded ``MetaM``: ``session.meta.infer_type("fun n => n + 1")`` and the like."""
+    declarations: WorkerDeclarations
+    """Queries about declarations: ``session.declarations.inspect("Nat.add_comm")``."""
+
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self.options: ElabOptions = desk.options
+        self.options = desk.options
         self.meta = WorkerMeta(desk)
-        """Bounded ``MetaM``: ``session.meta.infer_type("fun n => n + 1")`` and the like."""
         self.declarations = WorkerDeclarations(desk)
-        """Queries about declarations: ``session.declarations.inspect("Nat.add_comm")``."""
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -158,9 +165,11 @@ class WorkerSession:
     ) -> KernelOutcome:
         """Elaborate *source* and judge what it declares, as :meth:`leanhost.Session.kernel_check`."""
         named = sorted(AllowedAxioms.of(allow_axioms).named)
-        return self._desk.ask(
+        made = {"source": text(source), "file": file, "allow_axioms": named}
+        return self._desk.ask_then(
+            lambda outcome: self._desk.owned(made, outcome),
             KERNEL_CHECK,
-            {"source": text(source), "file": file, "allow_axioms": named},
+            made,
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -182,9 +191,15 @@ class WorkerSession:
         ends a worker ends the call.
         """
         named = sorted(AllowedAxioms.of(allow_axioms).named)
+        every = [{"source": s, "file": _FILE, "allow_axioms": named} for s in _sources(sources)]
+
+        def own(outcomes: list[KernelOutcome]) -> list[KernelOutcome]:
+            return [self._desk.owned(made, each) for made, each in zip(every, outcomes, strict=True)]
+
         return self._desk.ask_each(
             KERNEL_CHECK,
-            [{"source": s, "file": _FILE, "allow_axioms": named} for s in _sources(sources)],
+            every,
+            then=own,
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -227,20 +242,27 @@ class WorkerSession:
 
     @now
     def extend(
-        self, source: str, *, timeout: float | None = None, cancellation: Cancellation = None
+        self,
+        source: str,
+        *,
+        file: str = _FILE,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> WorkerSession:
         """Return a session over what *source* adds, as :meth:`leanhost.Session.extend`.
 
         A worker that has not got the extended session elaborates *source* again before its first call, each time
         within *timeout*. Raises :class:`~leanhost.errors.ElaborationError` when it does not elaborate.
         """
-        grown = replace(self._desk, grown=(*self._desk.grown, text(source)))
+        grown = replace(self._desk, grown=(*self._desk.grown, (text(source), file)))
         return self._desk.ask_then(
             lambda _: WorkerSession(grown),
             EXTEND,
-            {"source": source},
+            {"source": source, "file": file},
             seconds=timeout,
             cancellation=cancellation,
+            progress=progress,
         )
 
     # --- terms ---
@@ -308,7 +330,61 @@ class WorkerSession:
         self, statement: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> WorkerProofState | TacticFailure:
         """Start a proof of *statement* (a type), as :meth:`leanhost.Session.prove`."""
-        return proving(self._desk, statement, options, cancellation)
+        return first(proving(self._desk, [statement], options, cancellation))
+
+    @now
+    def prove_bulk(
+        self,
+        statements: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[WorkerProofState | TacticFailure]:
+        """:meth:`prove` of many statements: one result each, in order; limits are for each."""
+        return proving(self._desk, statements, options, cancellation, progress)
+
+    # --- evidence ---
+
+    @now
+    def status(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+        """Ask the kernel again, in a worker that makes the evidence again first, as :meth:`leanhost.Session.status`.
+
+        *evidence* is a worker's over the same imports. Raises :class:`~leanhost.errors.ForeignHandleError` for other
+        evidence, and :class:`~leanhost.errors.NotReproduced` when it cannot be had again.
+        """
+        return first(status(self._desk, [evidence], cancellation, None))
+
+    @now
+    def status_bulk(
+        self,
+        evidence: Sequence[Evidence],
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[EvidenceStatus]:
+        """:meth:`status` of many: one answer each, in order; limits are for each."""
+        return status(self._desk, evidence, cancellation, progress)
+
+    @now
+    def matches(self, evidence: Evidence, reference: str, *, cancellation: Cancellation = None) -> Match:
+        """Compare what the evidence proves with a reference statement, as :meth:`leanhost.Session.matches`.
+
+        *evidence* is as for :meth:`status`.
+        """
+        return first(matches(self._desk, [evidence], reference, cancellation, None))
+
+    @now
+    def matches_bulk(
+        self,
+        evidence: Sequence[Evidence],
+        reference: str,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[Match]:
+        """:meth:`matches` of many with one reference: one answer each, in order."""
+        return matches(self._desk, evidence, reference, cancellation, progress)
 
     arun = later(run)
     arun_bulk = later(run_bulk)
@@ -320,6 +396,11 @@ class WorkerSession:
     aelaborate = later(elaborate)
     aelaborate_bulk = later(elaborate_bulk)
     aprove = later(prove)
+    aprove_bulk = later(prove_bulk)
+    astatus = later(status)
+    astatus_bulk = later(status_bulk)
+    amatches = later(matches)
+    amatches_bulk = later(matches_bulk)
 
     def __repr__(self) -> str:
         grown = f", extended {len(self._desk.grown)} times" if self._desk.grown else ""
