@@ -16,7 +16,8 @@ from leanhost.lean.tables.exprs import BINDER_KINDS
 from leanhost.lean.tables.monads import Six
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS
-from leanhost.services.exprs import Expr, ExprBuilder, Home, Name, NameLike
+from leanhost.services.expr_builder import ExprBuilder
+from leanhost.services.exprs import Expr, Home, Name, NameLike
 from leanhost.services.meta import MetaService
 from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported, TimeoutOrHeartbeat
 

@@ -13,7 +13,8 @@ from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.declarations import DeclarationService
 from leanhost.services.evidence import ElabFailure, KernelOutcome
-from leanhost.services.exprs import Expr, ExprBuilder, NameLike
+from leanhost.services.expr_builder import ExprBuilder
+from leanhost.services.exprs import Expr, NameLike
 from leanhost.services.lifetime import Lifetime, NotStarted
 from leanhost.services.meta import MetaService
 from leanhost.services.meta_answers import DEFAULT, MetaOptions
