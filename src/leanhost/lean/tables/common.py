@@ -7,26 +7,20 @@ checked against a library before anything is called. Docstrings name the Lean de
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import ClassVar
 
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
     Call,
-    Closure,
     Const,
     Ctor,
     Field,
-    Give,
-    Index,
-    ListOf,
-    Size,
     Tag,
     Unwrap,
     USize,
-    With,
 )
+from leanhost.lean.tables.listing import symbols_of
 
 W = 0
 """The world token: a boxed unit that the boxed twin of every ``IO`` function takes last."""
@@ -331,91 +325,6 @@ class Table:
         """``Lean.githash``."""
         return Const("l_Lean_githash")
 
-    # --- environments ---
-
-    def kernel_env(self, env: Arg) -> Arg:
-        """``Lean.Environment.toKernelEnv``."""
-        return Call("lean_elab_environment_to_kernel_env", (env,))
-
-    def with_constant(self, env: Arg, info: Arg) -> Arg:
-        """An ``Environment`` with one ``ConstantInfo`` more, unchecked, and nothing else (``lake_environment_add``)."""
-        return Call("lake_environment_add", (env, info))
-
-    def new_constants(self, env: Arg) -> Arg:
-        """Constants added since the import: ``Array (Name × ConstantInfo)`` from ``map₂`` of the ``ConstMap``."""
-        map2 = Field(Field(self.kernel_env(env), 0), 1)
-        return Call("l_Lean_PersistentHashMap_toArray___redArg", (map2,))
-
-    def imported_constants(self, kernel_env: Arg) -> Arg:
-        """``map₁`` of a kernel environment's ``ConstMap``: what was imported; nothing legitimate changes it."""
-        return Field(Field(kernel_env, 0), 0)
-
-    def find(self, env: Arg, name: Arg) -> Arg:
-        """``Lean.Environment.find?``: ``Option ConstantInfo``."""
-        return Call("l_Lean_Environment_find_x3f___boxed", (env, name, 0))
-
-    def declaration_ranges(self, env: Arg, name: Arg) -> Arg:
-        """``declRangeExt.find?`` in this environment's own declarations: ``Option DeclarationRanges``."""
-        local, exported = 1, 0
-        arguments = (Const("l_Lean_instInhabitedDeclarationRanges"), Const("l_Lean_declRangeExt"), env, name)
-        return Call("l_Lean_MapDeclarationExtension_find_x3f___redArg___boxed", (*arguments, local, exported))
-
-    def module_of(self, env: Arg, name: Arg) -> Arg:
-        """``Lean.Environment.getModuleIdxFor?``: ``Option ModuleIdx``."""
-        return Call("l_Lean_Environment_getModuleIdxFor_x3f___boxed", (env, name))
-
-    def original_kind(self, env: Arg, name: Arg) -> Arg:
-        """``Lean.getOriginalConstKind?``: ``Option ConstantKind``, true even where the body was not shipped."""
-        return Call("l_Lean_getOriginalConstKind_x3f", (env, name))
-
-    def constant_val(self, info: Arg) -> Arg:
-        """``ConstantVal`` of a ``ConstantInfo``: ``(name, levelParams, type)``."""
-        return Field(Field(info, 0), 0)
-
-    def constant_levels(self, info: Arg) -> Arg:
-        """``ConstantInfo.levelParams``: ``List Name``."""
-        return Field(self.constant_val(info), 1)
-
-    def constant_type(self, info: Arg) -> Arg:
-        """``ConstantInfo.type``."""
-        return Field(self.constant_val(info), 2)
-
-    def constant_value(self, info: Arg) -> Arg:
-        """The value of a definition, theorem or opaque constant."""
-        return Field(Field(info, 0), 1)
-
-    def inductive_ctors(self, info: Arg) -> Arg:
-        """``InductiveVal.ctors``: ``List Name``."""
-        return Field(Field(info, 0), 4)
-
-    def used_constants(self, expr: Arg) -> Arg:
-        """``Lean.Expr.getUsedConstants``: ``Array Name``."""
-        return Call("l_Lean_Expr_getUsedConstants", (expr,))
-
-    def list_to_array(self, items: Arg) -> Arg:
-        """``List.toArray``."""
-        return Call("l_List_toArrayImpl___redArg", (items,))
-
-    def inductive_params(self, info: Arg) -> Arg:
-        """``InductiveVal.numParams``."""
-        return Field(Field(info, 0), 1)
-
-    def inductive_all(self, info: Arg) -> Arg:
-        """``InductiveVal.all``: ``List Name``."""
-        return Field(Field(info, 0), 3)
-
-    def recursor_all(self, info: Arg) -> Arg:
-        """``RecursorVal.all``: ``List Name``."""
-        return Field(Field(info, 0), 1)
-
-    def is_unsafe(self, info: Arg) -> Arg:
-        """``Lean.ConstantInfo.isUnsafe``: a boxed ``Bool``."""
-        return Call("l_Lean_ConstantInfo_isUnsafe___boxed", (info,))
-
-    def is_partial(self, info: Arg) -> Arg:
-        """``Lean.ConstantInfo.isPartial``: a boxed ``Bool``."""
-        return Call("l_Lean_ConstantInfo_isPartial___boxed", (info,))
-
     # --- the kernel ---
 
     def add_decl(self, kernel_env: Arg, options: Arg, declaration: Arg, cancel_token: Arg) -> Arg:
@@ -450,58 +359,5 @@ class Table:
         for name, method in inspect.getmembers(self, inspect.ismethod):
             if name.startswith("_") or name == "symbols":
                 continue
-            found.update(_symbols(method(**_placeholders(method))))
+            found.update(symbols_of(method))
         return found
-
-
-class _Slots(tuple[int, ...]):
-    """Stands for the six context pointers while a table is listed."""
-
-    __slots__ = ()
-
-    @property
-    def four(self) -> tuple[int, ...]:
-        return self[2:]
-
-    @property
-    def two(self) -> tuple[int, ...]:
-        return self[4:]
-
-
-_SIX = _Slots((0,) * 6)
-
-
-def _placeholders(method: object) -> dict[str, object]:
-    parameters = inspect.signature(method).parameters.values()  # type: ignore[arg-type]
-    values: dict[str, object] = {}
-    for parameter in parameters:
-        if parameter.default is not inspect.Parameter.empty:
-            continue
-        listed = "Sequence" in str(parameter.annotation)
-        values[parameter.name] = _SIX if parameter.name == "six" else (0,) if listed else 0
-    return values
-
-
-def _symbols(arg: Arg) -> Iterator[str]:
-    stack: list[Arg] = [arg]
-    while stack:
-        match stack.pop():
-            case Call(symbol, args):
-                yield symbol
-                stack.extend(args)
-            case Closure(symbol, _, fixed):
-                yield symbol
-                stack.extend(fixed)
-            case Const(symbol):
-                yield symbol
-            case Ctor(_, fields, _):
-                stack.extend(fields)
-            case ListOf(items) | ArrayOf(items):
-                stack.extend(items)
-            case Unwrap(of) | Field(of) | Index(of) | Size(of) | Tag(of):
-                stack.append(of)
-            case With(of, fields, _):
-                stack.append(of)
-                stack.extend(value for _, value in fields)
-            case Give() | _:
-                pass

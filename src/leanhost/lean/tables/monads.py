@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from leanhost.engine.expressions import Arg, Call, Closure, Const, Ctor, Field, ListOf, Unwrap, With
 from leanhost.lean.tables.common import NIL, NONE, Table, W, some
 from leanhost.lean.tables.declarations import DeclarationTable
+from leanhost.lean.tables.environments import EnvironmentTable
 from leanhost.lean.tables.exprs import ExprTable
 from leanhost.lean.tables.infotree import InfoTreeTable
 from leanhost.lean.tables.queries import QueryTable
@@ -37,7 +38,7 @@ class Six(NamedTuple):
         return (self.core, self.core_state)
 
 
-class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Table):
+class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, EnvironmentTable, Table):
     """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9

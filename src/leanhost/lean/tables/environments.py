@@ -1,0 +1,92 @@
+"""What an environment holds: its constants, where they come from, and the parts of a ``ConstantInfo``."""
+
+from __future__ import annotations
+
+from leanhost.engine.expressions import Arg, Call, Const, Field
+
+
+class EnvironmentTable:
+    """The part of a version table that reads environments and their constants."""
+
+    def kernel_env(self, env: Arg) -> Arg:
+        """``Lean.Environment.toKernelEnv``."""
+        return Call("lean_elab_environment_to_kernel_env", (env,))
+
+    def with_constant(self, env: Arg, info: Arg) -> Arg:
+        """An ``Environment`` with one ``ConstantInfo`` more, unchecked, and nothing else (``lake_environment_add``)."""
+        return Call("lake_environment_add", (env, info))
+
+    def new_constants(self, env: Arg) -> Arg:
+        """Constants added since the import: ``Array (Name × ConstantInfo)`` from ``map₂`` of the ``ConstMap``."""
+        map2 = Field(Field(self.kernel_env(env), 0), 1)
+        return Call("l_Lean_PersistentHashMap_toArray___redArg", (map2,))
+
+    def imported_constants(self, kernel_env: Arg) -> Arg:
+        """``map₁`` of a kernel environment's ``ConstMap``: what was imported; nothing legitimate changes it."""
+        return Field(Field(kernel_env, 0), 0)
+
+    def find(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.Environment.find?``: ``Option ConstantInfo``."""
+        return Call("l_Lean_Environment_find_x3f___boxed", (env, name, 0))
+
+    def declaration_ranges(self, env: Arg, name: Arg) -> Arg:
+        """``declRangeExt.find?`` in this environment's own declarations: ``Option DeclarationRanges``."""
+        local, exported = 1, 0
+        arguments = (Const("l_Lean_instInhabitedDeclarationRanges"), Const("l_Lean_declRangeExt"), env, name)
+        return Call("l_Lean_MapDeclarationExtension_find_x3f___redArg___boxed", (*arguments, local, exported))
+
+    def module_of(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.Environment.getModuleIdxFor?``: ``Option ModuleIdx``."""
+        return Call("l_Lean_Environment_getModuleIdxFor_x3f___boxed", (env, name))
+
+    def original_kind(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.getOriginalConstKind?``: ``Option ConstantKind``, true even where the body was not shipped."""
+        return Call("l_Lean_getOriginalConstKind_x3f", (env, name))
+
+    def constant_val(self, info: Arg) -> Arg:
+        """``ConstantVal`` of a ``ConstantInfo``: ``(name, levelParams, type)``."""
+        return Field(Field(info, 0), 0)
+
+    def constant_levels(self, info: Arg) -> Arg:
+        """``ConstantInfo.levelParams``: ``List Name``."""
+        return Field(self.constant_val(info), 1)
+
+    def constant_type(self, info: Arg) -> Arg:
+        """``ConstantInfo.type``."""
+        return Field(self.constant_val(info), 2)
+
+    def constant_value(self, info: Arg) -> Arg:
+        """The value of a definition, theorem or opaque constant."""
+        return Field(Field(info, 0), 1)
+
+    def inductive_ctors(self, info: Arg) -> Arg:
+        """``InductiveVal.ctors``: ``List Name``."""
+        return Field(Field(info, 0), 4)
+
+    def used_constants(self, expr: Arg) -> Arg:
+        """``Lean.Expr.getUsedConstants``: ``Array Name``."""
+        return Call("l_Lean_Expr_getUsedConstants", (expr,))
+
+    def list_to_array(self, items: Arg) -> Arg:
+        """``List.toArray``."""
+        return Call("l_List_toArrayImpl___redArg", (items,))
+
+    def inductive_params(self, info: Arg) -> Arg:
+        """``InductiveVal.numParams``."""
+        return Field(Field(info, 0), 1)
+
+    def inductive_all(self, info: Arg) -> Arg:
+        """``InductiveVal.all``: ``List Name``."""
+        return Field(Field(info, 0), 3)
+
+    def recursor_all(self, info: Arg) -> Arg:
+        """``RecursorVal.all``: ``List Name``."""
+        return Field(Field(info, 0), 1)
+
+    def is_unsafe(self, info: Arg) -> Arg:
+        """``Lean.ConstantInfo.isUnsafe``: a boxed ``Bool``."""
+        return Call("l_Lean_ConstantInfo_isUnsafe___boxed", (info,))
+
+    def is_partial(self, info: Arg) -> Arg:
+        """``Lean.ConstantInfo.isPartial``: a boxed ``Bool``."""
+        return Call("l_Lean_ConstantInfo_isPartial___boxed", (info,))
