@@ -11,9 +11,10 @@ from leanhost.lean.names import NameTuple
 from leanhost.services.elaboration import Additions, new_guard
 from leanhost.services.evidence import Judgement
 from leanhost.services.host import Host
+from leanhost.services.judging import Run
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.results import CommandResult, Status
-from leanhost.services.session import Run, Session
+from leanhost.services.session import Session
 
 SOURCE = """
 inductive T : Type where

@@ -13,9 +13,10 @@ from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.elaboration import Additions, new_guard
 from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable, Unsupported
 from leanhost.services.host import Host
+from leanhost.services.judging import Run
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.results import CommandResult, Limit, Status
-from leanhost.services.session import Run, Session
+from leanhost.services.session import Session
 from tests.session.sources import GOOD, SLOW_FUNCTION
 
 Lend = Callable[[ElabOptions], Session]

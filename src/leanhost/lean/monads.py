@@ -99,12 +99,8 @@ class Contexts:
 
     def restoring(self, saved: Saved) -> list[Arg]:
         """Return the expressions that put *saved* back."""
-        table, six = self.lean.table, self.six
-        return [
-            table.set_ref(six.term_state, saved.term),
-            table.set_ref(six.meta_state, saved.meta),
-            table.set_ref(six.core_state, saved.core),
-        ]
+        six, old = self.six, (saved.term, saved.meta, saved.core)
+        return [*_restore(self.lean.table, six.term_state, six.meta_state, six.core_state, *old)]
 
     def restore(self, saved: Saved) -> None:
         """Put *saved* back."""
