@@ -15,16 +15,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost.engine.base import Guard, Node, Ref, Thrown
+from leanhost.engine.base import Guard, Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Field
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.lean.tables.declarations import SAFETIES
 from leanhost.services.cancellation import Cancellation
-from leanhost.services.elaboration import WHY_LIMITS, new_guard
-from leanhost.services.evidence import open_question
+from leanhost.services.elaboration import new_guard
+from leanhost.services.exports.checking import WINDOW, Checking, Ended
 from leanhost.services.exports.families import family_declaration, family_names, mismatch
 from leanhost.services.exports.form import QUOT_NAMES
 from leanhost.services.exports.lines import (
@@ -37,8 +36,6 @@ from leanhost.services.exports.lines import (
 from leanhost.services.exports.outcome import (
     Refused,
     Replayed,
-    ReplayedTheorem,
-    ReplayOpen,
     ReplayOutcome,
     ReplayRejected,
 )
@@ -48,12 +45,8 @@ from leanhost.services.exports.records import DeclarationLine
 from leanhost.services.exports.strict import Malformed
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
-from leanhost.services.results import Limit
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}").fullmatch
-
-_WINDOW = 4096
-"""How many lines are read before they are rebuilt."""
 
 Source: TypeAlias = "str | os.PathLike[str] | BinaryIO"
 """Where a file is read from: a path or a binary file object."""
@@ -105,13 +98,7 @@ def replay(
         guard.token.close()
 
 
-class _Ended(Exception):
-    def __init__(self, outcome: ReplayOutcome) -> None:
-        super().__init__()
-        self.outcome = outcome
-
-
-class _Replay:
+class _Replay(Checking):
     def __init__(
         self,
         lean: Lean,
@@ -122,18 +109,11 @@ class _Replay:
         trusted: Collection[NameTuple],
         sha256: str | None,
     ) -> None:
-        self._lean = lean
-        self._options = options
-        self._guard = guard
+        reader = LineReader(file, limits, hashed=sha256 is not None)
+        super().__init__(lean, reader, lean.empty_environment(), options, guard)
         self._sha256 = sha256
-        self._reader = LineReader(file, limits, hashed=sha256 is not None)
-        self._tables = self._reader.tables
         self._builder = Builder(lean, self._constant_name)
         self._special = Primitives(lean, options, guard.token, trusted)
-        self._env = lean.engine.eval(lean.table.kernel_env(lean.empty_environment()))
-        self._waiting: list[DeclarationLine] = []
-        self._declared: dict[NameTuple, str] = {}
-        self._rests: dict[NameTuple, frozenset[NameTuple]] = {}
         self._real: dict[NameTuple, NameTuple] = {}
         self._quot = False
 
@@ -156,7 +136,7 @@ class _Replay:
                     except Malformed as why:
                         self._work()
                         return Refused(reader.line, str(why))
-                if self._builder.waiting + len(self._waiting) >= _WINDOW:
+                if self._builder.waiting + len(self._waiting) >= WINDOW:
                     self._work()
                     self._stop_if_asked(line)
                     if listening is not None:
@@ -171,7 +151,7 @@ class _Replay:
             if listening is not None:
                 listening.at(reader.bytes)
             return self._replayed()
-        except _Ended as ended:
+        except Ended as ended:
             return ended.outcome
         finally:
             self._builder.close()
@@ -186,14 +166,9 @@ class _Replay:
         said = {m for m in missing if isinstance(m, str)} if isinstance(missing, list) else set()
         lean = meta.get("lean")
         version = lean.get("version") if isinstance(lean, dict) else None
-        theorems = tuple(
-            ReplayedTheorem(show(name), tuple(sorted(map(show, self._rests[name]))))
-            for name, kind in kinds.items()
-            if kind == "thm"
-        )
         return Replayed(
             tuple(map(show, kinds)),
-            theorems,
+            self._theorems(),
             tuple(map(show, axioms)),
             tuple(text for text in map(show, axioms) if text in said),
             self._reader.line,
@@ -202,16 +177,6 @@ class _Replay:
             version if isinstance(version, str) else "",
             self._env,
         )
-
-    def _stop_if_asked(self, line: int) -> None:
-        guard = self._guard
-        why = guard.why
-        if not why and guard.cancelled is not None and guard.cancelled.is_set():
-            # Whoever watches the guard looks now and then; work that is quick has to look for itself.
-            why = "cancelled"
-        if why:
-            limit = WHY_LIMITS[why]
-            raise _Ended(ReplayOpen(limit, f"the replay was stopped ({why})", line))
 
     # --- names ---
 
@@ -236,17 +201,6 @@ class _Replay:
 
     # --- declaring ---
 
-    def _work(self) -> None:
-        """Make and check what was read."""
-        self._builder.build()
-        waiting, self._waiting = self._waiting, []
-        for record in waiting:
-            try:
-                self._declare(record)
-            except Malformed as why:
-                raise _Ended(Refused(record.line, str(why))) from None
-            self._stop_if_asked(record.line)
-
     def _declare(self, record: DeclarationLine) -> None:
         word, body = record.word, record.body
         declares = [self._tables.name(number) for number in self._names_of(record)]
@@ -269,9 +223,7 @@ class _Replay:
         self._rest(declares, word, mentioned)
 
     def _look_at_literals(self, body: dict[str, Any]) -> None:
-        flags = 0
-        for number in _exprs(body):
-            flags |= self._tables.flags[number]
+        flags = self._flags(body)
         if flags & HAS_NATIVE:
             raise Malformed("it rests on compiled code (Lean.reduceBool), which a replay does not run")
         if flags & HAS_NAT and not self._special.nat:
@@ -291,7 +243,7 @@ class _Replay:
         found = mismatch(self._lean, self._builder, self._tables, body, self._env)
         if found is not None:
             name, what = found
-            raise _Ended(ReplayRejected(show(name), what, record.line))
+            raise Ended(ReplayRejected(show(name), what, record.line))
         if natural and (
             natural != NAT_FAMILY
             or [t["numParams"] for t in body["types"]] != [0]
@@ -328,7 +280,7 @@ class _Replay:
         ours = [self._tables.name(n) for n in body["levelParams"]]
         kind = ("type", "ctor", "lift", "ind")[QUOT_NAMES.index(name)]
         if not same or list(map(names.decode, levels)) != ours or body["kind"] != kind:
-            raise _Ended(ReplayRejected(show(name), "the kernel's quotient type is another", record.line))
+            raise Ended(ReplayRejected(show(name), "the kernel's quotient type is another", record.line))
 
     def _single(self, record: DeclarationLine, name: NameTuple) -> list[Arg]:
         if name in NAT_FAMILY:
@@ -338,7 +290,7 @@ class _Replay:
             called = self._special.called[name] = self._computed(record, name)
         if called != name:
             self._real[called] = name
-        self._env = self._add(record, name, self._declaration(record, called))
+        self._env = self._add(record, name, self._declaration(record, self._lean.name(called)))
         body = record.body
         parts = [body["type"], *([body["value"]] if "value" in body else [])]
         return [self._lean.table.used_constants(self._builder.expr(part)) for part in parts]
@@ -350,41 +302,8 @@ class _Replay:
             return name
         if record.word != "def" or record.body["safety"] != "safe":
             return aside
-        with self._add(record, name, self._declaration(record, aside)) as env:
+        with self._add(record, name, self._declaration(record, self._lean.name(aside))) as env:
             return name if self._special.holds(env, name) else aside
-
-    def _declaration(self, record: DeclarationLine, called: NameTuple) -> Arg:
-        body, builder, table = record.body, self._builder, self._lean.table
-        name = self._lean.name(called)
-        header = table.constant_header(
-            name, builder.name_list(body["levelParams"]), builder.expr(body["type"])
-        )
-        if record.word == "axiom":
-            return table.axiom_declaration(header, body["isUnsafe"])
-        value, all_ = builder.expr(body["value"]), builder.name_list(body["all"])
-        if record.word == "thm":
-            return table.theorem_declaration(header, value, all_)
-        if record.word == "opaque":
-            return table.opaque_declaration(header, value, all_, body["isUnsafe"])
-        safety = SAFETIES.index(body["safety"])
-        return table.definition_declaration(header, value, table.hints(body["hints"]), all_, safety)
-
-    def _add(self, record: DeclarationLine, name: NameTuple, declaration: Arg) -> Ref:
-        """Have the kernel check a declaration; return the grown environment."""
-        engine, table = self._lean.engine, self._lean.table
-        add = table.add_decl(self._env, self._options, declaration, self._guard.token)
-        try:
-            # Each declaration has the limit to itself.
-            _, grown = engine.eval_all([table.set_heartbeats(0), add])
-        except Thrown as thrown:
-            reason = table.KERNEL_REASONS.get(self._lean.number_tag(thrown.error), "rejected")
-            text = self._lean.text(table.kernel_exception_text(thrown.error, self._options))
-            if reason == "rejected":
-                raise _Ended(ReplayRejected(show(name), text, record.line)) from None
-            self._stop_if_asked(record.line)
-            limit = Limit.REC_DEPTH if reason == "recursion" else open_question(reason)
-            raise _Ended(ReplayOpen(limit, f"{show(name)}: {text}", record.line)) from None
-        return grown
 
     def _rest(self, declares: list[NameTuple], word: str, mentioned: list[Arg]) -> None:
         """Note the axioms that new constants rest on."""
@@ -398,16 +317,3 @@ class _Replay:
         found = frozenset(total)
         for name in declares:
             self._rests[name] = found
-
-
-def _exprs(body: dict[str, Any]) -> list[int]:
-    """The numbers of all expressions in a declaration."""
-    found: list[int] = []
-    for key, value in body.items():
-        if key in ("type", "value", "rhs"):
-            found.append(value)
-        elif key in ("types", "ctors", "recs", "rules"):
-            for part in value:
-                if isinstance(part, dict):
-                    found.extend(_exprs(part))
-    return found
