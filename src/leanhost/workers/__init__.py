@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from leanhost.workers.items import CheckItem
     from leanhost.workers.pool import WorkerPool
     from leanhost.workers.remote_declarations import WorkerDeclarations
+    from leanhost.workers.remote_meta import WorkerMeta
     from leanhost.workers.remote_proofs import Step, WorkerProofState
     from leanhost.workers.remote_sources import WorkerSourceView
-    from leanhost.workers.remote_terms import MetaAnswer, TermText, WorkerMeta
+    from leanhost.workers.remote_terms import MetaAnswer, TermText
     from leanhost.workers.sessions import WorkerSession
     from leanhost.workers.stats import WorkerStats
     from leanhost.workers.stream import CheckProgress
@@ -47,7 +48,7 @@ _HOME = {
     "TermText": "remote_terms",
     "Verification": "verification",
     "WorkerDeclarations": "remote_declarations",
-    "WorkerMeta": "remote_terms",
+    "WorkerMeta": "remote_meta",
     "WorkerPool": "pool",
     "WorkerProofState": "remote_proofs",
     "WorkerSession": "sessions",

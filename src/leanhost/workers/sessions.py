@@ -21,6 +21,7 @@ from leanhost.services.stats import SessionStats
 from leanhost.workers.calls import Desk, first, later, now
 from leanhost.workers.remote_declarations import WorkerDeclarations
 from leanhost.workers.remote_evidence import matches, status
+from leanhost.workers.remote_meta import WorkerMeta
 from leanhost.workers.remote_proofs import WorkerProofState, proving
 from leanhost.workers.remote_sources import (
     EXTEND,
@@ -32,7 +33,7 @@ from leanhost.workers.remote_sources import (
     positions_out,
     text,
 )
-from leanhost.workers.remote_terms import TermText, WorkerMeta, elaborating
+from leanhost.workers.remote_terms import TermText, elaborating
 
 if TYPE_CHECKING:
     from types import TracebackType

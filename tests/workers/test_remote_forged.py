@@ -1,0 +1,152 @@
+"""A worker that was taken over may send anything: what is no answer of the operation becomes no value of ours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from leanhost.errors import ElaborationError, EngineLost, LeanHostError, MetaError, WorkerStartError
+from leanhost.services.declaration_answers import Axioms
+from leanhost.services.declaration_search import Listed, Match, Rank
+from leanhost.services.declarations import Inspection
+from leanhost.services.evidence import ElabFailure, KernelOutcome
+from leanhost.services.exprs import Name
+from leanhost.services.meta_answers import Failed, Ok
+from leanhost.services.progress import ProgressEvent
+from leanhost.services.proof import Goal, Hypothesis, TacticFailure
+from leanhost.workers import TermText, codec, values
+from leanhost.workers.answering import OPERATIONS
+from leanhost.workers.remote_proofs import Goals
+from leanhost.workers.remote_terms import QUESTIONS
+from leanhost.workers.wire import ProtocolError
+from tests.workers.conftest import MakePool
+from tests.workers.fake_worker import COMMAND_RESULT
+
+GOOD: dict[str, Any] = {"is": "TermText", "text": "1", "type": "Nat"}
+ANSWER: Any = get_args(QUESTIONS["whnf"].answer)[0]
+
+FORGED: list[tuple[Any, Any]] = [
+    (Name, "Nat"),
+    (Name, [1.0]),
+    (Name, [True]),
+    (Name, [-1]),
+    (Name, [["Nat"]]),
+    (Name | None, {}),
+    (Rank, True),
+    (Rank, 9),
+    (Rank, []),
+    (Rank, 1.0),
+    (frozenset[Name], {}),
+    (frozenset[Name], ["Nat"]),
+    (Axioms, {"is": "Axioms", "names": [], "complete": 1}),
+    (Listed, {"is": "Match", "name": [], "kind": "theorem", "module": None, "rank": 0}),
+    (Match, {"is": "Match", "name": [], "kind": "theorem", "module": None, "rank": "0"}),
+    (Inspection, {"is": "Inspection"}),
+    (TermText, {**GOOD, "text": 1}),
+    (TermText, {**GOOD, "more": 1}),
+    (TermText, [GOOD]),
+    (ANSWER, GOOD),
+    (ANSWER, {"is": "Ok", "value": "1"}),
+    (ANSWER, {"is": "Ok"}),
+    (ANSWER, {"is": "Path", "value": GOOD}),
+    (ANSWER, {"is": ["Ok"], "value": GOOD}),
+    (Ok[bool] | Failed, {"is": "Ok", "value": 1}),
+    (Ok[str] | Failed, {"is": "Ok", "value": None}),
+    (Goals | TacticFailure, {"is": "Goals", "goals": [{"is": "Goal"}]}),
+    (Goals | TacticFailure, {"is": "TacticFailure", "message": "", "limit": "none", "diagnostics": []}),
+    (KernelOutcome, {"is": "Checked", "evidence": None, "all": []}),
+    (ProgressEvent, {"is": "ProgressEvent", "phase": "", "current": "1", "total": None, "elapsed": 0}),
+    (type(None), 0),
+]
+
+
+@pytest.mark.parametrize(("wanted", "message"), FORGED)
+def test_what_is_no_such_value_is_refused(wanted: Any, message: Any) -> None:
+    with pytest.raises(ProtocolError):
+        values.into(wanted, message)
+
+
+GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (Name, Name(("a", 1, "b.c", "\ud800"))),
+        (Name | None, None),
+        (Match, Match(Name("a"), "theorem", None, Rank.PREFIX)),
+        (Axioms, Axioms(frozenset({Name("a"), Name(("b", 2))}), False)),
+        (ANSWER, Ok(TermText("1", "Nat"))),
+        (Goals | TacticFailure, Goals((GOAL,))),
+    ],
+)
+def test_values_come_back_as_they_went(wanted: Any, value: Any) -> None:
+    assert values.into(wanted, json.loads(json.dumps(values.out(value)))) == value
+
+
+def test_no_answer_of_any_operation_is_taken_for_another_shape() -> None:
+    shapes: tuple[Any, ...] = (1, "x", {"is": "Session"}, [{"is": "Session"}], [[[[]]]])
+    for operation in OPERATIONS.values():
+        for shape in shapes:
+            with pytest.raises(ProtocolError):
+                values.into(operation.answer, shape)
+
+
+def test_forged_answers_of_a_worker(fake_pool: MakePool) -> None:
+    session = fake_pool().session(["Init"])
+    assert session.run(f"value {COMMAND_RESULT}").ok
+    for forged in (
+        "1",
+        "null",
+        '{"is":"Checked","evidence":null,"all":[]}',
+        COMMAND_RESULT[:-2] + '"no such"]}',
+    ):
+        with pytest.raises(ProtocolError):
+            session.run(f"value {forged}")
+    with pytest.raises(ProtocolError, match="1 answers to 2 questions"):
+        session.goals_at('value [["x"]]', [(1, 0), (1, 1)])
+    with pytest.raises(EngineLost):  # a verdict, and no answer
+        session.run("accept")
+    assert session.run(f"value {COMMAND_RESULT}").ok
+
+
+def test_forged_errors_of_a_worker(fake_pool: MakePool) -> None:
+    session = fake_pool().session(["Init"])
+    said: dict[str, Any] = {"code": "builtins.SystemExit", "message": "x", "hint": ""}
+    with pytest.raises(WorkerStartError, match="x"):
+        session.run(f"error {json.dumps(said)}")
+    lies: tuple[Any, ...] = (
+        [],
+        {"code": 1, "message": "x", "hint": ""},
+        {**said, "code": ElaborationError.code},
+        {**said, "code": ElaborationError.code, "result": {"is": "CommandResult"}},
+        {**said, "code": MetaError.code, "limit": 1},
+    )
+    for forged in lies:
+        with pytest.raises(ProtocolError):
+            session.run(f"error {json.dumps(forged)}")
+
+
+def test_forged_progress_ends_the_worker(fake_pool: MakePool) -> None:
+    session = fake_pool().session(["Init"])
+    event = {"is": "ProgressEvent", "phase": "p", "current": 1, "total": 2, "elapsed": 0.5}
+    events: list[ProgressEvent] = []
+    assert session.run(f"tell {json.dumps(event)}", progress=events.append).ok
+    assert events == [ProgressEvent("p", 1, 2, 0.5)]
+    with pytest.raises(EngineLost, match="did not keep to the protocol"):
+        session.run(f"tell {json.dumps({**event, 'current': None})}", progress=events.append)
+    with pytest.raises(EngineLost, match="did not keep to the protocol"):
+        session.run(f"tell {json.dumps(event)}")  # nobody asked to be told
+    assert len(events) == 1
+
+
+def test_errors_keep_what_they_carry() -> None:
+    failure = ElabFailure("elaboration", "no")
+    for error in (ElaborationError("e", result=failure, hint="h"), MetaError("m", limit="timeout")):
+        back = codec.error_in(json.loads(json.dumps(codec.error_out(error))))
+        assert type(back) is type(error)
+        assert (str(back), back.hint) == (str(error), error.hint)
+        assert vars(back) == vars(error)
+    assert issubclass(ProtocolError, LeanHostError)
