@@ -116,6 +116,15 @@ NATIVE = {
         ACCEPTED,
         says="boom",
     ),
+    "digits": fault(f"theorem t : {'9' * 2_000_000} = 0 := rfl\n", TIMEOUT, timeout=0.3),
+    "unfolding": fault(
+        "set_option maxRecDepth 100000000\nset_option maxHeartbeats 0\n"
+        "theorem t : (Nat.rec (motive := fun _ => Nat) 0 (fun _ n => Nat.succ n) 10000000 : Nat) = 0 := rfl\n",
+        TIMEOUT,
+        MEMORY,
+        CRASHED,
+        timeout=0.5,
+    ),
     "internal panic": fault(
         evaluated("Nat.pow 2 18446744073709551617 = 0"), CRASHED, says="INTERNAL PANIC: Nat.pow"
     ),
@@ -178,6 +187,8 @@ WASM = {
     "exit": fault("#eval (IO.Process.exit 7 : IO Unit)\n", CRASHED, says="status 7"),
     "panic": fault('#eval (panic! "boom" : Nat)\ntheorem t : 1 = 1 := rfl\n', ACCEPTED),
     "internal panic": fault("#eval Nat.pow 2 18446744073709551617\n", CRASHED, REJECTED),
+    "shift": fault("theorem t : Nat.shiftLeft 1 (Nat.pow 2 40) = 0 := rfl\n", CRASHED, says="INTERNAL PANIC"),
+    "digits": fault(f"theorem t : {'9' * 2_000_000} = 0 := rfl\n", TIMEOUT, timeout=0.5),
     "nesting": fault(_NESTED, CRASHED, MEMORY),
     "recursion": fault("partial def f (n : Nat) : Nat := 1 + f (n + 1)\n#eval f 0\n", CRASHED, says="stack"),
     "elaborator": fault(ENDLESS, TIMEOUT, timeout=1.5),

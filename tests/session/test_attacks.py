@@ -139,3 +139,27 @@ def test_a_proof_is_of_the_statement_it_was_begun_with(session: Session) -> None
     outcome = ProofState(hard._prover, done._saved, done._root, ()).finish()
     assert isinstance(outcome, Rejected)
     assert outcome.failure.code == "kernel"
+
+
+# Where numbers leave a machine word, of either engine's width.
+EDGES = {
+    "Nat.succ 2147483647": 1 << 31,
+    "Nat.add 2147483647 1": 1 << 31,
+    "Nat.mul 65536 65536": 1 << 32,
+    "Nat.succ 9223372036854775807": 1 << 63,
+    "Nat.mul 4294967296 4294967296": 1 << 64,
+    "Nat.pow 2 64": 1 << 64,
+    "Nat.sub (Nat.pow 2 64) 1": (1 << 64) - 1,
+    "Nat.sub 1 2": 0,
+}
+
+
+@pytest.mark.parametrize("term", EDGES)
+def test_the_kernels_arithmetic_does_not_wrap(session: Session, term: str) -> None:
+    value = EDGES[term]
+    wrapped = {value % (1 << bits) for bits in (31, 32, 63, 64)} | {(1 << bits) - 1 for bits in (31, 32, 63)}
+    assert isinstance(session.kernel_check(f"theorem t : {term} = {value} := by decide +kernel"), Checked)
+    for wrong in wrapped - {value}:
+        assert isinstance(
+            session.kernel_check(f"theorem t : {term} = {wrong} := by decide +kernel"), Rejected
+        ), wrong

@@ -20,7 +20,7 @@ from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, Headers
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
-from leanhost.services.lifetime import Life
+from leanhost.services.lifetime import Homebound, Life
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
@@ -79,7 +79,7 @@ class Closable(Protocol):
         """End it."""
 
 
-class Host:
+class Host(Homebound):
     """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
 
     A context manager. Safe to use from several threads: Lean answers them one at a time.

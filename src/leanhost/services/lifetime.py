@@ -8,9 +8,9 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
-from leanhost.errors import Cancelled, ClosedError, EngineLost, ForeignHandleError
+from leanhost.errors import Cancelled, ClosedError, EngineLost, ForeignHandleError, UsageError
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.stats import Meter, SessionStats
 from leanhost.services.tracing import Span, span
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
     from leanhost.lean.core import Lean
     from leanhost.services.host import Host
+
+
+class Homebound:
+    """What belongs to the process that made it: sending it to another is refused, with what to do instead."""
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise UsageError(
+            f"a {name} belongs to the process that made it and cannot be sent to another or copied",
+            hint=f"make a {name} in each process that uses one",
+        )
+
 
 _TURN_SLICE = 0.02
 """Seconds between two looks at a caller's token while another caller's work runs."""

@@ -17,6 +17,7 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.imports import parse_imports
+from leanhost.services.lifetime import Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
@@ -43,7 +44,7 @@ TOLD = 256
 """Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
 
 
-class WorkerPool:
+class WorkerPool(Homebound):
     """Checks sources in worker processes. A crash, a hang or a flood costs the request that caused it.
 
     A context manager; made lazily: the first request starts the first worker. Safe to use from many threads.

@@ -22,6 +22,7 @@ from leanhost.errors import (
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.imports import Imported, ImportKey
+from leanhost.services.lifetime import Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink
 from leanhost.services.session import Session
@@ -141,7 +142,7 @@ class PooledSession(Session):
         self._pool._take_back(self._pool_key, self._imported)
 
 
-class SessionPool:
+class SessionPool(Homebound):
     """A bounded free list of imported environments over one host.
 
     ``with pool.acquire(["Init", "Std"]) as session:`` takes the free environment with exactly these imports,
