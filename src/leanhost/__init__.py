@@ -82,7 +82,8 @@ if TYPE_CHECKING:
     from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
     from leanhost.services.positions import SourceView
     from leanhost.services.progress import ProgressEvent
-    from leanhost.services.proof import Goal, Hypothesis, ProofState, TacticFailure
+    from leanhost.services.proof import ProofState
+    from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
     from leanhost.services.results import (
         CheckResult,
         CommandResult,
@@ -221,7 +222,8 @@ _ELSEWHERE = {
     "services.options": ("DEFAULT_AXIOMS", "ElabOptions"),
     "services.positions": ("SourceView",),
     "services.progress": ("ProgressEvent",),
-    "services.proof": ("Goal", "Hypothesis", "ProofState", "TacticFailure"),
+    "services.proof": ("ProofState",),
+    "services.proof_answers": ("Goal", "Hypothesis", "TacticFailure"),
     "services.results": (
         "CheckResult", "CommandResult", "Declared", "Diagnostic", "Limit", "Position", "Severity", "Sorry",
         "Status",

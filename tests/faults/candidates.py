@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leanhost.services.results import Status
+from tests.workers.conftest import ENDLESS
 
 CRASHED, TIMEOUT, MEMORY = Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY
 ACCEPTED, REJECTED, UNSUPPORTED = Status.ACCEPTED, Status.REJECTED, Status.UNSUPPORTED
@@ -30,15 +31,6 @@ def fault(source: str, *statuses: Status, timeout: float = 60.0, says: str = "")
 
 
 _UNBOUND = "set_option exponentiation.threshold 1000000000\n"
-
-ENDLESS = """set_option maxHeartbeats 0
-set_option synthInstance.maxHeartbeats 0
-set_option synthInstance.maxSize 1000000000
-set_option maxRecDepth 1000000
-class Endless (n : Nat) where x : Nat
-instance next (n : Nat) [Endless (n+1)] : Endless n := ⟨0⟩
-example : Endless 0 := inferInstance
-"""
 
 _NESTED = (
     "set_option maxRecDepth 100000000\ntheorem t : True := " + "(" * 200_000 + "True.intro" + ")" * 200_000

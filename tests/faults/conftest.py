@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.candidates import ENDLESS, FAULTS
-from tests.workers.conftest import GOOD, fake_pool, make_pool, pool_of
+from tests.faults.candidates import FAULTS
+from tests.workers.conftest import ENDLESS, GOOD, fake_pool, make_pool, pool_of
 
 __all__ = ["ENDLESS", "FAULTS", "GOOD", "fake_pool", "make_pool", "pool_of"]

@@ -10,7 +10,8 @@ from leanhost.services.evidence import Checked, Rejected, Unavailable
 from leanhost.services.exprs import Expr
 from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.proof import ProofState
+from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
 

@@ -12,7 +12,8 @@ from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr
 from leanhost.services.meta_answers import MetaOptions, Ok
 from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.proof import ProofState
+from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit, Position
 from leanhost.services.session import Session
 

@@ -11,7 +11,8 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Checked, Rejected, Unavailable
 from leanhost.services.host import Host
 from leanhost.services.meta_answers import MetaOptions
-from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.proof import ProofState
+from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
 

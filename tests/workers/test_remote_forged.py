@@ -15,7 +15,7 @@ from leanhost.services.evidence import ElabFailure, KernelOutcome
 from leanhost.services.exprs import Name
 from leanhost.services.meta_answers import Failed, Ok
 from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof import Goal, Hypothesis, TacticFailure
+from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
 from leanhost.workers import TermText, codec, values
 from leanhost.workers.answering import OPERATIONS
 from leanhost.workers.remote_proofs import Goals

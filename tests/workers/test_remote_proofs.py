@@ -17,7 +17,8 @@ from leanhost.services.evidence import Checked, Rejected
 from leanhost.services.host import Host
 from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof import ProofState, TacticFailure
+from leanhost.services.proof import ProofState
+from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
 from leanhost.workers.remote_proofs import MAX_STEPS, Step

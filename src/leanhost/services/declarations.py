@@ -15,8 +15,9 @@ from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation, check
+from leanhost.services.declaration import Batch, Declaration
 from leanhost.services.declaration_answers import ATTRIBUTES, Axioms, SourceRange
-from leanhost.services.declaration_fields import FIELDS, Batch, Declaration, Facts, go_on
+from leanhost.services.declaration_fields import FIELDS, Facts, go_on
 from leanhost.services.declaration_search import Listed, Match, Rank, best, walk, where
 from leanhost.services.exprs import Name, NameLike
 from leanhost.services.imports import Imported

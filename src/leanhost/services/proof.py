@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard, Ref, Thrown
@@ -22,6 +21,7 @@ from leanhost.services.meta import MetaService, is_short
 from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported
 from leanhost.services.meta_program import LocalDecl, local_decls
 from leanhost.services.progress import Phase, ProgressSink
+from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
 from leanhost.services.results import Diagnostic, Limit
 from leanhost.services.source import prepare
 
@@ -31,45 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FILE = "<tactic>"
-
-
-@dataclass(frozen=True, slots=True)
-class TacticFailure:
-    """A tactic did not apply; the state it was applied to is as good as before.
-
-    ``limit`` is set when a limit stopped it. ``diagnostics`` are what the tactic logged.
-    """
-
-    message: str
-    limit: Limit | None = None
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """One goal: its hypotheses (oldest first), its target, its case tag, and all of it as Lean prints it.
-
-    ``coupled`` lists the positions of other goals that share metavariables with this one.
-    """
-
-    target: str
-    hypotheses: tuple[Hypothesis, ...]
-    case: str | None
-    pretty: str
-    coupled: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return self.pretty
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """A hypothesis, as text: its name, its type, its value for a ``let``, and its binder."""
-
-    name: str
-    type: str
-    value: str | None
-    binder: str
 
 
 TacticResult: TypeAlias = "ProofState | TacticFailure"

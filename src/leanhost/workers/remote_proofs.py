@@ -15,7 +15,8 @@ from leanhost.services.exprs import Name, NameLike
 from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import Phase, ProgressSink
-from leanhost.services.proof import Goal, ProofState, TacticFailure
+from leanhost.services.proof import ProofState
+from leanhost.services.proof_answers import Goal, TacticFailure
 from leanhost.services.results import Limit
 from leanhost.workers import values
 from leanhost.workers.calls import Desk, first, later, now

@@ -15,7 +15,7 @@ from leanhost.services.matching import Match
 from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
-from leanhost.services.proof import TacticFailure
+from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import CommandResult
 from leanhost.services.stats import SessionStats
 from leanhost.workers.calls import Desk, first, later, now
