@@ -16,10 +16,9 @@ from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from types import MappingProxyType
 
-from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
+from leanhost.errors import LeanHostError, PoolClosed, TooManyRequests, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
@@ -29,6 +28,7 @@ from leanhost.workers.nursery import Nursery
 from leanhost.workers.process import LAUNCHING, Process
 from leanhost.workers.settings import Settings
 from leanhost.workers.stats import Counters, WorkerStats, memory_of
+from leanhost.workers.waiting import Waiting
 from leanhost.workers.wire import ProtocolError
 from leanhost.workers.worker import State, Worker
 
@@ -58,15 +58,13 @@ class Supervisor:
         self._bell_in, self._bell = socket.socketpair()
         self._bell_in.setblocking(False)
         self._bell.setblocking(False)
-        self._queue: deque[Job] = deque()
+        self._waiting = Waiting(settings)
         self._answers: deque[tuple[Job, CheckResult]] = deque()
         self._open: set[Job] = set()
         """Every job without an answer, wherever it is."""
         self._workers: list[Worker] = []
         self._recent = settings.default_head
         self._used_up = 0
-        self._all_held = float("inf")
-        """Since when sessions hold every worker, so that nobody else's request can begin."""
         self._start_trouble = False
         self._ended: dict[str, int] = {}
         self.counters = Counters()
@@ -95,7 +93,7 @@ class Supervisor:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="leanhost-pool", daemon=True)
                 self._thread.start()
-            self._post(lambda: self._queue.append(job))
+            self._post(lambda: self._waiting.add(job))
 
     def cancel(self, job: Job) -> None:
         """Stop a job wherever it is; its verdict becomes ``cancelled`` unless it has one."""
@@ -224,7 +222,7 @@ class Supervisor:
         now = time.monotonic()
         looks = [worker.next_look() for worker in self._workers]
         looks.append(self._nursery.next_look())
-        looks += [self._gives_up(job) for job in self._queue]
+        looks.append(self._waiting.next_look())
         wait = max(0.0, min(looks) - now)
         for key, mask in self.selector.select(None if wait == float("inf") else wait):
             key.data(mask)
@@ -236,7 +234,7 @@ class Supervisor:
                 worker.tick(now)
         self._nursery.tick(now)
         self._workers = [worker for worker in self._workers if worker.state is not State.GONE]
-        self._expire(now)
+        self._waiting.expire(self._held())
         # A free worker gets its next job before callers are woken, who would compete for the interpreter.
         self._dispatch()
         self._deliver()
@@ -253,37 +251,12 @@ class Supervisor:
         except BlockingIOError:
             pass
 
-    def _expire(self, now: float) -> None:
-        if self._held() < self.settings.workers:
-            self._all_held = float("inf")
-        elif self._all_held == float("inf"):
-            self._all_held = now
-        for job in [job for job in self._queue if self._gives_up(job) <= now]:
-            self._queue.remove(job)
-            held = self._held()
-            why = f" ({held} of {self.settings.workers} are held by sessions)" if held else ""
-            job.fail(
-                PoolTimeout(
-                    f"no worker became free within {now - job.queued:.3g} s{why}",
-                    hint="raise queue_timeout or workers, send less at a time, or hold workers for less long",
-                )
-            )
-
-    def _gives_up(self, job: Job) -> float:
-        """When a request is given up: at its own limit, or when sessions have held every worker for so long."""
-        if job.give_up is not None:
-            return job.give_up
-        claim = job.claim
-        if claim is not None and claim.worker is not None:
-            return float("inf")  # its turn comes, with its own session's worker
-        return max(job.queued, self._all_held) + self.settings.queue_timeout
-
     def _cancel(self, job: Job) -> None:
         job.cancelled = True
         if job.worker is not None:
             job.worker.cancel(job)
-        elif job in self._queue:
-            self._queue.remove(job)
+        elif job in self._waiting:
+            self._waiting.remove(job)
             job.finish(job.instead(Status.CANCELLED, "the caller cancelled", self.label))
 
     def _release_lease(self, lease: Lease) -> None:
@@ -326,15 +299,7 @@ class Supervisor:
                 job.fail(error)
 
     def _next_job(self) -> Job | None:
-        """Take the first request that can have a worker now: the one its session holds, or any if there is room."""
-        room = self._busy() < self.settings.workers
-        for job in self._queue if self._held() else islice(self._queue, room):
-            claim = job.claim
-            worker = None if claim is None else claim.worker
-            if room if worker is None else worker.job is None:
-                self._queue.remove(job)
-                return job
-        return None
+        return self._waiting.next(room=self._busy() < self.settings.workers, held=self._held())
 
     def _keep_spare(self) -> None:
         if not self._closing and self._wants_spare():
@@ -411,7 +376,7 @@ class Supervisor:
         if job.cancelled or self._closing or job.starts >= START_ATTEMPTS:
             return False
         job.clean = True  # one that has served may be at its end, too
-        self._queue.appendleft(job)
+        self._waiting.put_back(job)
         return True
 
     def start_failed(self, worker: Worker, error: LeanHostError, lasting: bool) -> None:
@@ -429,7 +394,7 @@ class Supervisor:
             else:  # others can be checked: it is this source that asks for something that cannot be imported
                 job.finish(job.instead(Status.CRASHED, error.message, self.label))
         else:
-            self._queue.appendleft(job)
+            self._waiting.put_back(job)
 
     # --- the end ---
 
@@ -464,7 +429,7 @@ class Supervisor:
         for letter in letters:
             letter()
         self._deliver()
-        self._queue.clear()
+        self._waiting.clear()
         for job in tuple(self._open):
             job.fail(self._refusal())
 

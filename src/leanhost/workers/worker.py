@@ -274,7 +274,9 @@ class Worker:
             why = f"the wall-clock limit of {self.job.request.timeout:g} s ran out; Lean did not stop and was killed"
             self.kill(Status.TIMEOUT, why)
         else:
-            self.kill(Status.TIMEOUT, f"importing took more than {self._owner.settings.startup_timeout:g} s")
+            self.kill(
+                Status.TIMEOUT, f"getting ready took more than {self._owner.settings.startup_timeout:g} s"
+            )
 
     # --- the end ---
 
