@@ -52,10 +52,10 @@ def test_kill_while_npm_downloads(install_env: dict[str, str], registry: Registr
     registry.hang_after = 20_000_000
     env = install_env | {"npm_config_registry": registry.url}
     child = start(env)
-    assert registry.downloading.wait(30)
+    assert registry.downloading.wait(120)
     child.kill()
     child.communicate()
-    assert registry.hung_up.wait(10), "npm went on downloading after its parent was killed"
+    assert registry.hung_up.wait(60), "npm went on downloading after its parent was killed"
     assert embedded.installed(env) is None
     assert leftovers(Path(env["LEANHOST_CACHE"]))
     embedded.remove(env)
@@ -65,22 +65,27 @@ def test_kill_while_npm_downloads(install_env: dict[str, str], registry: Registr
 def test_interrupt_while_npm_downloads(install_env: dict[str, str], registry: Registry) -> None:
     registry.hang_after = 1_000_000
     child = start(install_env | {"npm_config_registry": registry.url})
-    assert registry.downloading.wait(30)
+    assert registry.downloading.wait(120)
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=10)
+    _, err = child.communicate(timeout=120)
     assert "KeyboardInterrupt" in err
-    assert registry.hung_up.wait(10)
+    assert registry.hung_up.wait(60)
     assert leftovers(Path(install_env["LEANHOST_CACHE"])) == []
 
 
-def test_two_at_once(install_env: dict[str, str], tarball: Path) -> None:
+def test_two_at_once_and_what_they_say(install_env: dict[str, str], tarball: Path) -> None:
     env = install_env | {"LEANHOST_EMBEDDED_TARBALL": str(tarball)}
     children = [start(env), start(env)]
-    results = [child.communicate(timeout=60) for child in children]
+    results = [child.communicate(timeout=300) for child in children]
     assert [child.returncode for child in children] == [0, 0], results
     said = "".join(err for _, err in results)
     assert said.count("the embedded toolchain is ready") == 1
     assert "another process is installing" in said
+    # Off a terminal, progress is plain lines.
+    assert [out for out, _ in results] == ["", ""]
+    assert "390 MB on disk" in said
+    assert "\x1b" not in said
+    assert all(line.startswith("leanhost: ") for line in said.splitlines())
     assert leftovers(Path(env["LEANHOST_CACHE"])) == []
 
 
@@ -96,25 +101,17 @@ def test_two_at_once_without_working_locks(
         )
         for _ in range(2)
     ]
-    results = [child.communicate(timeout=60) for child in children]
+    results = [child.communicate(timeout=300) for child in children]
     assert [child.returncode for child in children] == [0, 0], results
     assert leftovers(Path(env["LEANHOST_CACHE"])) == []
-
-
-def test_messages_off_a_terminal_are_plain_lines(install_env: dict[str, str], tarball: Path) -> None:
-    child = start(install_env | {"LEANHOST_EMBEDDED_TARBALL": str(tarball)})
-    out, err = child.communicate(timeout=60)
-    assert out == ""
-    assert "390 MB on disk" in err
-    assert "\x1b" not in err
-    assert all(line.startswith("leanhost: ") for line in err.splitlines())
 
 
 def test_bar_on_a_terminal(install_env: dict[str, str], tarball: Path) -> None:
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
     env = install_env | {"LEANHOST_EMBEDDED_TARBALL": str(tarball), "TERM": "xterm"}
-    child = subprocess.Popen([sys.executable, "-c", _INSTALL], env=env, stderr=follower)
+    script = "from leanhost.toolchain import embedded; embedded.install()"
+    child = subprocess.Popen([sys.executable, "-c", script], env=env, stderr=follower)
     os.close(follower)
     shown = b""
     while True:
@@ -126,6 +123,6 @@ def test_bar_on_a_terminal(install_env: dict[str, str], tarball: Path) -> None:
             break
         shown += chunk
     os.close(leader)
-    assert child.wait(60) == 0
+    assert child.wait(120) == 0
     assert b"unpacking" in shown
     assert b"\x1b[" in shown

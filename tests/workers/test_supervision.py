@@ -25,7 +25,7 @@ from tests.workers.conftest import MakePool, children, descriptors
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait for what must come true; the limit is only against hanging."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -310,8 +310,8 @@ def memory_grown(lean: NativeEngine, arg: Arg) -> int:
     ids=lambda arg: type(arg).__name__,
 )
 def test_nothing_leaks(lean: NativeEngine, arg: Arg) -> None:
-    # Two allocators keep memory for later; a leak grows by 300 times 400 kB in every round.
-    assert min(memory_grown(lean, arg) for _ in range(4)) < 20_000_000
+    # Two allocators keep memory for later; a leak grows by 300 times 400 kB in every round, so one flat round will do.
+    assert any(memory_grown(lean, arg) < 20_000_000 for _ in range(4))
 
 
 def test_given_handles_are_released_when_a_later_argument_fails(lean: NativeEngine) -> None:
@@ -327,7 +327,7 @@ def test_given_handles_are_released_when_a_later_argument_fails(lean: NativeEngi
         lean.drain()
         return lean.private_bytes() - before
 
-    assert min(grown() for _ in range(4)) < 20_000_000
+    assert any(grown() < 20_000_000 for _ in range(4))
 
 
 # --- copying out ----------------------------------------------------------------------------------

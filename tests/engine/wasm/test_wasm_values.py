@@ -174,7 +174,7 @@ def test_a_given_unique_array_is_changed_in_place(lean: WasmEngine) -> None:
     pushed.close()
 
 
-@pytest.mark.parametrize("value", ["x" * 100_000, ArrayOf(["y"] * 2000), Ctor(0, ("z" * 1000,), b"12345678")])
+@pytest.mark.parametrize("value", ["x" * 100_000, ArrayOf(["y"] * 300), Ctor(0, ("z" * 5000,), b"12345678")])
 def test_released_memory_is_used_again(lean: WasmEngine, value: Arg) -> None:
     def many() -> None:
         for _ in range(500):
