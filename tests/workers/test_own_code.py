@@ -40,7 +40,7 @@ def go (_ : Unit) : Bool := spin 0 == 0
 # Ways to have code run without a command that says so.
 QUIET = {
     "an option": "example : 1 = 1 := by simp (config := { decide := go () })",
-    "a switch": "namespace N\ndef true : Bool := go ()\nexample : 1 = 1 := by simp +decide\nend N",
+    "a literal": "namespace N\ndef true : Bool := go ()\nexample : 1 = 1 := by simp (decide := true)\nend N",
     "a number": "instance : OfNat Nat 7 := ⟨spin 0⟩\nexample : 1 = 1 := by simp (maxSteps := 7)",
     "the kernel": "def b : Bool := go ()\ntheorem t : Lean.reduceBool b = true := rfl",
     "a binder": 'binder_predicate x " ≻ " y:term => `(x = $(if go () then y else y))\n'

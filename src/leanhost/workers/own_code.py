@@ -62,6 +62,7 @@ _DEFINES = re.compile(
 )
 _OPTION = re.compile(r"\(\s*(?:--|/-|config\b|(?:«[^»]*»|[\w.!?']+)\s*(?:--|/-|:=\s*))")
 _LITERAL = re.compile(r"(?:true|false|\d+)\s*\)")
+# The Leans that were tried read `simp +decide` as the library's own `true`; others may not.
 _SWITCH = re.compile(r"[+-](?:«|[^\W\d])")
 
 
