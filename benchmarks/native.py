@@ -273,7 +273,7 @@ def main() -> None:
     with Host(toolchain, big_library()) as host:
         checks(host, "Big", "100,000 declarations")
     with Host(toolchain, [core]) as host:
-        checks(host, "Init", "a core library of 400 lines")
+        checks(host, "Init", "a core library of 1,200 lines")
         services(host)
         memory(host)
 

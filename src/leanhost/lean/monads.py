@@ -177,14 +177,20 @@ class Contexts:
     @contextmanager
     def scope(self, start: Saved | None = None) -> Iterator[None]:
         """Run several actions from *start* (default: the fresh state); the state is put back afterwards."""
-        engine = self.lean.engine
-        first: list[Arg] = [self._reset]
         if start is None:
             self._freshen()
-        if start is not None:
-            first.extend(self.restoring(start))
-        for ref in engine.eval_all(first):
-            ref.close()
+            self.begin()
+        else:
+            six = self.six
+            self.lean.step(_restart)(
+                self._heartbeats,
+                six.term_state,
+                six.meta_state,
+                six.core_state,
+                start.term,
+                start.meta,
+                start.core,
+            )
         try:
             yield
         finally:
@@ -208,6 +214,10 @@ def _restore(
     table: Table, term: Arg, meta: Arg, core: Arg, old_term: Arg, old_meta: Arg, old_core: Arg
 ) -> tuple[Arg, ...]:
     return (table.set_ref(term, old_term), table.set_ref(meta, old_meta), table.set_ref(core, old_core))
+
+
+def _restart(table: Table, heartbeats: Arg, *states: Arg) -> tuple[Arg, ...]:
+    return (table.set_heartbeats(heartbeats), *_restore(table, *states))
 
 
 def _after(first: Arg, action: Arg) -> Arg:

@@ -12,6 +12,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.monads import Contexts, Saved
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables import Table
 from leanhost.lean.tables.monads import Six
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, Messages
@@ -83,7 +84,7 @@ class Prover:
 
     def parse(self, env: Ref, text: str) -> Ref | str:
         """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
-        lean, table = self.lean, self.lean.table
+        lean = self.lean
         category = lean.name(("tactic",))
         # Lines end tactics only inside a block, and a single tactic is cheaper without one.
         block = f"(\n{text}\n)"
@@ -91,7 +92,7 @@ class Prover:
         objection = ""
         for attempt in tries:
             try:
-                return lean.engine.eval(table.parse_category(env, category, attempt, _FILE))
+                return lean.step(_parse)(env, category, attempt)[0]
             except Thrown as thrown:
                 objection = objection or str(lean.engine.dump(thrown.error))
         return objection
@@ -208,18 +209,17 @@ class ProofState:
     def _apply(
         self, contexts: Contexts, guard: Guard, tactic: str, target: Ref, goal: int
     ) -> ProofState | TacticFailure:
-        prover, lean, table = self._prover, self._prover.lean, self._prover.lean.table
-        engine = lean.engine
+        prover, lean = self._prover, self._prover.lean
         with contexts.scope(self._saved):
             text = prepare(tactic, _FILE)
             if isinstance(text, Diagnostic):
                 return TacticFailure(text.message, None, (text,))
-            env = engine.eval(table.core_env(self._saved.core))
+            (env,) = lean.step(_environment)(self._saved.core)
             syntax = prover.parse(env, text)
             if isinstance(syntax, str):
                 return TacticFailure(bounded(syntax))
             try:
-                produced = engine.eval(table.run_tactic(target, syntax, contexts.strict))
+                (produced,) = lean.step(_run)(target, syntax, *contexts.strict)
             except Thrown as thrown:
                 match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
                     case Failed(message) | MetaUnsupported(message):
@@ -238,8 +238,8 @@ class ProofState:
 
     def _logged(self, saved: Saved) -> list[Diagnostic]:
         lean, table = self._prover.lean, self._prover.lean.table
-        log = lean.engine.eval(table.core_messages(saved.core))
-        if not lean.number(table.has_errors(log)):
+        log, wrong = lean.step(_log)(saved.core)
+        if not lean.small(wrong):
             return []
         messages = Messages(lean, _FILE, self._prover.options.diagnostic_bytes)
         messages.take(lean.engine.eval(table.message_list(log)))
@@ -398,6 +398,26 @@ def start(
         return prover.guarded("prove", work, cancellation, (statement,))
     except NotStarted:
         return TacticFailure("the caller cancelled", Limit.CANCELLED)
+
+
+# The steps of a tactic, each prepared once for a Lean.
+
+
+def _environment(table: Table, core: Arg) -> tuple[Arg, ...]:
+    return (table.core_env(core),)
+
+
+def _parse(table: Table, env: Arg, category: Arg, text: Arg) -> tuple[Arg, ...]:
+    return (table.parse_category(env, category, text, _FILE),)
+
+
+def _run(table: Table, goal: Arg, syntax: Arg, *six: Arg) -> tuple[Arg, ...]:
+    return (table.run_tactic(goal, syntax, Six(*six)),)
+
+
+def _log(table: Table, core: Arg) -> tuple[Arg, ...]:
+    log = table.core_messages(core)
+    return (log, table.has_errors(log))
 
 
 def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Arg, proof: Ref) -> Constant:
