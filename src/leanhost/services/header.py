@@ -36,11 +36,8 @@ _KEPT_CHARACTERS = 4096
 
 # The first word behind a header and what follows it. Lean's header parser reads that word, and the space behind it,
 # to see that it is none of its own; it reads no further, unless a comment begins there.
-_FIRST_WORD = re.compile(
-    r"(?!(?:module|prelude|public|meta|import|all|private|runtime)\b)[a-z_]+(?=[ \n]+[^-/\s])"
-)
+_FIRST_WORD = re.compile(r"(?!(?:module|prelude|public|meta|import|all|private|runtime)\b)[a-z_]+")
 _REST = re.compile(r"[ \n]+[^-/\s]")
-
 
 # Space and plain comments, as far as they can be told without knowing how comments nest, and then a command.
 _COMMAND = re.compile(r"(?:[ \n]++|--[^\n]*+\n|/-(?![-!])[^-/]*+-/)*+(?=[^\s/-]|/-[-!])")
@@ -77,7 +74,7 @@ class Headers:
         if not header.diagnostics:
             first = len(text.encode("utf-8")[: header.end].decode("utf-8"))
             word = _FIRST_WORD.match(text, first)
-            if word is not None and word.end() <= _KEPT_CHARACTERS:
+            if word is not None and word.end() <= _KEPT_CHARACTERS and _REST.match(text, word.end()):
                 self._known[text[: word.end()]] = header
                 while len(self._known) > _KEPT_HEADERS:
                     self._known.popitem(last=False)

@@ -112,7 +112,6 @@ class _Writer:
         begin += [*("    " + line for line in _dropping("w")), *self._handles]
         lends = [f"o{i} = 1" for i in range(slots)] + ["try:"]
         end = ["finally:", *(f"    if not o{i} & 1: release(o{i})" for i in range(slots)), "    pass"]
-        lent = tuple(self._lent)
         opening = ["    " + line for line in self._opening]
         one = [*lends, *opening]
         # Whatever interrupts a run in the middle finds everything used: what is lost then is not freed too early.
@@ -128,7 +127,7 @@ class _Writer:
         ahead = [f"k = n * {count}\n    {_lending_many(name)}" for name, count in self._lent.items()]
         words = "".join(f"{result}, " for result in results)
         refs = ", ".join(f"Ref(E, {result})" for result in results)
-        times = ", ".join(f"({name}, {self._lent[name]})" for name in lent)
+        times = ", ".join(f"({name}, {count})" for name, count in self._lent.items())
         return "\n".join(
             [
                 f"def step({parameters}):",
