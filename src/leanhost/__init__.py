@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from leanhost.services.stats import SessionStats
     from leanhost.toolchain.model import Toolchain
     from leanhost.workers import CheckItem, WorkerPool, WorkerSession
+    from leanhost.workers.free_list import MissReason
     from leanhost.workers.session_pool import PooledSession, PoolStats, SessionPool
 
 __version__ = "0.1.0"
@@ -149,6 +150,7 @@ __all__ = [
     "MetaResponse",
     "MetaService",
     "MetaUnsupported",
+    "MissReason",
     "Name",
     "NotReproduced",
     "ObjectTooLarge",
@@ -232,6 +234,7 @@ _ELSEWHERE = {
     "services.stats": ("SessionStats",),
     "toolchain.model": ("Toolchain",),
     "workers": ("CheckItem", "WorkerPool", "WorkerSession"),
+    "workers.free_list": ("MissReason",),
     "workers.session_pool": ("PoolStats", "PooledSession", "SessionPool"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _ELSEWHERE.items() for name in names}

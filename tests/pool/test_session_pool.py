@@ -27,7 +27,8 @@ from leanhost.services.evidence import Checked
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressEvent
-from leanhost.workers.session_pool import MissReason, PoolStats, SessionPool
+from leanhost.workers.free_list import MissReason
+from leanhost.workers.session_pool import PoolStats, SessionPool
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD
 

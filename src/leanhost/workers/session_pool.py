@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leanhost.errors import (
@@ -21,33 +18,18 @@ from leanhost.errors import (
 )
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
-from leanhost.services.imports import Imported, ImportKey
+from leanhost.services.imports import Imported
 from leanhost.services.lifetime import Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink
 from leanhost.services.session import Session
 from leanhost.services.tracing import span
+from leanhost.workers.free_list import FreeList, MissReason, PoolKey
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from leanhost.services.host import Host
-
-REMEMBERED = 256
-"""How many evicted keys a pool remembers, to be able to say that it once had them."""
-
-
-class MissReason(StrEnum):
-    """Why no free environment fits a key."""
-
-    NO_ENTRY = "no entry"
-    """None with these modules is free: never imported here, or all of them are lent out."""
-    OTHER_ORDER = "other order"
-    """One with the same modules in another order is free; the order of imports matters to Lean."""
-    OTHER_OPTIONS = "other options"
-    """One with the same modules in the same order is free, read with other import options."""
-    EVICTED = "evicted"
-    """There was one: it was dropped at capacity, by :meth:`SessionPool.drain`, or with a Lean that was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +47,6 @@ class PoolStats:
     released_dropped: int = 0
     drains: int = 0
     drained: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PoolKey:
-    """What makes two environments interchangeable: ordered imports, how they are read, where from, by which Lean."""
-
-    key: ImportKey
-    search_path: tuple[Path, ...]
-    toolchain: str
-
-    @property
-    def modules(self) -> tuple[tuple[str | int, ...], ...]:
-        """The modules in order, without how they are read."""
-        return tuple(i.module for i in self.key.imports)
 
 
 class PooledSession(Session):
@@ -187,9 +155,7 @@ class SessionPool(Homebound):
         self._max_fresh_imports = max_fresh_imports
         self._max_private_bytes = max_private_bytes
         self._lock = threading.Lock()
-        # From the least to the most recently released.
-        self._free: list[tuple[PoolKey, Imported]] = []
-        self._evicted: OrderedDict[PoolKey, None] = OrderedDict()
+        self._free = FreeList()
         self._closed = False
         self._importing = 0
         self._imports_performed = 0
@@ -226,13 +192,13 @@ class SessionPool(Homebound):
             self._host.lean_options(lean, options)  # refused before anything is taken
             with self._lock:
                 self._check_open()
-                self._forget_lost(lean)
-                imported = self._take(key)
+                self._free.forget_lost(lean)
+                imported = self._free.take(key)
                 miss = None
                 if imported is not None:
                     self._reused += 1
                 else:
-                    miss = self._miss(key)
+                    miss = self._free.miss(key)
                     self._admit_import()
             said.set("reused", imported is not None)
             if imported is None:
@@ -250,12 +216,6 @@ class SessionPool(Homebound):
         host = self._host
         key = host.import_key(imports, is_module=is_module)
         return PoolKey(key, host.search_path, f"{host.toolchain.library}@{host.toolchain.commit}")
-
-    def _take(self, key: PoolKey) -> Imported | None:
-        for i in range(len(self._free) - 1, -1, -1):
-            if self._free[i][0] == key:
-                return self._free.pop(i)[1]
-        return None
 
     def _admit_import(self) -> None:
         """Reserve a fresh import, or refuse it; called with the lock held."""
@@ -291,17 +251,14 @@ class SessionPool(Homebound):
                 lost = bool(imported.lean.engine.lost) or self._host.closed
                 kept = not self._closed and not lost and len(self._free) < self._capacity
                 if kept:
-                    self._free.append((key, imported))
-                    self._evicted.pop(key, None)
+                    self._free.put(key, imported)
                     self._released_to_pool += 1
                 else:
-                    self._remember(key)
+                    self._free.remember(key)
                     self._released_dropped += 1
             said.set("kept", kept)
             if not kept:
                 imported.close()
-
-    # --- what is not there ---
 
     def miss_reason(
         self, imports: Sequence[str | Import] = ("Init",), *, is_module: bool = False
@@ -309,35 +266,7 @@ class SessionPool(Homebound):
         """Return why :meth:`acquire` would have to import now, or ``None`` when it would not."""
         key = self._key(imports, is_module)
         with self._lock:
-            if any(entry == key and not imported.lean.engine.lost for entry, imported in self._free):
-                return None
-            return self._miss(key)
-
-    def _miss(self, key: PoolKey) -> MissReason:
-        if key in self._evicted:
-            return MissReason.EVICTED
-        modules = key.modules
-        reason = MissReason.NO_ENTRY
-        for other, _ in self._free:
-            if other.modules == modules:
-                return MissReason.OTHER_OPTIONS
-            if sorted(other.modules, key=str) == sorted(modules, key=str):
-                reason = MissReason.OTHER_ORDER
-        return reason
-
-    def _remember(self, key: PoolKey) -> None:
-        self._evicted[key] = None
-        self._evicted.move_to_end(key)
-        while len(self._evicted) > REMEMBERED:
-            self._evicted.popitem(last=False)
-
-    def _forget_lost(self, lean: Lean) -> None:
-        """Drop the environments of a Lean that was lost; its memory is gone with it."""
-        if any(imported.lean is not lean for _, imported in self._free):
-            for key, imported in self._free:
-                if imported.lean is not lean:
-                    self._remember(key)
-            self._free = [entry for entry in self._free if entry[1].lean is lean]
+            return None if self._free.has(key) else self._free.miss(key)
 
     # --- evicting and closing ---
 
@@ -348,9 +277,9 @@ class SessionPool(Homebound):
         does not reset Lean; the class says which memory comes back.
         """
         with self._lock:
-            dropped, self._free = self._free, []
+            dropped = self._free.take_all()
             for key, _ in dropped:
-                self._remember(key)
+                self._free.remember(key)
             self._drains += 1
             self._drained += len(dropped)
         for _, imported in dropped:
@@ -366,7 +295,7 @@ class SessionPool(Homebound):
         """
         with self._lock:
             self._closed = True
-            dropped, self._free = self._free, []
+            dropped = self._free.take_all()
         for _, imported in dropped:
             imported.close()
 
@@ -401,7 +330,7 @@ class SessionPool(Homebound):
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(not imported.lean.engine.lost for _, imported in self._free)
+            return self._free.usable
 
     def __bool__(self) -> bool:
         return True
