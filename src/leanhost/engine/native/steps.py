@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from leanhost.engine.base import Data, Ref, Step
 from leanhost.engine.expressions import Arg, Build
 from leanhost.engine.native.step_code import Compiled, compile_step
+from leanhost.engine.native.walk import Walker
 
 if TYPE_CHECKING:
     from leanhost.engine.native.engine import NativeEngine
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 class NativeStep(Step):
     """A step that is walked the first time and compiled the second, when it is worth it."""
 
-    __slots__ = ("_compiled", "_each", "_engine", "_seen")
+    __slots__ = ("_compiled", "_each", "_engine", "_seen", "_walker")
 
-    def __init__(self, engine: NativeEngine, build: Build) -> None:
+    def __init__(self, engine: NativeEngine, walker: Walker, build: Build) -> None:
         super().__init__(engine, build)
         self._engine = engine
+        self._walker = walker
         self._seen = False
         self._compiled: Compiled | None = None
         self._each: Callable[[Iterable[Sequence[Arg]]], list[list[Ref]]] | None = None
@@ -34,7 +36,7 @@ class NativeStep(Step):
             if not self._seen:
                 self._seen = True
                 return None
-            self._compiled, self._each = compile_step(self._engine, self.build, count)
+            self._compiled, self._each = compile_step(self._walker, self.build, count)
         return self._compiled
 
     def __call__(self, *values: Arg) -> list[Ref]:
@@ -60,7 +62,7 @@ class NativeStep(Step):
 
     def rows(self, rows: Iterable[Sequence[Arg]]) -> list[tuple[Data, ...]]:
         """Evaluate the step for every row and copy the values; see :class:`Step`."""
-        engine, library = self._engine, self._engine._lib
+        engine, library = self._engine, self._walker.library
         result: list[tuple[Data, ...]] = []
         with engine.lock:
             engine.check_alive()
