@@ -10,6 +10,7 @@ import pytest
 
 from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
+from leanhost.lean.constants import new_constants
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.declarations import DeclarationService, Listed
 from leanhost.services.exprs import Name
@@ -34,7 +35,7 @@ def test_every_constant_once(declarations: DeclarationService, session: Session)
     assert len({item.name for item in listed}) == len(listed) > 1000
     assert [item.name for item in declarations.iterate()] == [item.name for item in listed]
     own = [item for item in listed if item.module is None]
-    assert {item.name.parts for item in own} == {c.name for c in session._lean.new_constants(session._env)}
+    assert {item.name.parts for item in own} == {c.name for c in new_constants(session._lean, session._env)}
     assert listed[-len(own) :] == own == list(declarations.iterate(own=True))
 
 

@@ -27,57 +27,16 @@ _OPTION_TYPES: dict[int, type] = {0: str, 1: bool, 2: str, 3: int}
 _NESTED = 64
 """How many components of a name go into one expression."""
 
-_CHUNK = 256
+CHUNK = 256
 """How many things are asked for in one step: enough to hide a round trip, small enough to stay responsive."""
 
 T = TypeVar("T")
 
 
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]
-
-
-def _additions(table: Table, env: Arg) -> tuple[Arg, ...]:
-    added = table.new_constants(env)
-    return (added, Size(added))
-
-
-def _info_at(table: Table, pairs: Arg, place: int) -> tuple[Arg, ...]:
-    return (Field(Index(pairs, place), 1),)
-
-
-def _named(table: Table, env: Arg, name: Arg, info: Arg) -> tuple[Arg, ...]:
-    return ()
-
-
-@functools.cache
-def _row_of(describe: Build) -> Build:
-    """Return the build of one added constant's row: its name, its kind, and what *describe* asks."""
-
-    def row(table: Table, pairs: Arg, place: int, env: Arg) -> Sequence[Arg]:
-        name, info = Field(Index(pairs, place), 0), Field(Index(pairs, place), 1)
-        return (name, Tag(info), *describe(table, env, name, info))
-
-    return row
-
-
-def _used_in_type(table: Table, info: Arg) -> tuple[Arg, ...]:
-    return (table.used_constants(table.constant_type(info)),)
-
-
-def _used_in_value(table: Table, info: Arg) -> tuple[Arg, ...]:
-    return (*_used_in_type(table, info), table.used_constants(table.constant_value(info)))
-
-
-def _used_in_inductive(table: Table, info: Arg) -> tuple[Arg, ...]:
-    return (*_used_in_type(table, info), table.list_to_array(table.inductive_ctors(info)))
-
-
-WITH_VALUE = ("definition", "theorem", "opaque")
-"""The kinds of constants that have a value."""
-
-_USED: Mapping[str, Build] = {**dict.fromkeys(WITH_VALUE, _used_in_value), "inductive": _used_in_inductive}
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield *items* in pieces of :data:`CHUNK`, in order."""
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +159,7 @@ class Lean:
         # OptionDecl holds its default value among text fields; only names and that value's tag are copied.
         with self.engine.eval(self.table.option_decls()) as decls:
             count = self.number(Size(decls))
-            for start in range(0, count, _CHUNK):
-                wanted = range(start, min(count, start + _CHUNK))
+            for wanted in chunks(range(count)):
                 rows: list[Arg] = [
                     Ctor(
                         0,
@@ -297,39 +255,11 @@ class Lean:
         """Return an environment without any import (``Lean.mkEmptyEnvironment``)."""
         return self.io(self.table.empty_environment())
 
-    def new_constants(self, env: Ref, known: frozenset[NameTuple] = frozenset()) -> list[Constant]:
-        """Return the constants added to *env* since its import, without those named in *known*."""
-        return [constant for constant, _ in self.described_constants(env, _named, known)]
-
-    def described_constants(
-        self, env: Ref, describe: Build, known: frozenset[NameTuple] = frozenset()
-    ) -> list[tuple[Constant, tuple[Data, ...]]]:
-        """Like :meth:`new_constants`, each with what *describe* asks about it.
-
-        ``describe(table, env, name, info)`` is prepared once: a function of its module's own (see :meth:`step`).
-        """
-        pairs, size = self.step(_additions)(env)
-        rows = self.step(_row_of(describe))
-        result: list[tuple[Constant, tuple[Data, ...]]] = []
-        for chunk in _chunks(range(self.small(size))):
-            found: list[tuple[int, NameTuple, str, tuple[Data, ...]]] = []
-            for i, (name, tag, *answers) in zip(
-                chunk, rows.rows([(pairs, i, env) for i in chunk]), strict=True
-            ):
-                assert isinstance(tag, int)
-                decoded = names.decode(name)
-                if decoded not in known:
-                    found.append((i, decoded, CONSTANT_KINDS[tag], tuple(answers)))
-            infos = self.step(_info_at).each([(pairs, i) for i, *_ in found])
-            for (_, decoded, kind, answers_), (info,) in zip(found, infos, strict=True):
-                result.append((Constant(decoded, kind, info), answers_))
-        return result
-
     def same_imports(self, kernel_env: Ref, env: Ref) -> bool:
         """Tell whether *env* still has the imported constants of *kernel_env*, the very same map.
 
-        Additions are listed from the other map (:meth:`new_constants`), so code that replaces this one could hide
-        declarations among the imports.
+        Additions are listed from the other map (``new_constants`` of :mod:`leanhost.lean.constants`), so code that
+        replaces this one could hide declarations among the imports.
         """
         table = self.table
         with self.engine.lock:
@@ -342,38 +272,11 @@ class Lean:
     def find(self, env: Ref, wanted: Sequence[NameTuple]) -> list[Ref | None]:
         """Look constants up (``Environment.find?``): a ``ConstantInfo`` or ``None`` for each name."""
         found: list[Ref | None] = []
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
+        for chunk in chunks(wanted):
             for option in self.engine.eval_all([self.table.find(env, self.name(n)) for n in chunk]):
                 with option:
                     found.append(None if option.ptr() & 1 else self.engine.eval(Field(option, 0)))
         return found
-
-    def used_constants(self, constants: Sequence[Constant]) -> list[frozenset[NameTuple]]:
-        """Return for each constant the names its type and its value mention (constructors for an inductive)."""
-        result: list[frozenset[NameTuple]] = []
-        for chunk in _chunks(constants):
-            for arrays in self.by_kind(chunk, _USED, _used_in_type):
-                used: set[NameTuple] = set()
-                for array in arrays:
-                    assert isinstance(array, list)
-                    used.update(map(names.decode, array))
-                result.append(frozenset(used))
-        return result
-
-    def by_kind(
-        self, constants: Sequence[Constant], builds: Mapping[str, Build], otherwise: Build
-    ) -> list[tuple[Data, ...]]:
-        """Ask about each constant's ``ConstantInfo`` what the build for its kind asks; answers in order."""
-        groups: dict[Build, list[int]] = {}
-        for i, constant in enumerate(constants):
-            groups.setdefault(builds.get(constant.kind, otherwise), []).append(i)
-        answers: list[tuple[Data, ...]] = [()] * len(constants)
-        for build, places in groups.items():
-            rows = self.step(build).rows([(constants[i].info,) for i in places])
-            for i, row in zip(places, rows, strict=True):
-                answers[i] = row
-        return answers
 
     def constant_kind(self, info: Ref) -> str:
         """Return the kind of a ``ConstantInfo``."""
@@ -410,8 +313,8 @@ class Lean:
     def flags(self, args: Sequence[Arg]) -> list[bool]:
         """Evaluate many boxed ``Bool`` values."""
         result: list[bool] = []
-        for start in range(0, len(args), _CHUNK):
-            result.extend(bool(flag) for flag in self.array(ArrayOf(args[start : start + _CHUNK])))
+        for chunk in chunks(args):
+            result.extend(bool(flag) for flag in self.array(ArrayOf(chunk)))
         return result
 
     def number_tag(self, ref: Ref) -> int:

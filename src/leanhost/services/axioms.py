@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from leanhost.engine.base import Ref
+from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 
@@ -77,7 +78,7 @@ class ImportedAxioms:
                 else:
                     constants.append(Constant(name, lean.constant_kind(info), info))
             following: set[NameTuple] = set()
-            for constant, used in zip(constants, lean.used_constants(constants), strict=True):
+            for constant, used in zip(constants, used_constants(lean, constants), strict=True):
                 rests = Rests()
                 if constant.kind == "axiom":
                     # A theorem whose proof was not shipped is an axiom to this environment only.

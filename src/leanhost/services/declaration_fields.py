@@ -11,6 +11,7 @@ from leanhost.engine.base import Data, Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Index
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
+from leanhost.lean.constants import WITH_VALUE, new_constants, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
@@ -48,7 +49,6 @@ FIELDS = (
 LIMIT = 10_000_000
 """Objects in one copied answer: a bound against mistakes, not against large libraries."""
 
-_WITH_VALUE = ("definition", "theorem", "opaque")
 _AXIOMS_TIMEOUT = 600.0
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_'!?]*(?:\.[A-Za-z_][A-Za-z0-9_'!?]*)*").fullmatch
 
@@ -174,7 +174,7 @@ class Facts:
     def _terms(self, which: str, items: Sequence[Declaration]) -> list[Expr | None]:
         table, home = self.lean.table, self.meta.home
         part = table.constant_type if which == "type" else table.constant_value
-        has = [which == "type" or CONSTANT_KINDS[item._tag] in _WITH_VALUE for item in items]
+        has = [which == "type" or CONSTANT_KINDS[item._tag] in WITH_VALUE for item in items]
         refs = iter(
             self.lean.engine.eval_all([part(i._info) for i, yes in zip(items, has, strict=True) if yes])
         )
@@ -188,7 +188,7 @@ class Facts:
                 Constant(item.name.parts, CONSTANT_KINDS[item._tag], info)
                 for item, info in zip(items, infos, strict=True)
             ]
-            return self.lean.used_constants(constants)
+            return used_constants(self.lean, constants)
 
         return [frozenset(map(name_of, used)) for used in self.walk(work, cancellation)]
 
@@ -206,8 +206,8 @@ class Facts:
 
     def _own_rests(self, pause: Callable[[], None]) -> dict[NameTuple, Rests]:
         if self._own is None:
-            added = self.lean.new_constants(self.env)
-            used = dict(zip((c.name for c in added), self.lean.used_constants(added), strict=True))
+            added = new_constants(self.lean, self.env)
+            used = dict(zip((c.name for c in added), used_constants(self.lean, added), strict=True))
             self._own = rests_of(self.imported.axioms, added, used, pause)
         return self._own
 

@@ -13,6 +13,7 @@ from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Index, Size
 from leanhost.errors import UsageError
 from leanhost.lean import names
+from leanhost.lean.constants import new_constants
 from leanhost.lean.core import CONSTANT_KINDS
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation, check
@@ -133,7 +134,7 @@ def _sources(facts: Facts, wanted: Where, listing: Phase | None) -> Iterator[_So
     if wanted.own is not True:
         prefix = wanted.module or ()
         indices = [i for i, m in enumerate(facts.modules()) if m.parts[: len(prefix)] == prefix]
-    own = [] if wanted.own is False or wanted.module is not None else lean.new_constants(facts.env)
+    own = [] if wanted.own is False or wanted.module is not None else new_constants(lean, facts.env)
     own.sort(key=lambda constant: names.show(constant.name))
     with engine.eval(table.module_data(facts.env)) as data:
         sizes = lean.array(ArrayOf([Size(table.module_constants(Index(data, i))) for i in indices]))

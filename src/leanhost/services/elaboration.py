@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from leanhost.engine.base import Data, Guard, Node, Ref, Thrown
 from leanhost.engine.expressions import Arg, Field
-from leanhost.lean.core import WITH_VALUE, Constant, Lean
+from leanhost.lean.constants import WITH_VALUE, by_kind, described_constants
+from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
 from leanhost.services.cancellation import Cancellation
@@ -268,7 +269,7 @@ class Additions:
 
 def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:
     """Read from the environment what elaboration added, and freeze the result."""
-    described = lean.described_constants(done.env, _description, known)
+    described = described_constants(lean, done.env, _description, known)
     places = {c.name: _selected(where) for c, (internal, where) in described if not internal}
     added = sorted((c for c, _ in described), key=lambda constant: _place(constant.name, places))
     shown = [(c, places[c.name]) for c in added if c.name in places]
@@ -306,5 +307,5 @@ def _place(name: NameTuple, places: Mapping[NameTuple, Position | None]) -> tupl
 
 def declarations_with_sorry(lean: Lean, constants: list[Constant]) -> list[Constant]:
     """Return the constants whose type or value mentions ``sorryAx`` (``Expr.hasSorry``)."""
-    answers = lean.by_kind(constants, _SORRY, _sorry_in_type)
+    answers = by_kind(lean, constants, _SORRY, _sorry_in_type)
     return [constant for constant, flags in zip(constants, answers, strict=True) if any(flags)]

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg
+from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
@@ -246,7 +247,7 @@ def _judge(
     if not lean.same_imports(ground.kernel_env, env):
         fail("kernel", "the source replaced the environment's imported constants")
     everything = [*ground.added, *constants]
-    used = dict(zip((c.name for c in everything), lean.used_constants(everything), strict=True))
+    used = dict(zip((c.name for c in everything), used_constants(lean, everything), strict=True))
     pause()
     opened: Limit | None = None
     match replay(lean, ground.kernel_env, constants, used, kernel_options, guard.token):

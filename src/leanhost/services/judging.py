@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from leanhost.engine.base import Guard, Ref
+from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.cancellation import Cancellation
@@ -143,7 +144,7 @@ class Judging(Certificates):
             kernel_env = lean.engine.eval(lean.table.kernel_env(self._imported.env))
             if self._added:
                 added = list(self._added)
-                used = dict(zip((c.name for c in added), lean.used_constants(added), strict=True))
+                used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
                 grown = kernel_replay(lean, kernel_env, added, used, kernel_options, guard.token)
                 if isinstance(grown, Objection):
                     return grown

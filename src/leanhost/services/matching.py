@@ -8,6 +8,7 @@ from typing import Literal
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.cancellation import Cancellation
@@ -100,7 +101,7 @@ def other_meaning(
     """
     table = lean.table
     by_name = {c.name: c for c in added}
-    front = list(lean.used_constants([Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys())
+    front = list(used_constants(lean, [Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys())
     seen: set[NameTuple] = set(front)
     while front:
         theirs = by_name[front.pop()]
@@ -118,7 +119,7 @@ def other_meaning(
             lean.name_list(part(ours)) != lean.name_list(part(theirs.info)) for part in lists
         ):
             return theirs.name
-        used = lean.used_constants([theirs])[0] & by_name.keys()
+        used = used_constants(lean, [theirs])[0] & by_name.keys()
         front.extend(used - seen)
         seen |= used
     return None
@@ -240,7 +241,7 @@ def recheck(
     def work(kernel_options: Ref) -> Recheck:
         everything = {c.name: c for c in (*added, constant)}
         constants = list(everything.values())
-        used = dict(zip(everything, lean.used_constants(constants), strict=True))
+        used = dict(zip(everything, used_constants(lean, constants), strict=True))
         needed = [everything[name] for name in _needed(lean, everything, used, constant.name)]
         lean.engine.eval(lean.table.set_heartbeats(0)).close()
         match replay(lean, kernel_env, needed, used, kernel_options, guard.token):

@@ -9,6 +9,7 @@ from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
 from leanhost.errors import Cancelled, MetaError, UsageError, bounded
 from leanhost.lean import names
+from leanhost.lean.constants import new_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.monads import Contexts, Saved
 from leanhost.lean.names import NameTuple
@@ -339,7 +340,7 @@ class ProofState:
                     )
                 params = lean.name_array(table.collect_level_params(table.app(proof, type_)))
                 env = engine.eval(table.core_env(self._saved.core))
-                added = lean.new_constants(env, self._prover.known)
+                added = new_constants(lean, env, self._prover.known)
                 theorem = _theorem(lean, Name(name).parts, params, type_, proof)
                 return self._prover.judge([*added, theorem], env, guard, allow_axioms)
 

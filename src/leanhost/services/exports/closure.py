@@ -9,6 +9,7 @@ from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
 from leanhost.errors import UsageError
 from leanhost.lean import names
+from leanhost.lean.constants import WITH_VALUE, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.exports.form import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
@@ -17,7 +18,6 @@ _STEP = 256
 """How many constants are asked about in one step."""
 _MAX_NESTED = 10_000
 """More recursors than any inductive family has."""
-_WITH_VALUE = ("definition", "theorem", "opaque")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class _Search:
                 safe.append(constant)
         following: list[NameTuple] = []
         literals = self._literals(safe)
-        for constant, used, needs in zip(safe, lean.used_constants(safe), literals, strict=True):
+        for constant, used, needs in zip(safe, used_constants(lean, safe), literals, strict=True):
             self._mentions[constant.name] = used | needs
             following.extend(sorted(used | needs, key=str))
         following.extend(self._groups(safe))
@@ -159,7 +159,7 @@ class _Search:
         asked: list[Arg] = []
         for constant in constants:
             parts = [table.constant_type(constant.info)]
-            if constant.kind in _WITH_VALUE:
+            if constant.kind in WITH_VALUE:
                 parts.append(table.constant_value(constant.info))
             finds = (table.find_nat_literal, table.find_string_literal)
             asked.append(ArrayOf([Tag(find(part)) for part in parts for find in finds]))

@@ -1,0 +1,114 @@
+"""Questions about many constants of an environment: few round trips, whatever their number."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from leanhost.engine.base import Data, Ref
+from leanhost.engine.expressions import Arg, Build, Field, Index, Size, Tag
+from leanhost.lean import names
+from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean, chunks
+from leanhost.lean.names import NameTuple
+from leanhost.lean.tables import Table
+
+WITH_VALUE = ("definition", "theorem", "opaque")
+"""The kinds of constants that have a value."""
+
+
+def new_constants(lean: Lean, env: Ref, known: frozenset[NameTuple] = frozenset()) -> list[Constant]:
+    """Return the constants added to *env* since its import, without those named in *known*."""
+    return [constant for constant, _ in described_constants(lean, env, _named, known)]
+
+
+def described_constants(
+    lean: Lean, env: Ref, describe: Build, known: frozenset[NameTuple] = frozenset()
+) -> list[tuple[Constant, tuple[Data, ...]]]:
+    """Like :func:`new_constants`, each with what *describe* asks about it.
+
+    ``describe(table, env, name, info)`` is prepared once: a function of its module's own (see :meth:`Lean.step`).
+    """
+    pairs, size = lean.step(_additions)(env)
+    rows = lean.step(_row_of(describe))
+    result: list[tuple[Constant, tuple[Data, ...]]] = []
+    for chunk in chunks(range(lean.small(size))):
+        found: list[tuple[int, NameTuple, str, tuple[Data, ...]]] = []
+        for i, (name, tag, *answers) in zip(chunk, rows.rows([(pairs, i, env) for i in chunk]), strict=True):
+            assert isinstance(tag, int)
+            decoded = names.decode(name)
+            if decoded not in known:
+                found.append((i, decoded, CONSTANT_KINDS[tag], tuple(answers)))
+        infos = lean.step(_info_at).each([(pairs, i) for i, *_ in found])
+        for (_, decoded, kind, answers_), (info,) in zip(found, infos, strict=True):
+            result.append((Constant(decoded, kind, info), answers_))
+    return result
+
+
+def used_constants(lean: Lean, constants: Sequence[Constant]) -> list[frozenset[NameTuple]]:
+    """Return for each constant the names its type and its value mention (constructors for an inductive)."""
+    result: list[frozenset[NameTuple]] = []
+    for chunk in chunks(constants):
+        for arrays in by_kind(lean, chunk, _USED, _used_in_type):
+            used: set[NameTuple] = set()
+            for array in arrays:
+                assert isinstance(array, list)
+                used.update(map(names.decode, array))
+            result.append(frozenset(used))
+    return result
+
+
+def by_kind(
+    lean: Lean, constants: Sequence[Constant], builds: Mapping[str, Build], otherwise: Build
+) -> list[tuple[Data, ...]]:
+    """Ask about each constant's ``ConstantInfo`` what the build for its kind asks; answers in order."""
+    groups: dict[Build, list[int]] = {}
+    for i, constant in enumerate(constants):
+        groups.setdefault(builds.get(constant.kind, otherwise), []).append(i)
+    answers: list[tuple[Data, ...]] = [()] * len(constants)
+    for build, places in groups.items():
+        rows = lean.step(build).rows([(constants[i].info,) for i in places])
+        for i, row in zip(places, rows, strict=True):
+            answers[i] = row
+    return answers
+
+
+# The steps of these questions, each prepared once for a Lean.
+
+
+def _additions(table: Table, env: Arg) -> tuple[Arg, ...]:
+    added = table.new_constants(env)
+    return (added, Size(added))
+
+
+def _info_at(table: Table, pairs: Arg, place: int) -> tuple[Arg, ...]:
+    return (Field(Index(pairs, place), 1),)
+
+
+def _named(table: Table, env: Arg, name: Arg, info: Arg) -> tuple[Arg, ...]:
+    return ()
+
+
+@functools.cache
+def _row_of(describe: Build) -> Build:
+    """Return the build of one added constant's row: its name, its kind, and what *describe* asks."""
+
+    def row(table: Table, pairs: Arg, place: int, env: Arg) -> Sequence[Arg]:
+        name, info = Field(Index(pairs, place), 0), Field(Index(pairs, place), 1)
+        return (name, Tag(info), *describe(table, env, name, info))
+
+    return row
+
+
+def _used_in_type(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (table.used_constants(table.constant_type(info)),)
+
+
+def _used_in_value(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (*_used_in_type(table, info), table.used_constants(table.constant_value(info)))
+
+
+def _used_in_inductive(table: Table, info: Arg) -> tuple[Arg, ...]:
+    return (*_used_in_type(table, info), table.list_to_array(table.inductive_ctors(info)))
+
+
+_USED: Mapping[str, Build] = {**dict.fromkeys(WITH_VALUE, _used_in_value), "inductive": _used_in_inductive}
