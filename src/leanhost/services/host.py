@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
 from leanhost.lean.core import Import, Lean, OptionValue
 from leanhost.services.cancellation import Cancellation, check
-from leanhost.services.elaboration import WORDS
+from leanhost.services.checking import Check
 from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, Headers
@@ -28,10 +27,8 @@ from leanhost.services.results import (
     CheckResult,
     CommandResult,
     Diagnostic,
-    Limit,
     Position,
     Severity,
-    Status,
 )
 from leanhost.services.session import Session
 from leanhost.services.source import decode, prepare, read
@@ -317,7 +314,7 @@ class Host(Homebound):
         with path.open("rb") as handle:
             text = decode(read(handle), str(path))
         if isinstance(text, Diagnostic):
-            return self._refused(str(path), (text,))
+            return Check(str(path), self.label).refused((text,))
         return self.check_source(
             text,
             file=str(path),
@@ -351,26 +348,26 @@ class Host(Homebound):
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
         """
-        started = time.monotonic()
+        answer = Check(file, self.label)
         options = options or ElabOptions()
         if timeout is not None:
             options = replace(options, timeout=timeout)
         text = prepare(source, file)
         if isinstance(text, Diagnostic):
-            return self._refused(file, (text,))
+            return answer.refused((text,))
         if cancellation is not None and cancellation.is_cancelled:
-            return self._cancelled(file, (), started)
+            return answer.cancelled()
         lean = self._lean
         header = self._headers.parse(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
-            return self._refused(file, header.diagnostics)
+            return answer.refused(header.diagnostics)
         try:
             environment = self._kept_import(lean, _key(header, imports), cancellation, progress)
         except Cancelled:
-            return self._cancelled(file, header.diagnostics, started)
+            return answer.cancelled(header.diagnostics)
         except ImportFailed as error:
             fault = Diagnostic(Severity.ERROR, str(error), Position(1, 0), None, file, error.code)
-            return self._refused(file, (*header.diagnostics, fault))
+            return answer.refused((*header.diagnostics, fault))
         if imported is not None:
             imported()
         with Session(self, lean, environment, options) as session:
@@ -382,41 +379,7 @@ class Host(Homebound):
                 progress=progress,
                 start=header.end,
             )
-        reasons = [failure.message for failure in judgement.failures]
-        match judgement.open:
-            case Limit.TIMEOUT | Limit.CANCELLED as limit:
-                status = Status.TIMEOUT if limit is Limit.TIMEOUT else Status.CANCELLED
-                reasons.insert(0, WORDS[limit])
-            case _ if judgement.unsupported:
-                status = Status.UNSUPPORTED
-                reasons.insert(0, judgement.unsupported)
-            case _:
-                status = Status.REJECTED if judgement.failures else Status.ACCEPTED
-        return CheckResult(
-            file=file,
-            status=status,
-            diagnostics=(*header.diagnostics, *result.diagnostics, *_left_out(result, options, file)),
-            theorems=tuple(judgement.theorems),
-            sorries=result.sorries,
-            reasons=tuple(reasons),
-            elapsed=time.monotonic() - started,
-            toolchain=self.label,
-            caveats=judgement.caveats,
-        )
-
-    def _cancelled(self, file: str, diagnostics: tuple[Diagnostic, ...], started: float) -> CheckResult:
-        return CheckResult(
-            file,
-            Status.CANCELLED,
-            diagnostics,
-            reasons=(WORDS[Limit.CANCELLED],),
-            elapsed=time.monotonic() - started,
-            toolchain=self.label,
-        )
-
-    def _refused(self, file: str, diagnostics: tuple[Diagnostic, ...]) -> CheckResult:
-        reasons = tuple(d.message for d in diagnostics if d.is_error)
-        return CheckResult(file, Status.REJECTED, diagnostics, reasons=reasons, toolchain=self.label)
+        return answer.judged(header.diagnostics, result, judgement, options)
 
     @property
     def label(self) -> str:
@@ -459,15 +422,6 @@ class Host(Homebound):
 
     def __repr__(self) -> str:
         return f"<Host {self.label}{', closed' if self._closed else ''}>"
-
-
-def _left_out(result: CommandResult, options: ElabOptions, file: str) -> tuple[Diagnostic, ...]:
-    """Say that there was more to say, if there was."""
-    if Limit.DIAGNOSTIC_BYTES not in result.limits:
-        return ()
-    where = result.diagnostics[-1].position if result.diagnostics else Position(1, 0)
-    message = f"there are more than {options.diagnostic_bytes} bytes of messages: some were cut or left out"
-    return (Diagnostic(Severity.WARNING, message, where, None, file, "leanhost.elab.left_out"),)
 
 
 def _key(header: Header, imports: Sequence[str | Import] | None) -> ImportKey:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
-from leanhost.errors import Cancelled, MetaError, UsageError, bounded
+from leanhost.errors import Cancelled, UsageError, bounded
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants
 from leanhost.lean.core import Constant, Lean
@@ -19,11 +19,10 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.elaboration import WHY_LIMITS, Messages
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.lifetime import NotStarted
-from leanhost.services.meta import MetaService, is_short
-from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported
 from leanhost.services.meta_program import LocalDecl, local_decls
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
+from leanhost.services.prover import FILE, Prover
 from leanhost.services.results import Diagnostic, Limit
 from leanhost.services.source import prepare
 
@@ -32,71 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FILE = "<tactic>"
-
-
 TacticResult: TypeAlias = "ProofState | TacticFailure"
-
-
-class Prover:
-    """What the states of one proof share: the contexts they run in and the statement."""
-
-    def __init__(
-        self,
-        meta: MetaService,
-        options: MetaOptions,
-        finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
-        known: frozenset[NameTuple],
-    ) -> None:
-        self.meta = meta
-        self.lean = meta.lean
-        self.options = options
-        self.judge = finish
-        self.known = known
-        self.statement: Arg = 0
-        """The type to be proved, from before any tactic ran."""
-
-    def guarded(
-        self,
-        what: str,
-        work: Callable[[Contexts, Guard], T],
-        cancellation: CancellationToken | None = None,
-        texts: Sequence[str] = (),
-    ) -> T:
-        """Run *work* under the proof's limits; *texts* are what it parses.
-
-        Raises :class:`~leanhost.services.lifetime.NotStarted` when *cancellation* came first, and
-        :class:`~leanhost.errors.MetaError` for what Lean throws and *work* does not expect.
-        """
-
-        def inside(contexts: Contexts, guard: Guard) -> T:
-            try:
-                return work(contexts, guard)
-            except Thrown as thrown:
-                match self.meta.failure(thrown, guard, self.options.diagnostic_bytes):
-                    case Failed(message) | MetaUnsupported(message):
-                        raise MetaError(message) from None
-                    case stopped:
-                        raise MetaError(f"a limit was hit: {stopped.limit}", limit=stopped.limit) from None
-
-        with self.meta.owner.calling(what, cancellation):
-            brief = all(map(is_short, texts))
-            return self.meta.supervised(inside, self.options, cancellation, brief=brief)
-
-    def parse(self, env: Ref, text: str) -> Ref | str:
-        """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
-        lean = self.lean
-        category = lean.name(("tactic",))
-        # Lines end tactics only inside a block, and a single tactic is cheaper without one.
-        block = f"(\n{text}\n)"
-        tries = [block] if "\n" in text.strip() else [text, block]
-        objection = ""
-        for attempt in tries:
-            try:
-                return lean.step(_parse)(env, category, attempt)[0]
-            except Thrown as thrown:
-                objection = objection or str(lean.engine.dump(thrown.error))
-        return objection
 
 
 class ProofState:
@@ -212,7 +147,7 @@ class ProofState:
     ) -> ProofState | TacticFailure:
         prover, lean = self._prover, self._prover.lean
         with contexts.scope(self._saved):
-            text = prepare(tactic, _FILE)
+            text = prepare(tactic, FILE)
             if isinstance(text, Diagnostic):
                 return TacticFailure(text.message, None, (text,))
             (env,) = lean.step(_environment)(self._saved.core)
@@ -222,11 +157,7 @@ class ProofState:
             try:
                 (produced,) = lean.step(_run)(target, syntax, *contexts.strict)
             except Thrown as thrown:
-                match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
-                    case Failed(message) | MetaUnsupported(message):
-                        return TacticFailure(message)
-                    case stopped:
-                        return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
+                return prover.failed(thrown, guard)
             if guard.why:
                 return TacticFailure("the tactic was stopped", WHY_LIMITS[guard.why])
             saved = contexts.save()
@@ -242,7 +173,7 @@ class ProofState:
         log, wrong = lean.step(_log)(saved.core)
         if not lean.small(wrong):
             return []
-        messages = Messages(lean, _FILE, self._prover.options.diagnostic_bytes)
+        messages = Messages(lean, FILE, self._prover.options.diagnostic_bytes)
         messages.take(lean.engine.eval(table.message_list(log)))
         return [d for d in messages.found if d.is_error]
 
@@ -388,11 +319,7 @@ def start(
                 prover.statement = type_
                 root = engine.eval(table.fresh_mvar(type_, six, kind=2, name=0))
             except Thrown as thrown:
-                match prover.meta.failure(thrown, guard, prover.options.diagnostic_bytes):
-                    case Failed(message) | MetaUnsupported(message):
-                        return TacticFailure(message)
-                    case stopped:
-                        return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
+                return prover.failed(thrown, guard)
             return ProofState(prover, contexts.save(), root, (engine.eval(Field(root, 0)),))
 
     try:
@@ -406,10 +333,6 @@ def start(
 
 def _environment(table: Table, core: Arg) -> tuple[Arg, ...]:
     return (table.core_env(core),)
-
-
-def _parse(table: Table, env: Arg, category: Arg, text: Arg) -> tuple[Arg, ...]:
-    return (table.parse_category(env, category, text, _FILE),)
 
 
 def _run(table: Table, goal: Arg, syntax: Arg, *six: Arg) -> tuple[Arg, ...]:

@@ -21,8 +21,9 @@ from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.meta_program import Meta, run_program
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import Phase, ProgressSink
-from leanhost.services.proof import ProofState, Prover, start
+from leanhost.services.proof import ProofState, start
 from leanhost.services.proof_answers import TacticFailure
+from leanhost.services.prover import Prover
 from leanhost.services.results import Limit
 from leanhost.services.terms import elaborate_terms, limited, term_context
 

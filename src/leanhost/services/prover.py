@@ -1,0 +1,96 @@
+"""What the states of one proof share: the limits they run under, and how their tactics are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg
+from leanhost.errors import MetaError
+from leanhost.lean.core import Constant
+from leanhost.lean.monads import Contexts
+from leanhost.lean.names import NameTuple
+from leanhost.lean.tables import Table
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.meta import MetaService, is_short
+from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported
+from leanhost.services.proof_answers import TacticFailure
+
+if TYPE_CHECKING:
+    from leanhost.services.evidence import KernelOutcome
+
+T = TypeVar("T")
+
+FILE = "<tactic>"
+"""The label of a tactic's text in what Lean says about it."""
+
+
+class Prover:
+    """What the states of one proof share: the contexts they run in and the statement."""
+
+    def __init__(
+        self,
+        meta: MetaService,
+        options: MetaOptions,
+        finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
+        known: frozenset[NameTuple],
+    ) -> None:
+        self.meta = meta
+        self.lean = meta.lean
+        self.options = options
+        self.judge = finish
+        self.known = known
+        self.statement: Arg = 0
+        """The type to be proved, from before any tactic ran."""
+
+    def guarded(
+        self,
+        what: str,
+        work: Callable[[Contexts, Guard], T],
+        cancellation: CancellationToken | None = None,
+        texts: Sequence[str] = (),
+    ) -> T:
+        """Run *work* under the proof's limits; *texts* are what it parses.
+
+        Raises :class:`~leanhost.services.lifetime.NotStarted` when *cancellation* came first, and
+        :class:`~leanhost.errors.MetaError` for what Lean throws and *work* does not expect.
+        """
+
+        def inside(contexts: Contexts, guard: Guard) -> T:
+            try:
+                return work(contexts, guard)
+            except Thrown as thrown:
+                failure = self.failed(thrown, guard)
+                raise MetaError(failure.message, limit=failure.limit or "") from None
+
+        with self.meta.owner.calling(what, cancellation):
+            brief = all(map(is_short, texts))
+            return self.meta.supervised(inside, self.options, cancellation, brief=brief)
+
+    def failed(self, thrown: Thrown, guard: Guard) -> TacticFailure:
+        """Return what *thrown* means for the tactic or the statement that was run under *guard*."""
+        match self.meta.failure(thrown, guard, self.options.diagnostic_bytes):
+            case Failed(message) | MetaUnsupported(message):
+                return TacticFailure(message)
+            case stopped:
+                return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
+
+    def parse(self, env: Ref, text: str) -> Ref | str:
+        """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
+        lean = self.lean
+        category = lean.name(("tactic",))
+        # Lines end tactics only inside a block, and a single tactic is cheaper without one.
+        block = f"(\n{text}\n)"
+        tries = [block] if "\n" in text.strip() else [text, block]
+        objection = ""
+        for attempt in tries:
+            try:
+                return lean.step(_parse)(env, category, attempt)[0]
+            except Thrown as thrown:
+                objection = objection or str(lean.engine.dump(thrown.error))
+        return objection
+
+
+def _parse(table: Table, env: Arg, category: Arg, text: Arg) -> tuple[Arg, ...]:
+    return (table.parse_category(env, category, text, FILE),)
