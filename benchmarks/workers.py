@@ -27,16 +27,8 @@ from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.job import Job
 from leanhost.workers.session_pool import SessionPool
 from leanhost.workers.worker import State, Worker
+from tests.workers.conftest import ENDLESS
 
-# An instance search without end; only a cancellation stops it.
-ENDLESS = """set_option maxHeartbeats 0
-set_option synthInstance.maxHeartbeats 0
-set_option synthInstance.maxSize 1000000000
-set_option maxRecDepth 1000000
-class Endless (n : Nat) where x : Nat
-instance next (n : Nat) [Endless (n+1)] : Endless n := ⟨0⟩
-example : Endless 0 := inferInstance
-"""
 FIVE_MS = 0.005
 KEPT = 10**6
 """``max_requests`` of workers that are to be kept."""

@@ -14,12 +14,7 @@ from leanhost.services.proof import ProofState
 from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
-
-
-def term(session: Session, text: str) -> Expr:
-    found = session.elaborate(text)
-    assert isinstance(found, Expr), found
-    return found
+from tests.terms.answers import term
 
 
 def test_questions_in_bulk_answer_as_one_by_one(session: Session) -> None:

@@ -16,16 +16,7 @@ from leanhost.services.proof import ProofState
 from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit, Position
 from leanhost.services.session import Session
-
-
-def good(found: Expr | ElabFailure) -> Expr:
-    assert isinstance(found, Expr), found
-    return found
-
-
-def bad(found: Expr | ElabFailure) -> ElabFailure:
-    assert isinstance(found, ElabFailure), found
-    return found
+from tests.terms.answers import bad, good
 
 
 def test_a_term_becomes_a_handle(session: Session) -> None:

@@ -17,14 +17,9 @@ from leanhost.services.meta_answers import MetaOptions, Ok
 from leanhost.services.proof import ProofState
 from leanhost.services.session import Session
 from tests.conftest import open_host
+from tests.terms.answers import term
 
 IDENTITY = "fun n : Nat => n"
-
-
-def term(session: Session, text: str = IDENTITY) -> Expr:
-    found = session.elaborate(text)
-    assert isinstance(found, Expr)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +31,7 @@ def other(engine: str, request: pytest.FixtureRequest) -> Iterator[Host]:
 
 def test_a_handle_is_for_its_own_host(session: Session, other: Host) -> None:
     with other.session(["Init"]) as elsewhere:
-        mine, theirs = term(session), term(elsewhere)
+        mine, theirs = term(session, IDENTITY), term(elsewhere, IDENTITY)
         assert mine != theirs
         level = elsewhere.build.level("u")
         uses: list[Callable[[], object]] = [
@@ -56,8 +51,8 @@ def test_a_handle_is_for_its_own_host(session: Session, other: Host) -> None:
 
 def test_sessions_of_one_host_share_handles(host: Host) -> None:
     with host.session(["Init"]) as first, host.session(["Init"]) as second:
-        mine = term(first)
-        assert mine == term(second)
+        mine = term(first, IDENTITY)
+        assert mine == term(second, IDENTITY)
         assert second.meta.infer_type(mine) == first.meta.infer_type(mine)
 
 
@@ -88,7 +83,7 @@ def test_after_its_session_a_term_keeps_its_structure(host: Host) -> None:
 
 def test_after_its_host_nothing_works_and_repr_says_so(engine: str, request: pytest.FixtureRequest) -> None:
     with open_host(engine, request) as host, host.session(["Init"]) as session:
-        mine, level = term(session), session.build.level("u")
+        mine, level = term(session, IDENTITY), session.build.level("u")
     for use in (
         lambda: mine.view,
         lambda: str(mine),
@@ -103,7 +98,7 @@ def test_after_its_host_nothing_works_and_repr_says_so(engine: str, request: pyt
 
 
 def test_in_a_forked_process_nothing_works(session: Session) -> None:
-    mine = term(session)
+    mine = term(session, IDENTITY)
     state = session.prove("True")
     assert isinstance(state, ProofState)
     assert isinstance(session.meta.infer_type(mine), Ok)
@@ -139,7 +134,7 @@ def test_in_a_forked_process_nothing_works(session: Session) -> None:
 
 
 def test_handles_are_values_that_stay_in_their_process(session: Session) -> None:
-    mine = term(session)
+    mine = term(session, IDENTITY)
     assert copy.copy(mine) is mine
     assert copy.deepcopy([mine])[0] is mine
     with pytest.raises(UsageError, match="cannot be pickled"):

@@ -9,17 +9,11 @@ import pytest
 
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.services.cancellation import CancellationToken
-from leanhost.services.exprs import Expr
 from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.meta_program import Meta
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
-
-
-def term(session: Session, text: str) -> Expr:
-    found = session.elaborate(text)
-    assert isinstance(found, Expr), found
-    return found
+from tests.terms.answers import term
 
 
 def test_the_questions(session: Session) -> None:

@@ -15,16 +15,7 @@ from leanhost.services.proof import ProofState
 from leanhost.services.proof_answers import TacticFailure
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
-
-
-def state(found: ProofState | TacticFailure) -> ProofState:
-    assert isinstance(found, ProofState), found
-    return found
-
-
-def failure(found: ProofState | TacticFailure) -> TacticFailure:
-    assert isinstance(found, TacticFailure), found
-    return found
+from tests.terms.answers import failure, state
 
 
 def test_a_proof_from_start_to_evidence(session: Session) -> None:

@@ -7,19 +7,13 @@ from collections.abc import Callable
 
 from leanhost.errors import ClosedError
 from leanhost.services.cancellation import CancellationToken
-from leanhost.services.exprs import Expr
 from leanhost.services.host import Host
 from leanhost.services.meta_answers import MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.meta_program import Meta
 from leanhost.services.proof import ProofState
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
-
-
-def term(session: Session, text: str) -> Expr:
-    found = session.elaborate(text)
-    assert isinstance(found, Expr), found
-    return found
+from tests.terms.answers import term
 
 
 def test_a_program_may_use_its_session(session: Session) -> None:

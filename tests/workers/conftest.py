@@ -24,6 +24,7 @@ class Endless (n : Nat) where x : Nat
 instance next (n : Nat) [Endless (n+1)] : Endless n := ⟨0⟩
 example : Endless 0 := inferInstance
 """
+"""An instance search without end; only a cancellation stops it."""
 
 MakePool = Callable[..., WorkerPool]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from leanhost.engine.native import NativeEngine
 from leanhost.toolchain import Toolchain
+from tests.engine.conftest import no_handle_left
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,13 +29,8 @@ library = Path(sys.argv[1])
 @pytest.fixture
 def lean(native_toolchain: Toolchain) -> Iterator[NativeEngine]:
     """The engine of this process; afterwards no handle may be left."""
-    engine = NativeEngine.open(native_toolchain.library)
-    gc.collect()  # what earlier tests left to the collector does not count
-    engine.drain()
-    before = engine.live
-    yield engine
-    assert engine.live == before
-    engine.drain()
+    with no_handle_left(NativeEngine.open(native_toolchain.library)) as engine:
+        yield engine
 
 
 Script = Callable[[str], str]

@@ -31,7 +31,9 @@ from leanhost.engine.expressions import (
 from leanhost.engine.native import NativeEngine
 from leanhost.engine.native.ffi import memory
 from leanhost.errors import ClosedError, EngineError, UsageError
-from tests.engine.native.test_native_values import ADD, MISTAKEN, REFUSED
+from tests.engine import test_values as shared
+from tests.engine.native import test_native_values as native
+from tests.engine.test_values import ADD
 
 RUNS = 3
 """Walked, compiled, and compiled again."""
@@ -106,7 +108,7 @@ def test_a_compiled_step_is_the_walked_expression(lean: NativeEngine, shapes: li
         assert references(held) == references(part) == 1
 
 
-@pytest.mark.parametrize("arg", REFUSED)
+@pytest.mark.parametrize("arg", shared.REFUSED + native.REFUSED)
 def test_a_refusal_loses_nothing(lean: NativeEngine, arg: Arg) -> None:
     with lean.eval(Ctor(0, ("held",))) as held:
         step = lean.prepare(lambda x: (x, Field(x, 0), Ctor(0, ("beside", x, arg))))
@@ -119,7 +121,7 @@ def test_a_refusal_loses_nothing(lean: NativeEngine, arg: Arg) -> None:
         assert lean.eval_data("still here") == "still here"
 
 
-@pytest.mark.parametrize("arg", MISTAKEN)
+@pytest.mark.parametrize("arg", shared.MISTAKEN + native.MISTAKEN)
 def test_what_cannot_be_meant_is_a_usage_error(lean: NativeEngine, arg: Arg) -> None:
     step = lean.prepare(lambda x: (ArrayOf([x, arg]),))
     for _ in range(RUNS):

@@ -15,7 +15,7 @@ from leanhost.engine.expressions import Call, Unwrap
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import UsageError
 from leanhost.toolchain.cache import cache_dir
-from tests.engine.wasm.conftest import Parts
+from tests.engine.conftest import Parts
 from tests.engine.wasm.elaborate import Elaborator, W
 
 Open = Callable[..., WasmEngine]

@@ -25,7 +25,7 @@ from leanhost.errors import (
     OutOfMemory,
     UsageError,
 )
-from tests.engine.wasm.conftest import Parts
+from tests.engine.conftest import Parts
 from tests.engine.wasm.elaborate import ENDLESS, Elaborator
 
 Open = Callable[..., WasmEngine]

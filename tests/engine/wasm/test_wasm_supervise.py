@@ -14,7 +14,7 @@ from leanhost.engine.base import Ref, Thrown
 from leanhost.engine.expressions import Arg, Call, Ctor, Field, Unwrap
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import EngineLost, EngineStuck, UsageError
-from tests.engine.wasm.conftest import Parts
+from tests.engine.conftest import Parts
 from tests.engine.wasm.elaborate import ENDLESS, SLOW, Elaborator
 
 Open = Callable[..., WasmEngine]
