@@ -446,9 +446,12 @@ def test_a_forgotten_session_costs_the_pool_nothing(pool: SessionPool) -> None:
     del session
     gc.collect()
     assert len(pool) == 0
+    assert adds_up(pool, releases=1).released_dropped == 1
+    assert " 0 lent" in repr(pool)
     with pool.acquire(ONE) as session:
+        assert session.miss is MissReason.EVICTED
         assert session.run(GOOD).ok
-    adds_up(pool, releases=1)
+    adds_up(pool, releases=2)
 
 
 # --- threads and failures -------------------------------------------------------------------------
@@ -456,6 +459,8 @@ def test_a_forgotten_session_costs_the_pool_nothing(pool: SessionPool) -> None:
 
 def test_the_counters_add_up_under_threads_and_failures(host: Host) -> None:
     faults: list[BaseException] = []
+    cancelled = CancellationToken()
+    cancelled.cancel()
     with SessionPool(host, capacity=2) as pool:
 
         def work(i: int) -> None:
@@ -467,6 +472,8 @@ def test_the_counters_add_up_under_threads_and_failures(host: Host) -> None:
                     elif k % 6 == 2:
                         pool.drain()
                     else:
+                        with pytest.raises(Cancelled):
+                            pool.acquire(ONE, cancelled)
                         with pool.acquire(ONE) as session:
                             assert session.run("").ok
             except BaseException as error:
@@ -517,6 +524,8 @@ def test_a_lost_lean_takes_its_environments_along(request: pytest.FixtureRequest
         with pytest.raises(EngineLost):
             lent.run(GOOD)
         assert len(pool) == 0
+        assert pool.drain() == 0
+        assert pool.miss_reason(ONE) is MissReason.EVICTED
         lent.release()
         with pool.acquire(ONE) as session:
             assert session.miss is MissReason.EVICTED

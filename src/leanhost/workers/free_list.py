@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from leanhost.lean.core import Lean
 from leanhost.services.imports import Imported, ImportKey
 
 REMEMBERED = 256
@@ -76,17 +75,17 @@ class FreeList:
         while len(self._evicted) > REMEMBERED:
             self._evicted.popitem(last=False)
 
-    def forget_lost(self, lean: Lean) -> None:
-        """Drop the environments of another Lean than *lean*, which was lost; their memory is gone with it."""
-        if any(imported.lean is not lean for _, imported in self._free):
-            for key, imported in self._free:
-                if imported.lean is not lean:
-                    self.remember(key)
-            self._free = [entry for entry in self._free if entry[1].lean is lean]
+    def forget_lost(self) -> None:
+        """Drop the environments of a Lean that was lost; their memory is gone with it."""
+        lost = [key for key, imported in self._free if imported.lean.engine.lost]
+        if lost:
+            self._free = [entry for entry in self._free if not entry[1].lean.engine.lost]
+            for key in lost:
+                self.remember(key)
 
     def has(self, key: PoolKey) -> bool:
-        """Whether there is an environment with *key* whose Lean still runs."""
-        return any(entry == key and not imported.lean.engine.lost for entry, imported in self._free)
+        """Whether there is an environment with *key*."""
+        return any(entry == key for entry, _ in self._free)
 
     def miss(self, key: PoolKey) -> MissReason:
         """Return why there is none with *key*, by what there is instead."""
@@ -100,11 +99,6 @@ class FreeList:
             if sorted(other.modules, key=str) == sorted(modules, key=str):
                 reason = MissReason.OTHER_ORDER
         return reason
-
-    @property
-    def usable(self) -> int:
-        """How many there are whose Lean still runs."""
-        return sum(not imported.lean.engine.lost for _, imported in self._free)
 
     def __len__(self) -> int:
         return len(self._free)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +27,7 @@ from leanhost.services.progress import ProgressSink
 from leanhost.services.session import Session
 from leanhost.services.tracing import span
 from leanhost.workers.free_list import FreeList, MissReason, PoolKey
+from leanhost.workers.loan import Loan
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,7 +40,8 @@ class PoolStats:
     """A snapshot of a pool's counters, which are never reset.
 
     Always ``imports_performed + reused == acquired``, and ``released_to_pool + released_dropped`` is the
-    number of sessions that were released. A refused, cancelled or failed acquire is in none of them.
+    number of sessions that were released; one that is forgotten, or whose acquire or release is interrupted,
+    was dropped once it is collected. A refused, cancelled or failed acquire is in none of them.
     """
 
     imports_performed: int = 0
@@ -65,11 +69,11 @@ class PooledSession(Session):
         imported: Imported,
         options: ElabOptions,
         pool: SessionPool,
-        key: PoolKey,
+        loan: Loan,
         miss: MissReason | None,
     ) -> None:
         self._pool = pool
-        self._pool_key = key
+        self._loan = loan
         self._caller = 0
         self.miss = miss
         """Why a fresh import was needed, or ``None`` when the environment was there."""
@@ -107,7 +111,7 @@ class PooledSession(Session):
         )
 
     def _let_go(self) -> None:
-        self._pool._take_back(self._pool_key, self._imported)
+        self._pool._take_back(self._loan, self._imported)
 
 
 class SessionPool(Homebound):
@@ -157,7 +161,8 @@ class SessionPool(Homebound):
         self._lock = threading.Lock()
         self._free = FreeList()
         self._closed = False
-        self._importing = 0
+        self._importing: weakref.WeakSet[Loan] = weakref.WeakSet()
+        self._forgotten: deque[PoolKey] = deque()
         self._imports_performed = 0
         self._reused = 0
         self._released_to_pool = 0
@@ -190,26 +195,27 @@ class SessionPool(Homebound):
         with span("leanhost.pool.acquire", imports=key.key, capacity=self._capacity) as said:
             lean = self._host.lean
             self._host.lean_options(lean, options)  # refused before anything is taken
+            loan, miss = Loan(key, self._forgotten), None
             with self._lock:
                 self._check_open()
-                self._free.forget_lost(lean)
-                imported = self._free.take(key)
-                miss = None
-                if imported is not None:
-                    self._reused += 1
+                self._look_over()
+                loan.imported = self._free.take(key)
+                if loan.imported is not None:
+                    self._reused, loan.lent = self._reused + 1, True
                 else:
                     miss = self._free.miss(key)
-                    self._admit_import()
-            said.set("reused", imported is not None)
-            if imported is None:
-                assert miss is not None
+                    self._admit_import(loan)
+            said.set("reused", miss is None)
+            if miss is not None:
                 said.set("miss", miss)
-                imported = self._import(lean, key, progress)
+                self._import(lean, loan, progress)
+            imported = loan.imported
+            assert imported is not None
             try:
-                return PooledSession(self._host, lean, imported, options, self, key, miss)
+                return PooledSession(self._host, lean, imported, options, self, loan, miss)
             except BaseException:
                 # Only an interrupt, or the host closing meanwhile: the lease counts, and ends here.
-                self._take_back(key, imported)
+                self._take_back(loan, imported)
                 raise
 
     def _key(self, imports: Sequence[str | Import], is_module: bool) -> PoolKey:
@@ -217,18 +223,17 @@ class SessionPool(Homebound):
         key = host.import_key(imports, is_module=is_module)
         return PoolKey(key, host.search_path, f"{host.toolchain.library}@{host.toolchain.commit}")
 
-    def _admit_import(self) -> None:
+    def _admit_import(self, loan: Loan) -> None:
         """Reserve a fresh import, or refuse it; called with the lock held."""
         limit = self._max_fresh_imports
-        if limit is not None and self._imports_performed + self._importing >= limit:
+        if limit is not None and self._imports_performed + len(self._importing) >= limit:
             raise FreshImportRefused(
                 f"the pool has performed its {limit} fresh imports and has no free environment for this one",
                 hint="raise max_fresh_imports or capacity, or ask for imports that are in the pool",
             )
-        self._importing += 1
+        self._importing.add(loan)
 
-    def _import(self, lean: Lean, key: PoolKey, progress: ProgressSink | None) -> Imported:
-        imported = None
+    def _import(self, lean: Lean, loan: Loan, progress: ProgressSink | None) -> None:
         try:
             limit = self._max_private_bytes
             if limit is not None and (used := lean.engine.private_bytes()) > limit:
@@ -236,29 +241,39 @@ class SessionPool(Homebound):
                     f"no fresh import: Lean holds {used} bytes of private memory, more than the {limit} allowed",
                     hint="raise max_private_bytes, drain the pool, or use worker processes",
                 )
-            imported = self._host.import_fresh(lean, key.key, progress)
-            return imported
+            loan.imported = self._host.import_fresh(lean, loan.key.key, progress)
         finally:
             with self._lock:
-                self._importing -= 1
-                if imported is not None:
-                    self._imports_performed += 1
+                self._importing.discard(loan)
+                if loan.imported is not None:
+                    self._imports_performed, loan.lent = self._imports_performed + 1, True
 
-    def _take_back(self, key: PoolKey, imported: Imported) -> None:
-        """Keep a returned environment or drop it."""
+    def _take_back(self, loan: Loan, imported: Imported) -> None:
+        """Keep a returned environment or drop it; twice is fine."""
+        key = loan.key
         with span("leanhost.pool.release", imports=key.key) as said:
             with self._lock:
+                if loan.over:
+                    return
                 lost = bool(imported.lean.engine.lost) or self._host.closed
                 kept = not self._closed and not lost and len(self._free) < self._capacity
+                # Counted and over in one step, which no interrupt can divide.
                 if kept:
+                    self._released_to_pool, loan.over = self._released_to_pool + 1, True
                     self._free.put(key, imported)
-                    self._released_to_pool += 1
                 else:
+                    self._released_dropped, loan.over = self._released_dropped + 1, True
                     self._free.remember(key)
-                    self._released_dropped += 1
             said.set("kept", kept)
             if not kept:
                 imported.close()
+
+    def _look_over(self) -> None:
+        """Drop what was lost with its Lean, count the sessions that nobody gave back; called with the lock held."""
+        self._free.forget_lost()
+        while self._forgotten:
+            self._free.remember(self._forgotten.popleft())
+            self._released_dropped += 1
 
     def miss_reason(
         self, imports: Sequence[str | Import] = ("Init",), *, is_module: bool = False
@@ -266,6 +281,7 @@ class SessionPool(Homebound):
         """Return why :meth:`acquire` would have to import now, or ``None`` when it would not."""
         key = self._key(imports, is_module)
         with self._lock:
+            self._look_over()
             return None if self._free.has(key) else self._free.miss(key)
 
     # --- evicting and closing ---
@@ -277,6 +293,7 @@ class SessionPool(Homebound):
         does not reset Lean; the class says which memory comes back.
         """
         with self._lock:
+            self._look_over()
             dropped = self._free.take_all()
             for key, _ in dropped:
                 self._free.remember(key)
@@ -308,6 +325,7 @@ class SessionPool(Homebound):
     def stats(self) -> PoolStats:
         """Return the counters as they are now, all of one moment."""
         with self._lock:
+            self._look_over()
             return PoolStats(
                 imports_performed=self._imports_performed,
                 reused=self._reused,
@@ -330,7 +348,8 @@ class SessionPool(Homebound):
 
     def __len__(self) -> int:
         with self._lock:
-            return self._free.usable
+            self._look_over()
+            return len(self._free)
 
     def __bool__(self) -> bool:
         return True
