@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import leanhost
-from leanhost import errors
+from leanhost import errors, workers
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -95,9 +97,15 @@ REFERENCE = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
 _DIRECTIVES = re.findall(r"^::: ([\w.]+)$", REFERENCE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(set(leanhost.__all__) - {"__version__"}))
-def test_every_public_name_is_in_the_reference_and_documented(name: str) -> None:
-    value = getattr(leanhost, name)
+PUBLIC = [(leanhost, name) for name in sorted(set(leanhost.__all__) - {"__version__"})]
+PUBLIC += [(workers, name) for name in workers.__all__ if name not in leanhost.__all__]
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), PUBLIC, ids=lambda value: str(getattr(value, "__name__", value))
+)
+def test_every_public_name_is_in_the_reference_and_documented(package: ModuleType, name: str) -> None:
+    value = getattr(package, name)
     module = getattr(value, "__module__", "") or ""
     if isinstance(value, type) and issubclass(value, errors.LeanHostError):
         assert value.__doc__
@@ -106,7 +114,7 @@ def test_every_public_name_is_in_the_reference_and_documented(name: str) -> None
         assert value.__doc__, name
         assert {module, f"{module}.{name}"} & set(_DIRECTIVES), name
     else:
-        home = f"leanhost.{leanhost._HOME[name]}"
+        home = f"{package.__name__}.{package._HOME[name]}"
         assert {home, f"{home}.{name}"} & set(_DIRECTIVES), name
 
 
@@ -117,6 +125,24 @@ def test_what_the_reference_names_exists() -> None:
             importlib.import_module(directive)
         except ModuleNotFoundError:
             assert hasattr(importlib.import_module(module), name), directive
+
+
+def documented_attributes(node: ast.ClassDef) -> list[str]:
+    """Return what begins each entry of a class's list of attributes; the lines that go on are indented."""
+    _, _, after = (ast.get_docstring(node) or "").partition("Attributes:\n")
+    listed = after.partition("\n\n")[0].splitlines()
+    return [line.strip().partition(":")[0] for line in listed if not line.startswith(" " * 5)]
+
+
+def test_documented_attributes_are_there_and_all_are_documented() -> None:
+    files = (ROOT / "src").rglob("*.py")
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef) and documented_attributes(node)]
+    assert len(classes) >= 10
+    for node in classes:
+        entries = [entry.target for entry in node.body if isinstance(entry, ast.AnnAssign)]
+        fields = {target.id for target in entries if isinstance(target, ast.Name)}
+        assert set(documented_attributes(node)) == fields, node.name
 
 
 def test_the_lean_rs_host_table_names_what_exists() -> None:

@@ -60,11 +60,13 @@ class Where:
 
     Attributes:
         module: imported from this module or one below it (``Init`` takes ``Init.Core`` in); leaves out what was
-        declared since the import. namespace: in this namespace, itself included; a private name counts by
-        what follows its prefix. kinds: of one of these kinds. private: private (``Lean.isPrivateName``), or
-        not. internal: an internal detail (``Lean.Name.isInternalDetail``, of what follows a private prefix), or
-        not. own: declared since the
-        import, or imported. mentions: whose types mention all of these constants.
+            declared since the import.
+        namespace: in this namespace, itself included; a private name counts by what follows its prefix.
+        kinds: of one of these kinds.
+        private: private (``Lean.isPrivateName``), or not.
+        internal: an internal detail (``Lean.Name.isInternalDetail``, of what follows a private prefix), or not.
+        own: declared since the import, or imported.
+        mentions: whose types mention all of these constants.
     """
 
     module: NameTuple | None = None

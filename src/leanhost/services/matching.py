@@ -34,9 +34,10 @@ class Match:
     """How a statement compares with a reference.
 
     Attributes:
-        syntactic: they are the same term, up to the names of binders and of universe parameters
-        (``Expr.eqv``). definitional: the kernel takes one for the other; ``None`` when ``limit`` kept it from
-        an answer. message: the kernel's words when it does not.
+        syntactic: they are the same term, up to the names of binders and of universe parameters (``Expr.eqv``).
+        definitional: the kernel takes one for the other; ``None`` when a limit kept it from an answer.
+        limit: that limit.
+        message: the kernel's words when it does not take one for the other.
     """
 
     syntactic: bool

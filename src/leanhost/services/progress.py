@@ -15,10 +15,10 @@ class ProgressEvent:
     """How far a call has come.
 
     Attributes:
-        phase: what is being done: ``"import"``, ``"elaborate"``, ``"kernel"``, or the name of a bulk
-        operation. current: how much of it is done, in the unit of the phase: modules, bytes of source,
-        declarations, items. total: how much there is to do in the same unit, or ``None`` where that is not
-        known. elapsed: seconds since the phase began.
+        phase: what is being done: ``"import"``, ``"elaborate"``, ``"kernel"``, or the name of a bulk operation.
+        current: how much of it is done, in the unit of the phase: modules, bytes of source, declarations, items.
+        total: how much there is to do in the same unit, or ``None`` where that is not known.
+        elapsed: seconds since the phase began.
     """
 
     phase: str

@@ -109,7 +109,7 @@ class WorkerSourceView:
     """A source that a worker has elaborated with its info trees kept, as :class:`~leanhost.SourceView`.
 
     It holds no process: a worker that has not got the trees elaborates the source again. In a session that
-    :meth:`holds <WorkerSession.__enter__>` a worker, the trees of the last few sources are there.
+    holds a worker, the trees of the last few sources are there.
     """
 
     result: CommandResult

@@ -47,9 +47,12 @@ class ReplayLimits:
     """How much a file may ask for; past a limit it is refused.
 
     Attributes:
-        line_bytes: length of one line. file_bytes: length of the file. lines: how many lines. depth: how deep
-        terms, levels and names may be nested (the kernel recurses over them). level_nodes: the size of one
-        universe level written out as a tree. digits: decimal digits of a number literal.
+        line_bytes: length of one line.
+        file_bytes: length of the file.
+        lines: how many lines.
+        depth: how deep terms, levels and names may be nested (the kernel recurses over them).
+        level_nodes: the size of one universe level written out as a tree.
+        digits: decimal digits of a number literal.
     """
 
     line_bytes: int = 16 << 20

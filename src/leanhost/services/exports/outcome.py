@@ -22,12 +22,16 @@ class Replayed:
     """The kernel accepted every declaration of the file, in an environment that held nothing else.
 
     Attributes:
-        names: every constant the file declares, in its order, constructors and recursors included. theorems:
-        those that are theorems. axioms: those that are axioms. missing_bodies: axioms that the exporter says
-        are theorems to somebody who has their proofs. lines, bytes: the size of the file. set_aside: functions
-        on numbers that the kernel would compute itself if they kept their names; they have others in
-        ``kernel_env`` (:mod:`~leanhost.services.exports.primitives`). lean: the version of the Lean that
-        exported, as the file says. kernel_env: the ``Kernel.Environment`` they are in.
+        names: every constant the file declares, in its order, constructors and recursors included.
+        theorems: those that are theorems.
+        axioms: those that are axioms.
+        missing_bodies: axioms that the exporter says are theorems to somebody who has their proofs.
+        lines: how many lines the file has.
+        bytes: the size of the file.
+        set_aside: functions on numbers that the kernel would compute itself if they kept their names; they have
+            others in ``kernel_env`` (:mod:`~leanhost.services.exports.primitives`).
+        lean: the version of the Lean that exported, as the file says.
+        kernel_env: the ``Kernel.Environment`` they are in.
     """
 
     names: tuple[str, ...]

@@ -41,11 +41,15 @@ class ExportReport:
     """What an export came to.
 
     Attributes:
-        count: constants written, constructors and recursors included. lines: lines written. bytes: bytes
-        written. axioms: constants written as axioms which are axioms. missing_bodies: constants written as
-        axioms because this toolchain does not ship their proofs or values; the file's first line names them
-        too. skipped: constants asked for that were left out, being unsafe or partial. sha256: the digest of the
-        file, which :meth:`leanhost.Host.replay` can be given. format: the version of the file format.
+        count: constants written, constructors and recursors included.
+        lines: lines written.
+        bytes: bytes written.
+        axioms: constants written as axioms which are axioms.
+        missing_bodies: constants written as axioms because this toolchain does not ship their proofs or values;
+            the file's first line names them too.
+        skipped: constants asked for that were left out, being unsafe or partial.
+        sha256: the digest of the file, which :meth:`leanhost.Host.replay` can be given.
+        format: the version of the file format.
     """
 
     count: int
