@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from leanhost.lean.core import Import
 from leanhost.services.results import Status
 from leanhost.workers import CheckItem, WorkerPool, own_code
+from leanhost.workers.heads import Head
+from leanhost.workers.items import Request
+from leanhost.workers.job import Job
 from tests.workers.conftest import pool_of
 
 
@@ -43,6 +47,9 @@ QUIET = {
     "a literal": "namespace N\ndef true : Bool := go ()\nexample : 1 = 1 := by simp (decide := true)\nend N",
     "a number": "instance : OfNat Nat 7 := ⟨spin 0⟩\nexample : 1 = 1 := by simp (maxSteps := 7)",
     "the kernel": "def b : Bool := go ()\ntheorem t : Lean.reduceBool b = true := rfl",
+    "a default that a tactic finds": 'def tac : Lean.Syntax := if go () then .missing else .atom .none "x"\n'
+    "def f (h : autoParam True tac) : Nat := 0\n#check f",
+    "the path of a file": 'example : String := include_str (if go () then "a" else "b" : System.FilePath)',
     "a binder": 'binder_predicate x " ≻ " y:term => `(x = $(if go () then y else y))\n'
     "example : ∃ n ≻ 3, True := ⟨3, rfl, trivial⟩",
 }
@@ -67,6 +74,15 @@ def test_quiet_ways_to_run_code_are_known(embedded_pool: WorkerPool, way: str) -
         ),
         ("set_option linter.all false\nnamespace A\nvariable (n : Nat)\n#check n\n#print axioms id", False),
         ("#eval 1", True),
+        ("#html 1", True),
+        ("def n : Array Nat := #[1]\n#check_failure n + n\n#reduce n", False),
+        ("def f (h : autoParam True tac) := h", True),
+        ("example := include_str f ()", True),
+        ("variable (h : 1 = 1)\ninclude h\ntheorem t : 1 = 1 := h", False),
+        ("prelude\ndef f := f", True),
+        ("def b : Bool := idbg go ()", True),
+        ("example : True := by aesop (add safe tactic f)", True),
+        ("theorem t : 1 = 1 := by simp (a.«decide» := c)", True),
         ("theorem t : 1 = 1 := by native_decide", True),
         ("theorem t : 1 = 1 := by decide +native", True),
         ('notation "x" => 1', True),
@@ -97,3 +113,21 @@ def test_quiet_ways_to_run_code_are_known(embedded_pool: WorkerPool, way: str) -
 )
 def test_what_may_run_code_is_told_by_its_words(source: str, runs: bool) -> None:
     assert own_code.may_run(source) == runs
+
+
+def test_a_long_source_is_not_read() -> None:
+    """Reading it would keep everybody else waiting; what is read is read in no time that grows with its square."""
+    assert own_code.may_run("x" * (own_code.MAX_READ + 1))
+    assert not own_code.may_run("theorem t (a b : Nat) (h : a = b) : b = a := h.symm\n" * 10_000)
+    for part in ("(", "( ", "(a", "«", "@[simp]", "+ ", "-", "# "):
+        assert not own_code.may_run(part * (own_code.MAX_READ // len(part)))
+
+
+def test_without_a_library_a_source_may_give_every_word_a_meaning() -> None:
+    def job(imports: tuple[Import, ...] | None, kind: str = "check") -> Job:
+        return Job(Request("theorem t : 1 = 1 := rfl", "<input>", imports, (), 1.0), Head(), None, kind=kind)
+
+    assert not job(None).brings_code
+    assert not job((Import(("Init",)),)).brings_code
+    assert job(()).brings_code
+    assert not job((), "verify").brings_code

@@ -4,7 +4,9 @@ Code of a source can be unsafe, and unsafe code can write anywhere in its proces
 own past is worth nothing, so the answer is read from the text before it is sent, by three rules:
 
 - a command, attribute or term of Lean's that runs code (``#eval``, macros, ``binder_predicate``, ``native_decide``,
-  ``Lean.reduceBool``...) has a word of its own, and none of these words may be there;
+  ``Lean.reduceBool``, ``include_str``, whose path is a term, ``autoParam``, whose tactic is any constant...) has a
+  word of its own, and none of these words may be there; of the commands that begin with ``#`` only those may that
+  are known to look and not to run;
 - attributes are from a list of those that only mark: others are names of handlers, which run;
 - the options of a tactic, ``simp (maxSteps := n)``, are terms that Lean *evaluates*: they may only be literals, and
   only where the source defines nothing that a literal could come to mean (its own ``true``, its own ``OfNat``).
@@ -14,13 +16,22 @@ from __future__ import annotations
 
 import re
 
-_WORDS = re.compile(
-    r"#guard|eval|run_|macro|notation|infix|prefix|postfix|syntax|binder_pred|simproc|propagator"
-    r"|elab(?!_as_elim\b|_without_expected_type\b)"
-    r"|initialize|declare_|register_|aesop_rules|linter_|widget|suggestion|plausible|slim_check|sampl"
-    r"|unsafe|Unsafe|Internal|lcProof|lcUnreachable|native|[rR]educe(?:Bool|Nat)\b|trustCompiler|bv_"
-    r"|implemented_by|extern|csimp|computed_field|verso|doc_"
-    r"|unexpander|delab|parser|formatter|parenthesizer|quot_precheck|code_action"
+MAX_READ = 1 << 20
+"""Characters that are read; what is longer may do anything. Nobody else is served while it is read."""
+
+_WORDS = tuple(
+    """
+    eval run_ macro notation infix prefix postfix syntax binder_pred simproc propagator initialize declare_ register_
+    aesop_rules linter_ widget suggestion premise plausible slim_check sampl unsafe Unsafe Internal lcProof
+    lcUnreachable native educeBool educeNat trustCompiler bv_ autoParam include_ idbg prelude implemented_by extern
+    csimp computed_field verso doc_ unexpander delab parser Parser formatter parenthesizer quot_precheck code_action
+    """.split()
+)
+# The first letters are literal, so that the search does not stop at every character.
+_OTHERS = (
+    re.compile(r"#(?!(?:check|check_failure|exit|help|print|reduce|synth|version|where)\b)[^\W\d]"),
+    re.compile(r"elab(?!_as_elim\b|_without_expected_type\b)"),
+    re.compile(r"aesop[?!]?\s*\("),
 )
 
 _MARKS = frozenset(
@@ -54,13 +65,14 @@ _MARKS = frozenset(
         "never_extract",
     }
 )
-_ATTRIBUTES = re.compile(r"@\[([^\]]*)|\battribute\b(?:\s*\[([^\]]*))?")
+_ATTRIBUTES = (re.compile(r"@\[([^\]]*)"), re.compile(r"attribute\b(?:\s*\[([^\]]*))?"))
 _PLAIN = re.compile(r"[\w\s.,=←↓↑→-]*")
 
-_DEFINES = re.compile(
-    r"def|abbrev|instance|opaque|structure|class|inductive|deriving|axiom|constant|alias|where|export|\brec\b|\bmk_"
+_DEFINES = tuple(
+    "def abbrev instance opaque structure class inductive deriving axiom constant alias where export mk_".split()
 )
-_OPTION = re.compile(r"\(\s*(?:--|/-|config\b|(?:«[^»]*»|[\w.!?']+)\s*(?:--|/-|:=\s*))")
+_LET_REC = re.compile(r"rec\b")
+_OPTION = re.compile(r"\(\s*(?:--|/-|«|config\b|[\w.!?']+(?:«|\s*(?:--|/-|:=\s*)))")
 _LITERAL = re.compile(r"(?:true|false|\d+)\s*\)")
 # The Leans that were tried read `simp +decide` as the library's own `true`; others may not.
 _SWITCH = re.compile(r"[+-](?:«|[^\W\d])")
@@ -68,17 +80,24 @@ _SWITCH = re.compile(r"[+-](?:«|[^\W\d])")
 
 def may_run(*sources: str) -> bool:
     """Tell whether one of *sources* could make Lean run code that it brings along."""
-    defines = any(_DEFINES.search(source) for source in sources)
+    if sum(map(len, sources)) > MAX_READ:
+        return True
+    defines = any(
+        any(word in source for word in _DEFINES) or _LET_REC.search(source) is not None for source in sources
+    )
     return any(
-        _WORDS.search(source) is not None or _has_handlers(source) or _has_options(source, defines)
+        any(word in source for word in _WORDS)
+        or any(other.search(source) is not None for other in _OTHERS)
+        or _has_handlers(source)
+        or _has_options(source, defines)
         for source in sources
     )
 
 
 def _has_handlers(source: str) -> bool:
     """Whether an attribute is more than a mark, or is not to be read for sure."""
-    for found in _ATTRIBUTES.finditer(source):
-        inside = found[1] if found[1] is not None else found[2]
+    for found in (found for pattern in _ATTRIBUTES for found in pattern.finditer(source)):
+        inside = found[1]
         if inside is None or "--" in inside or not _PLAIN.fullmatch(inside):
             return True
         for entry in inside.split(","):
