@@ -19,14 +19,13 @@ import re
 MAX_READ = 1 << 20
 """Characters that are read; what is longer may do anything. Nobody else is served while it is read."""
 
-_WORDS = tuple(
-    """
-    eval run_ macro notation infix prefix postfix syntax binder_pred simproc propagator initialize declare_ register_
-    aesop_rules linter_ widget suggestion premise plausible slim_check sampl unsafe Unsafe Internal lcProof
-    lcUnreachable native educeBool educeNat trustCompiler bv_ autoParam include_ idbg prelude implemented_by extern
-    csimp computed_field verso doc_ unexpander delab parser Parser formatter parenthesizer quot_precheck code_action
-    """.split()
-)
+_RUNS = """
+eval run_ macro notation infix prefix postfix syntax binder_pred simproc propagator initialize declare_ register_
+aesop_rules linter_ widget suggestion premise plausible slim_check sampl unsafe Unsafe Internal lcProof
+lcUnreachable native educeBool educeNat trustCompiler bv_ autoParam include_ idbg prelude implemented_by extern
+csimp computed_field verso doc_ unexpander delab parser Parser formatter parenthesizer quot_precheck code_action
+"""
+_WORDS = tuple(_RUNS.split())
 # The first letters are literal, so that the search does not stop at every character.
 _OTHERS = (
     re.compile(r"#(?!(?:check|check_failure|exit|help|print|reduce|synth|version|where)\b)[^\W\d]"),
@@ -68,9 +67,8 @@ _MARKS = frozenset(
 _ATTRIBUTES = (re.compile(r"@\[([^\]]*)"), re.compile(r"attribute\b(?:\s*\[([^\]]*))?"))
 _PLAIN = re.compile(r"[\w\s.,=←↓↑→-]*")
 
-_DEFINES = tuple(
-    "def abbrev instance opaque structure class inductive deriving axiom constant alias where export mk_".split()
-)
+_MAKES = "def abbrev instance opaque structure class inductive deriving axiom constant alias where export mk_"
+_DEFINES = tuple(_MAKES.split())
 _LET_REC = re.compile(r"rec\b")
 _OPTION = re.compile(r"\(\s*(?:--|/-|«|config\b|[\w.!?']+(?:«|\s*(?:--|/-|:=\s*)))")
 _LITERAL = re.compile(r"(?:true|false|\d+)\s*\)")
