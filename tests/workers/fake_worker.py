@@ -29,7 +29,7 @@ def verdict(status: str = "accepted", **changes: Any) -> dict[str, Any]:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     messages = Channel(channel)
-    threading.Thread(target=messages.listen, daemon=True).start()
+    threading.Thread(target=messages.watch, daemon=True).start()
     messages.next()
     channel.sendall(pack({"ready": "fake", "sandbox": "none"}, LIMIT))
     while True:

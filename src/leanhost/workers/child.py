@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         settle(codec.toolchain_in(config["toolchain"]), strict=config["strict"])
         confined = confine(config, programs=True)
         channel = Channel(connection)
-        threading.Thread(target=channel.listen, name="leanhost-channel", daemon=True).start()
+        threading.Thread(target=channel.watch, name="leanhost-channel", daemon=True).start()
         host = open_host(config)
         preload(host, config)
     except Exception as error:
@@ -88,7 +88,7 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
             os._exit(70)
 
     host.lean.engine.occupy(serving)
-    channel.listen()
+    channel.watch()
     return 0
 
 

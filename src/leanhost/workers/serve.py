@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import queue
+import select
 import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,10 +29,12 @@ from leanhost.services.results import CheckResult, Status
 from leanhost.workers import answering, codec, examine, limits
 from leanhost.workers.items import Request
 from leanhost.workers.kept import Kept
-from leanhost.workers.wire import Message, ProtocolError, pack_reply, receive
+from leanhost.workers.wire import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack_reply
 
 CPU_SHARE = 4.0
 """CPU seconds a check may use for each second of its timeout: Lean's own threads count too."""
+
+_READ = 1 << 16
 
 
 def end_with_group() -> None:
@@ -47,41 +50,67 @@ def end_with_group() -> None:
 
 
 class Channel:
-    """The private socket to the pool; read on a thread of its own, so that its end is noticed whatever Lean does."""
+    """The private socket to the pool.
+
+    The thread that works reads it itself: to have another one hand requests over costs a short check more than the
+    socket does. While it works, whoever looks at its :class:`Token` reads on; another thread only notices the end.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._unpacker = Unpacker(MAX_REQUEST_BYTES, check=None)
         self._lock = threading.Lock()
-        self._current = ""
+        """Held by the one thread that reads."""
+        self._requests: deque[Message] = deque()
+        self._token = Token(self, "")
         self._early = ""
-        self._cancelled = CancellationToken()
 
-    def listen(self) -> None:
-        """Read until the pool has gone, and end the process then."""
-        try:
-            while (message := receive(self._connection)) is not None:
-                if "cancel" in message:
-                    with self._lock:
-                        if message["cancel"] == self._current:
-                            self._cancelled.cancel()
-                        else:
-                            self._early = str(message["cancel"])
-                else:
-                    self._requests.put(message)
-        except BaseException:  # whatever it is, nobody is left to hear of it
-            pass
+    def watch(self) -> None:
+        """Wait, whatever Lean does, until the pool has gone, and end the process then."""
+        look = select.poll()
+        look.register(self._connection, 0)  # only that the other end is closed
+        look.poll()
         end_with_group()
 
     def next(self) -> tuple[Message, CancellationToken]:
-        """Wait for a message; the event is set when its request is cancelled."""
-        message = self._requests.get()
+        """Wait for a message; the token is cancelled with its request."""
         with self._lock:
-            self._current = str(message.get("id", ""))
-            self._cancelled = CancellationToken()
-            if self._current and self._current == self._early:
-                self._cancelled.cancel()
-            return message, self._cancelled
+            while not self._requests:
+                self._read(0)
+            message = self._requests.popleft()
+            identity = str(message.get("id", ""))
+            self._token = Token(self, identity)
+            if identity and identity == self._early:
+                self._token.cancel()
+            return message, self._token
+
+    def look(self) -> None:
+        """Take what has arrived, without waiting."""
+        if self._lock.acquire(blocking=False):  # if not: it is being read
+            try:
+                self._read(socket.MSG_DONTWAIT)
+            finally:
+                self._lock.release()
+
+    def _read(self, flags: int) -> None:
+        try:
+            data = self._connection.recv(_READ, flags)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            if not data:
+                end_with_group()
+            for message in self._unpacker.feed(data):
+                if "cancel" not in message:
+                    self._requests.append(message)
+                elif message["cancel"] == self._token.identity:
+                    self._token.cancel()
+                else:
+                    self._early = str(message["cancel"])
+        except Exception:  # whatever it is, nobody is left to hear of it
+            end_with_group()
 
     def send(self, message: Message) -> None:
         """Send one frame; without a pool to hear it the process ends."""
@@ -89,6 +118,24 @@ class Channel:
             self._connection.sendall(pack_reply(message))
         except OSError:
             end_with_group()
+
+
+class Token(CancellationToken):
+    """Cancelled by the pool: to look at it is to look whether the pool has said so."""
+
+    __slots__ = ("_channel", "identity")
+
+    def __init__(self, channel: Channel, identity: str) -> None:
+        super().__init__()
+        self._channel = channel
+        self.identity = identity
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the pool has cancelled the request."""
+        if not self._event.is_set():
+            self._channel.look()
+        return self._event.is_set()
 
 
 def serve(channel: Channel, host: Host, options: ElabOptions, helpers: Sequence[int] = ()) -> None:

@@ -344,8 +344,11 @@ class Supervisor:
     # --- what workers tell ---
 
     def answered(self, job: Job, result: CheckResult) -> None:
-        """A worker has given its verdict; the caller gets it at the end of this turn."""
-        self._answers.append((job, result))
+        """A worker has given its verdict; the caller gets it now, or at the end of this turn if others wait."""
+        if self._waiting:
+            self._answers.append((job, result))
+        else:
+            job.finish(result)
 
     def up(self, worker: Worker) -> None:
         """A worker has started."""

@@ -26,6 +26,9 @@ class Waiting:
     def __contains__(self, job: Job) -> bool:
         return job in self._jobs
 
+    def __bool__(self) -> bool:
+        return bool(self._jobs)
+
     def __iter__(self) -> Iterator[Job]:
         return iter(self._jobs)
 

@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 from array import array
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from leanhost.errors import WorkerError
@@ -109,10 +110,15 @@ def _marks_outside(body: bytes | bytearray) -> int:
 
 
 class Unpacker:
-    """Cuts the stream of bytes that comes from a worker into messages."""
+    """Cuts the stream of bytes that comes from a worker into messages, or with another *check* from a pool."""
 
-    def __init__(self, limit: int = MAX_REPLY_BYTES + MAX_TEXT_BYTES) -> None:
+    def __init__(
+        self,
+        limit: int = MAX_REPLY_BYTES + MAX_TEXT_BYTES,
+        check: Callable[[bytearray], None] | None = check_reply,
+    ) -> None:
         self._limit = limit
+        self._check = check
         self._data = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
@@ -128,7 +134,8 @@ class Unpacker:
                 break
             body = self._data[LENGTH.size : end]
             del self._data[:end]
-            check_reply(body)
+            if self._check is not None:
+                self._check(body)
             found.append(unpack(body))
         return found
 

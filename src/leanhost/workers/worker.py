@@ -149,6 +149,7 @@ class Worker:
             self._begun = True
             if self._cause is None:
                 self.deadline = time.monotonic() + job.request.timeout + self._owner.settings.grace
+            self._note_code(job)
         elif "progress" in message and self._begun and job.told is not None:
             job.told.append(values.into(ProgressEvent, message["progress"]))
         elif "result" in message:
@@ -197,14 +198,19 @@ class Worker:
         self._ends.stdout.clear()
         self._ends.stderr.clear()
         self._owner.answered(job, result)
-        if settings.max_requests > 1 and not self._own_code:
-            self._own_code = job.brings_code
+        if not self._begun:
+            self._note_code(job)
         if spent:
             self.kill(None, "spent")
         elif self.lease is None:
             self._retire()
         elif self._grown > settings.max_private_bytes:
             self.kill(None, "memory")
+
+    def _note_code(self, job: Job) -> None:
+        """Find out whether others may have this process after *job*, while it works and nobody waits for that."""
+        if self._owner.settings.max_requests > 1 and not self._own_code:
+            self._own_code = job.brings_code
 
     def let_go(self) -> None:
         """Be held no longer: serve others, or end if it has served enough."""
