@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from typing import Any
@@ -29,6 +31,7 @@ def verdict(status: str = "accepted", **changes: Any) -> dict[str, Any]:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     messages = Channel(channel)
+    held: list[object] = []
     threading.Thread(target=messages.watch, daemon=True).start()
     messages.next()
     channel.sendall(pack({"ready": "fake", "sandbox": "none"}, LIMIT))
@@ -110,6 +113,19 @@ def main() -> None:
             case "tell":
                 answer(progress=json.loads(argument))
                 answer(result=verdict(), extra={"value": json.loads(COMMAND_RESULT)})
+            case "hold":  # megabytes of its own
+                held.append(bytearray(os.urandom(1 << 20) * int(argument)))
+                answer(result=verdict(reasons=[str(os.getpid())]))
+            case "map":  # megabytes of a file, which others could map as well
+                with open("/proc/self/exe", "rb") as program, tempfile.TemporaryFile() as file:  # noqa: PTH123
+                    while file.tell() < int(argument) << 20:
+                        program.seek(0)
+                        file.write(program.read())
+                    file.flush()
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    sum(mapped[:: mmap.PAGESIZE])
+                    held.append(mapped)
+                answer(result=verdict(reasons=[str(os.getpid())]))
             case "grandchild":
                 if os.fork() == 0:
                     os.setsid()

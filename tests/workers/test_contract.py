@@ -18,7 +18,6 @@ from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
-from leanhost.workers.metrics import PoolCollector
 from tests.faults.candidates import FAULTS
 from tests.workers.conftest import BAD, ENDLESS, GOOD, MakePool, children, pool_of
 from tests.workers.test_supervision import eventually
@@ -157,32 +156,6 @@ def test_closing_during_a_check_answers_it_and_leaves_nothing(
     with pytest.raises(PoolClosed):
         job.future.result(60)
     assert children() <= before
-
-
-def test_what_a_pool_does_can_be_read_and_scraped(pool: WorkerPool) -> None:
-    from prometheus_client import CollectorRegistry
-
-    pool.check(GOOD)
-    stats = pool.stats()
-    assert sum(stats.latency_buckets) == sum(stats.answered.values())
-    assert stats.latency_sum > 0
-    assert stats.leases == stats.forks if pool._settings.forks else stats.forks == 0
-    assert stats.private_bytes > 0
-    assert (stats.busy, stats.waiting) == (0, 0)
-    registry = CollectorRegistry(auto_describe=True)
-    registry.register(PoolCollector(pool, name="p"))
-
-    def read(name: str, **labels: str) -> float | None:
-        return registry.get_sample_value(f"leanhost_workers_{name}", {"pool": "p", **labels})
-
-    assert read("answers_total", status="accepted") == stats.answered[Status.ACCEPTED]
-    assert read("leases_total") == stats.leases
-    assert (
-        read("latency_seconds_count")
-        == read("latency_seconds_bucket", le="+Inf")
-        == sum(stats.latency_buckets)
-    )
-    assert {cause: read("ended_total", cause=cause) for cause in stats.ended} == dict(stats.ended)
 
 
 def test_what_confines_the_workers_is_told(pool: WorkerPool) -> None:

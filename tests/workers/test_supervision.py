@@ -11,15 +11,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests, UsageError, WorkerStartError
+from leanhost.errors import PoolClosed, UsageError
 from leanhost.services.results import Status
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.job import Job
 from tests.workers.conftest import MakePool, children, descriptors
 
 
@@ -132,49 +130,6 @@ def test_workers_are_replaced_after_an_age(fake_pool: MakePool) -> None:
     assert pool.stats().ended["age"] == 2
 
 
-def test_a_full_queue_refuses_and_says_so(fake_pool: MakePool) -> None:
-    pool = fake_pool(workers=1, max_waiting=1, grace=0.2)
-    waiting = [threading.Thread(target=pool.check, args=("sleep 600",), daemon=True) for _ in range(2)]
-    errors: list[type[BaseException]] = []
-    threading.excepthook, kept = lambda args: errors.append(args.exc_type), threading.excepthook
-    try:
-        for thread in waiting:
-            thread.start()
-        eventually(lambda: pool.stats().waiting == 2)
-        with pytest.raises(TooManyRequests) as caught:
-            pool.check("accept")
-        assert caught.value.code == "leanhost.pool.too_many_requests"
-        pool.close()
-        for thread in waiting:
-            thread.join(30)
-    finally:
-        threading.excepthook = kept
-    assert errors == [PoolClosed, PoolClosed]  # nobody is left waiting
-    assert pool.stats().errors == {"TooManyRequests": 1, "PoolClosed": 2}
-
-
-def test_a_place_in_the_queue_is_held_for_a_time(fake_pool: MakePool) -> None:
-    pool = fake_pool(workers=1, queue_timeout=0.2, grace=0.2)
-    results = pool.check_many(["accept", "sleep 600"])
-    next(results)
-    eventually(lambda: pool.stats().busy == 1)
-    with pytest.raises(PoolTimeout):
-        pool.check("accept")
-    results.close()  # type: ignore[attr-defined]
-    assert pool.check("accept").accepted
-
-
-def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None:
-    pool = fake_pool(workers=1)
-    order: list[int] = []
-    for number in range(10):
-        job = pool.submit("sleep 0.01", bounded=True)
-        assert isinstance(job, Job)
-        job.future.add_done_callback(partial(lambda number, _: order.append(number), number))
-    pool.check("accept")
-    assert order == list(range(10))
-
-
 def test_closing_leaves_nothing_behind(fake_pool: MakePool) -> None:
     before, open_before, threads = children(), descriptors(), threading.active_count()
     pool = fake_pool(workers=2)
@@ -208,18 +163,6 @@ def test_a_pool_that_is_forgotten_closes(fake_pool: MakePool) -> None:
     supervisor = pool._supervisor
     del pool
     eventually(lambda: supervisor.closed)
-
-
-def test_a_worker_that_never_comes_up_is_an_error_of_the_pool(
-    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from leanhost.workers import nursery, process
-
-    monkeypatch.setattr(
-        nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
-    )
-    with pytest.raises(WorkerStartError, match="no_such_module"):
-        fake_pool().check("accept")
 
 
 def test_settings_are_checked(fake_pool: MakePool) -> None:

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from leanhost.services.results import Status
 from leanhost.workers.pool import WorkerPool
 from leanhost.workers.stats import LATENCY_BOUNDS_S
 
@@ -24,13 +25,14 @@ class PoolCollector(Collector):
         """Yield the metrics of one scrape, each with the label ``pool``."""
         stats = self._pool.stats()
         for key, text, value in (
+            ("limit", "Workers that may check at once.", stats.workers),
             ("busy", "Workers that check now or are held.", stats.busy),
             ("held", "Workers held by sessions.", stats.held),
             ("free", "Workers without work.", stats.free),
-            ("waiting", "Requests without an answer.", stats.waiting),
+            ("waiting", "Requests without an answer, running ones included.", stats.waiting),
             ("zygotes", "Zygotes alive.", stats.zygotes),
-            ("private_bytes", "Memory of single processes.", stats.private_bytes),
-            ("shared_bytes", "Share of memory that several processes map.", stats.shared_bytes),
+            ("private_bytes", "Memory that belongs to one process alone, summed.", stats.private_bytes),
+            ("shared_bytes", "Proportional share of memory that several processes map.", stats.shared_bytes),
         ):
             gauge = GaugeMetricFamily(f"leanhost_workers_{key}", text, labels=["pool"])
             gauge.add_metric([self._name], value)
@@ -38,13 +40,16 @@ class PoolCollector(Collector):
         for key, text, value in (
             ("leases", "Worker processes started.", stats.leases),
             ("forks", "Workers forked from zygotes.", stats.forks),
+            ("zygotes_started", "Zygotes started.", stats.zygotes_started),
             ("imports_avoided", "Forks that found their imports done.", stats.imports_avoided),
         ):
             counter = CounterMetricFamily(f"leanhost_workers_{key}", text, labels=["pool"])
             counter.add_metric([self._name], value)
             yield counter
+        # Statuses are known beforehand: a series that begins with its first event would hide that event.
+        answers = {status: stats.answered.get(status, 0) for status in Status}
         for key, label, text, values in (
-            ("answers", "status", "Answers by status.", stats.answered),
+            ("answers", "status", "Answers by status.", answers),
             ("errors", "error", "Requests without an answer by exception.", stats.errors),
             ("ended", "cause", "Ended worker processes by cause.", stats.ended),
         ):

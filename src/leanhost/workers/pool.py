@@ -345,13 +345,16 @@ class WorkerPool(Homebound):
 
     def _request(self, item: CheckItem | str) -> Request | CheckResult:
         settings = self._settings
-        return prepare_item(
+        prepared = prepare_item(
             item,
             imports=settings.imports,
             allow_axioms=settings.allow_axioms,
             timeout=settings.options.timeout,
             toolchain=self._supervisor.label,
         )
+        if isinstance(prepared, CheckResult):
+            self._supervisor.count(prepared)
+        return prepared
 
     def _queue(
         self,
@@ -385,8 +388,12 @@ class WorkerPool(Homebound):
         self._supervisor.cancel(job)
 
     def close(self) -> None:
-        """Kill the workers, refuse whoever waits with :class:`~leanhost.errors.PoolClosed`; twice is fine."""
-        self._close()
+        """Kill the workers, refuse whoever waits with :class:`~leanhost.errors.PoolClosed`.
+
+        From any thread and as often as wanted: each call returns once the workers are gone.
+        """
+        self._supervisor.close()
+        self._close.detach()
 
     def __enter__(self) -> WorkerPool:
         return self

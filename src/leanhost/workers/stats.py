@@ -20,8 +20,8 @@ class WorkerStats:
     Attributes:
         workers: how many may check at once.
         busy: workers that check now, or are held by a session.
-        held: workers held by a session, at work or not.
         free: workers that are started, or starting, without work.
+        held: workers held by a session, at work or not.
         waiting: requests without an answer, running ones included.
         answered: requests answered so far, by status; a call of a session that came to an end is `accepted`.
         errors: requests that ended with an exception of the pool, by its class.

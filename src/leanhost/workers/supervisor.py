@@ -95,6 +95,12 @@ class Supervisor:
                 self._thread.start()
             self._post(lambda: self._waiting.add(job))
 
+    def count(self, result: CheckResult) -> None:
+        """Count an answer that takes no worker; raises as :meth:`submit`."""
+        with self._lock:
+            self._check_usable()
+            self.counters.answer(result.status, 0.0)
+
     def cancel(self, job: Job) -> None:
         """Stop a job wherever it is; its verdict becomes ``cancelled`` unless it has one."""
         with self._lock:

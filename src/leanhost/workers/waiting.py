@@ -37,8 +37,9 @@ class Waiting:
         self._jobs.append(job)
 
     def put_back(self, job: Job) -> None:
-        """Put a request, whose turn it was already, before the others."""
-        self._jobs.appendleft(job)
+        """Put a request, whose turn it was already, where it was: before all that came after it."""
+        at = next((i for i, other in enumerate(self._jobs) if other.queued > job.queued), len(self._jobs))
+        self._jobs.insert(at, job)
 
     def remove(self, job: Job) -> None:
         """Take a request out."""

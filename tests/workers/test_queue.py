@@ -1,0 +1,196 @@
+"""Whose turn it is: the order of requests, the bounds of the queue, and that nobody is left waiting."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from functools import partial
+from itertools import repeat
+
+import pytest
+
+from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import CheckItem, WorkerPool, nursery, process
+from leanhost.workers.heads import Head
+from leanhost.workers.items import Request
+from leanhost.workers.job import Job
+from leanhost.workers.waiting import Waiting
+from tests.workers.conftest import ENDLESS, GOOD, MakePool
+from tests.workers.test_supervision import alive, eventually
+from tests.workers.test_zygotes import busy_worker, zygotes
+
+
+def submitted(pool: WorkerPool, source: CheckItem | str) -> Job:
+    job = pool.submit(source, bounded=True)
+    assert isinstance(job, Job)
+    return job
+
+
+# --- whose turn -----------------------------------------------------------------------------------
+
+
+def test_who_is_put_back_does_not_lose_the_turn(fake_pool: MakePool) -> None:
+    """Several workers can end at once, in any order, before they came to what they were given."""
+    queue = Waiting(fake_pool()._settings)
+    jobs = [Job(Request("", "", None, (), 1.0), Head(), None) for _ in range(6)]
+    for job in jobs:
+        queue.add(job)
+    taken = [queue.next(room=True, held=0) for _ in range(4)]
+    assert taken == jobs[:4]
+    for job in (jobs[2], jobs[0], jobs[3], jobs[1]):
+        queue.put_back(job)
+    assert list(queue) == jobs
+
+
+def test_a_single_request_is_served_beside_a_stream_without_end(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1)
+    results = pool.check_many(repeat("accept"))
+    next(results)
+    job = submitted(pool, CheckItem(source="accept", file="mine"))
+    # What was read ahead comes first, and nothing else.
+    for _ in range(8 + 4 + 1):
+        next(results)
+    assert job.future.result(0).file == "mine"
+    results.close()  # type: ignore[attr-defined]
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+def test_a_full_queue_refuses_and_says_so(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, max_waiting=1, grace=0.2)
+    waiting = [threading.Thread(target=pool.check, args=("sleep 600",), daemon=True) for _ in range(2)]
+    errors: list[type[BaseException]] = []
+    threading.excepthook, kept = lambda args: errors.append(args.exc_type), threading.excepthook
+    try:
+        for thread in waiting:
+            thread.start()
+        eventually(lambda: pool.stats().waiting == 2)
+        with pytest.raises(TooManyRequests) as caught:
+            pool.check("accept")
+        assert caught.value.code == "leanhost.pool.too_many_requests"
+        pool.close()
+        for thread in waiting:
+            thread.join(30)
+    finally:
+        threading.excepthook = kept
+    assert errors == [PoolClosed, PoolClosed]  # nobody is left waiting
+    assert pool.stats().errors == {"TooManyRequests": 1, "PoolClosed": 2}
+
+
+def test_a_place_in_the_queue_is_held_for_a_time(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, queue_timeout=0.2, grace=0.2)
+    results = pool.check_many(["accept", "sleep 600"])
+    next(results)
+    eventually(lambda: pool.stats().busy == 1)
+    with pytest.raises(PoolTimeout):
+        pool.check("accept")
+    results.close()  # type: ignore[attr-defined]
+    assert pool.check("accept").accepted
+
+
+def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1)
+    order: list[int] = []
+    for number in range(10):
+        job = pool.submit("sleep 0.01", bounded=True)
+        assert isinstance(job, Job)
+        job.future.add_done_callback(partial(lambda number, _: order.append(number), number))
+    pool.check("accept")
+    assert order == list(range(10))
+
+
+# --- nobody is left waiting -----------------------------------------------------------------------
+
+
+def test_a_worker_that_never_comes_up_is_an_error_of_the_pool(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from leanhost.workers import nursery, process
+
+    monkeypatch.setattr(
+        nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
+    )
+    with pytest.raises(WorkerStartError, match="no_such_module"):
+        fake_pool().check("accept")
+
+
+def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_ever(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = fake_pool(workers=2, spares=1)
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
+        )
+        jobs = [submitted(pool, "accept") for _ in range(8)]
+        for job in jobs:
+            with pytest.raises(WorkerStartError, match="no_such_module"):
+                job.future.result(60)
+    assert pool.stats().leases <= 2 * len(jobs) + 1
+    assert pool.check("accept").accepted
+
+
+def test_workers_that_are_killed_in_bursts_cost_what_they_were_doing(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=4)
+    jobs = [submitted(pool, "sleep 0.05") for _ in range(20)]
+    killed: set[int] = set()
+    while len(killed) < 8 and not all(job.future.done() for job in jobs):
+        for worker in tuple(pool._supervisor._workers):
+            if worker._begun and worker.process.pid not in killed:
+                killed.add(worker.process.pid)
+                with suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, signal.SIGKILL)
+    statuses = [job.future.result(60).status for job in jobs]
+    assert set(statuses) <= {Status.ACCEPTED, Status.CRASHED}
+    assert statuses.count(Status.CRASHED) <= len(killed)
+    assert pool.check("accept").accepted
+    assert pool.stats().waiting == 0
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+def test_a_zygote_killed_while_requests_wait(make_pool: MakePool, kills: int) -> None:
+    """Once, and they wait for the next one; again and again, and they are told."""
+    pool = make_pool(workers=2, spares=0)
+    jobs = [submitted(pool, GOOD) for _ in range(8)]
+    for _ in range(kills):
+        eventually(lambda: bool(zygotes(pool)))
+        (zygote,) = zygotes(pool)
+        os.kill(zygote, signal.SIGKILL)
+        eventually(lambda zygote=zygote: not alive(zygote))  # type: ignore[misc]
+    answers: list[CheckResult | LeanHostError] = []
+    for job in jobs:
+        try:
+            answers.append(job.future.result(60))
+        except WorkerStartError as error:
+            answers.append(error)
+    served = [answer for answer in answers if isinstance(answer, CheckResult)]
+    assert all(result.accepted for result in served)
+    assert len(served) >= len(jobs) - 2 * (kills - 1)
+    assert pool.check(GOOD).accepted
+    assert pool.stats().waiting == 0
+
+
+def test_closing_from_several_threads_while_checks_wait(make_pool: MakePool) -> None:
+    pool = make_pool(workers=1, spares=0)
+    jobs = [submitted(pool, CheckItem(source=ENDLESS, timeout=60)) for _ in range(4)]
+    worker = busy_worker(pool)
+    everything = [worker, *zygotes(pool)]
+    left: list[bool] = []
+
+    def close() -> None:
+        pool.close()
+        left.extend(map(alive, everything))
+
+    threads = [threading.Thread(target=close) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert left == [False] * len(everything) * 3
+    for job in jobs:
+        with pytest.raises(PoolClosed):
+            job.future.result(0)
