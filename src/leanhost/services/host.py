@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from leanhost.engine.base import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
@@ -19,7 +19,7 @@ from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
 from leanhost.services.header import Header, Headers
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
-from leanhost.services.lifetime import Homebound, Life
+from leanhost.services.lifetime import Closing, Homebound, Life
 from leanhost.services.opening import Opened, open_lean
 from leanhost.services.options import AllowedAxioms, ElabOptions
 from leanhost.services.progress import ProgressSink
@@ -33,9 +33,6 @@ from leanhost.services.results import (
 from leanhost.services.session import Session
 from leanhost.services.source import decode, prepare, read
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 KEPT_IMPORTS = 4
 """How many imported environments a host keeps for :meth:`Host.check_source`."""
@@ -76,7 +73,7 @@ class Closable(Protocol):
         """End it."""
 
 
-class Host(Homebound):
+class Host(Closing, Homebound):
     """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
 
     A context manager. Safe to use from several threads: Lean answers them one at a time.
@@ -411,14 +408,6 @@ class Host(Homebound):
         for ref in options:
             ref.close()
         self._opened.lean.engine.close()
-
-    def __enter__(self) -> Host:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Host {self.label}{', closed' if self._closed else ''}>"

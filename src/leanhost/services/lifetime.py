@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, Self
@@ -31,6 +32,24 @@ class Homebound:
             f"a {name} belongs to the process that made it and cannot be sent to another or copied",
             hint=f"make a {name} in each process that uses one",
         )
+
+
+class Closing(ABC):
+    """A context manager that ends by :meth:`close`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what it holds; closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 _TURN_SLICE = 0.02
@@ -81,7 +100,7 @@ class NotStarted(Cancelled):
     """The token was cancelled before the call's turn came."""
 
 
-class Lifetime:
+class Lifetime(Closing):
     """Open until closed, by itself or with its host; every call passes through :meth:`calling`."""
 
     def __init__(self, host: Host, lean: Lean) -> None:
@@ -184,11 +203,3 @@ class Lifetime:
         if not getattr(self, "_freed", True):
             self._freed = True
             self._abandon()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -13,6 +13,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.tables.exprs import EXPR_KINDS
 from leanhost.lean.tables.infotree import INFO_TERM, TREE_CONTEXT, TREE_HOLE
+from leanhost.services.lifetime import Closing
 from leanhost.services.results import CommandResult, Position
 
 _MAX_TREE_NODES = 200_000
@@ -46,7 +47,7 @@ class _Term:
     key: tuple[object, ...] | None = None
 
 
-class SourceView:
+class SourceView(Closing):
     """A source that was elaborated once with its info trees kept. A context manager.
 
     Positions are 1-based lines and 0-based columns in code points. Made by :meth:`leanhost.Session.inspect`.
@@ -257,9 +258,3 @@ class SourceView:
         self._commands.clear()
         if self._file_map is not None:
             self._file_map.close()
-
-    def __enter__(self) -> SourceView:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -10,14 +10,13 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leanhost.engine import can_fork
 from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.imports import parse_imports
-from leanhost.services.lifetime import Homebound
+from leanhost.services.lifetime import Closing, Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
@@ -36,15 +35,11 @@ from leanhost.workers.supervisor import Supervisor
 from leanhost.workers.verification import Verification
 from leanhost.workers.wire import Message
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-
 TOLD = 256
 """Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
 
 
-class WorkerPool(Homebound):
+class WorkerPool(Closing, Homebound):
     """Checks sources in worker processes. A crash, a hang or a flood costs the request that caused it.
 
     A context manager; made lazily: the first request starts the first worker. Safe to use from many threads.
@@ -394,14 +389,6 @@ class WorkerPool(Homebound):
         """
         self._supervisor.close()
         self._close.detach()
-
-    def __enter__(self) -> WorkerPool:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{self._supervisor.waiting} requests"

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.services.evidence import KernelOutcome, Unavailable
+from leanhost.services.lifetime import Closing
 from leanhost.services.positions import SourceView, TypeAt
 from leanhost.services.results import CommandResult, Limit, Position
 from leanhost.workers.calls import Desk, first, later, now
 from leanhost.workers.operations import Operation, Task
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -105,7 +103,7 @@ def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSourceView:
+class WorkerSourceView(Closing):
     """A source that a worker has elaborated with its info trees kept, as :class:`~leanhost.SourceView`.
 
     It holds no process: a worker that has not got the trees elaborates the source again. In a session that
@@ -143,11 +141,3 @@ class WorkerSourceView:
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of. For code that closes views."""
-
-    def __enter__(self) -> WorkerSourceView:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -21,7 +21,7 @@ from leanhost.errors import (
 from leanhost.lean.core import Import, Lean
 from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.imports import Imported
-from leanhost.services.lifetime import Homebound
+from leanhost.services.lifetime import Closing, Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink
 from leanhost.services.session import Session
@@ -30,8 +30,6 @@ from leanhost.workers.free_list import FreeList, MissReason, PoolKey
 from leanhost.workers.loan import Loan
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from leanhost.services.host import Host
 
 
@@ -114,7 +112,7 @@ class PooledSession(Session):
         self._pool._take_back(self._loan, self._imported)
 
 
-class SessionPool(Homebound):
+class SessionPool(Closing, Homebound):
     """A bounded free list of imported environments over one host.
 
     ``with pool.acquire(["Init", "Std"]) as session:`` takes the free environment with exactly these imports,
@@ -353,14 +351,6 @@ class SessionPool(Homebound):
 
     def __bool__(self) -> bool:
         return True
-
-    def __enter__(self) -> SessionPool:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         stats = self.stats()
