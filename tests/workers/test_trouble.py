@@ -197,7 +197,7 @@ def test_an_endless_stream_past_a_slow_item_remembers_nothing(fake_pool: MakePoo
                 seen += 1
                 if seen == 100:
                     break
-            (job,) = (job for job in pool._supervisor._open if job.request.file == "slow")
+            (job,) = (job for job in pool._supervisor._open.values() if job.request.file == "slow")
             return len(job.future._done_callbacks)  # type: ignore[attr-defined]
 
     assert anyio.run(main, backend=backend) <= 2

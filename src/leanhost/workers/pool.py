@@ -179,7 +179,7 @@ class WorkerPool(Closing, Homebound):
         was read is answered as ``cancelled``; leaving the iterator early stops what still runs. Raises as
         :meth:`check` does, except that waiting for a worker has no limit.
         """
-        stream = Stream(self, ordered=ordered, progress=progress, cancellation=cancellation)
+        stream = Stream(self, items, ordered=ordered, progress=progress, cancellation=cancellation)
         source = iter(items)
         exhausted = False
         try:
@@ -239,7 +239,7 @@ class WorkerPool(Closing, Homebound):
         """
         from leanhost.workers.aio import Bell, in_thread
 
-        stream = Stream(self, ordered=ordered, progress=progress, cancellation=cancellation)
+        stream = Stream(self, items, ordered=ordered, progress=progress, cancellation=cancellation)
         bell = Bell()
         source = aiter(items) if isinstance(items, AsyncIterable) else _asynchronous(items)
         exhausted = False

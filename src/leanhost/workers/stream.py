@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from leanhost.errors import UsageError
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers.items import CheckItem
@@ -35,11 +36,14 @@ class Stream:
     def __init__(
         self,
         pool: WorkerPool,
+        items: object,
         *,
         ordered: bool,
         progress: ProgressCallback | None,
         cancellation: Cancellation,
     ) -> None:
+        if isinstance(items, str | CheckItem):
+            raise UsageError("one item is no iterable of items", hint="write [item], or use check")
         self._pool = pool
         self._ordered = ordered
         self._progress = progress

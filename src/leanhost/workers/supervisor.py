@@ -60,8 +60,8 @@ class Supervisor:
         self._bell.setblocking(False)
         self._waiting = Waiting(settings)
         self._answers: deque[tuple[Job, CheckResult]] = deque()
-        self._open: set[Job] = set()
-        """Every job without an answer, wherever it is."""
+        self._open: dict[str, Job] = {}
+        """Every job without an answer, wherever it is, by its identity."""
         self._workers: list[Worker] = []
         self._recent = settings.default_head
         self._used_up = 0
@@ -88,8 +88,9 @@ class Supervisor:
                 )
                 self.counters.error(refusal)
                 raise refusal
-            self._open.add(job)
-            job.future.add_done_callback(partial(self._count_done, job))
+            self._open[job.identity] = job
+            # Not the job itself: a future keeps its callbacks, and the source would wait for the collector.
+            job.future.add_done_callback(partial(self._count_done, job.identity, job.queued))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="leanhost-pool", daemon=True)
                 self._thread.start()
@@ -154,14 +155,14 @@ class Supervisor:
         if self._closing:
             raise PoolClosed("the pool is closed")
 
-    def _count_done(self, job: Job, future: Future[CheckResult]) -> None:
+    def _count_done(self, identity: str, queued: float, future: Future[CheckResult]) -> None:
         error = CancelledError() if future.cancelled() else future.exception()
         with self._lock:
-            self._open.discard(job)
+            self._open.pop(identity, None)
             if error is not None:
                 self.counters.error(error)
             else:
-                self.counters.answer(future.result().status, time.monotonic() - job.queued)
+                self.counters.answer(future.result().status, time.monotonic() - queued)
 
     def stats(self) -> WorkerStats:
         """Return a snapshot, taken between two turns of the thread."""
@@ -439,7 +440,7 @@ class Supervisor:
             letter()
         self._deliver()
         self._waiting.clear()
-        for job in tuple(self._open):
+        for job in tuple(self._open.values()):
             job.fail(self._refusal())
 
     def _release(self) -> None:
