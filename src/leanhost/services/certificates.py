@@ -156,8 +156,13 @@ class Certificates(Questions):
     ) -> ExportReport:
         """Write evidence, or constants by name, with everything they rest on, in lean4export's NDJSON format 3.1.
 
-        *target* is a path, which then appears whole or not at all, or a binary file. See
-        :func:`leanhost.services.exports.write.export` for what is raised.
+        *target* is a path, which then appears whole or not at all, or a binary file. The same environment gives the
+        same bytes. *timeout* is in seconds. *progress* hears of the phases ``collect`` (constants found) and
+        ``export`` (constants written).
+
+        Raises :class:`~leanhost.errors.UsageError` for a name that is not there,
+        :class:`~leanhost.errors.ObjectTooLarge` for a constant too large to copy,
+        :class:`~leanhost.errors.Cancelled` when it was cancelled or *timeout* ran out, and ``OSError``.
         """
         names: list[NameTuple]
         added: tuple[Constant, ...]

@@ -76,7 +76,7 @@ class Closable(Protocol):
 class Host(Closing, Homebound):
     """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
 
-    A context manager. Safe to use from several threads: Lean answers them one at a time.
+    Made by :func:`leanhost.open`; a context manager. Safe to use from several threads: Lean answers them one at a time.
     """
 
     def __init__(
@@ -184,9 +184,17 @@ class Host(Closing, Homebound):
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> ReplayOutcome:
-        """Rebuild and kernel-check an export in an otherwise empty environment; no library is needed.
+        """Rebuild and kernel-check the export in *source*, in an otherwise empty environment; no library is needed.
 
-        See :func:`leanhost.services.exports.replay.replay`.
+        *source* is a path or a binary file; nothing it says can keep the kernel from looking. *options* bound the
+        kernel (``max_heartbeats`` for each declaration), *timeout* in seconds all of it. *trusted* names functions on
+        numbers (``Nat.gcd``...) which the file is known to define as Lean does: the kernel then computes them itself.
+        *sha256* is the digest the file must have (:attr:`leanhost.ExportReport.sha256`): with it, a changed file is
+        refused also where it says something else that is right. *progress* hears of the phase ``replay``, in bytes
+        of the file.
+
+        Returns an outcome, whatever the file holds. Raises ``OSError`` when it cannot be read, and
+        :class:`~leanhost.errors.EngineStuck` when the kernel ignored a cancellation.
         """
         return replay(
             source,

@@ -86,20 +86,20 @@ class Meta:
     # --- queries ---
 
     def infer_type(self, expr: Expr) -> Expr:
-        """The type of a term."""
+        """The type of a term (``Lean.Meta.inferType``)."""
         return self._expr(self._lean.table.infer_type(self._ref(expr), self._six))
 
     def whnf(self, expr: Expr) -> Expr:
-        """Weak head normal form."""
+        """Weak head normal form (``Lean.Meta.whnf``)."""
         return self._expr(self._lean.table.whnf(self._ref(expr), self._six))
 
     def is_def_eq(self, left: Expr, right: Expr) -> bool:
-        """Definitional equality; may assign metavariables."""
+        """Definitional equality (``Lean.Meta.isExprDefEq``); may assign metavariables."""
         answer = self._eval(self._lean.table.is_def_eq(self._ref(left), self._ref(right), self._six))
         return answer.ptr() >> 1 == 1
 
     def reduce(self, expr: Expr) -> Expr:
-        """Full reduction, types and proofs left alone."""
+        """Full reduction, types and proofs left alone (``Lean.Meta.reduce``)."""
         action = self._lean.table.reduce(self._ref(expr), self._six, explicit=True, types=True, proofs=True)
         return self._expr(action)
 
@@ -108,22 +108,26 @@ class Meta:
         self._eval(self._lean.table.check_type(self._ref(expr), self._six)).close()
 
     def synth_instance(self, type_: Expr) -> Expr:
-        """Find an instance; :class:`MetaError` when there is none."""
+        """Find an instance (``Lean.Meta.synthInstance``); :class:`MetaError` when there is none."""
         return self._expr(self._lean.table.synth_instance(self._ref(type_), self._six))
 
     def instantiate(self, expr: Expr) -> Expr:
-        """Replace the metavariables assigned so far."""
+        """Replace the metavariables assigned so far (``Lean.instantiateMVars``)."""
         table = self._lean.table
         state = self._eval(table.get_ref(self._six.meta_state))
         return self._expr(Field(table.instantiate_mvars(table.meta_mctx(state), self._ref(expr)), 1))
 
     def pp(self, expr: Expr) -> str:
-        """The term as Lean prints it in the current local context."""
+        """The term as Lean prints it in the current local context (``Lean.Meta.ppExpr``)."""
         with self._eval(self._lean.table.pp_meta(self._ref(expr), self._six)) as text:
             return str(self._lean.engine.dump(text))
 
     def elab(self, term: str, expected: Expr | None = None) -> Expr:
-        """Elaborate a term's text in the current local context."""
+        """Elaborate a term's text in the current local context, coerced to *expected* if that is given.
+
+        ``Lean.Elab.Term.elabTermAndSynthesize``, or ``elabTermEnsuringType`` with *expected*. :class:`MetaError` when
+        it does not parse or elaborate.
+        """
         table = self._lean.table
         env = self._eval(table.core_env(table.get_ref(self._six.core_state)))
         try:
@@ -196,7 +200,7 @@ class Meta:
 
     @contextmanager
     def lambda_telescope(self, expr: Expr, *, limit: int | None = None) -> Iterator[tuple[list[Expr], Expr]]:
-        """Open the binders of a function: the variables and the body, valid inside the block."""
+        """Open the binders of a function: the variables and the body, valid inside the block (``lambdaTelescope``)."""
         with self._telescope(expr, "lam", limit) as opened:
             yield opened
 

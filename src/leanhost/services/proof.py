@@ -64,7 +64,10 @@ class ProofState:
 
     @property
     def goals(self) -> tuple[Goal, ...]:
-        """The goals, as text; read from Lean when first asked for."""
+        """The goals, as text; read from Lean when first asked for.
+
+        Raises :class:`~leanhost.errors.MetaError` when a limit of the proof's options is hit while they are printed.
+        """
         if self._goals is None:
             self._goals = self._prover.guarded("proof.goals", self._read)
         return self._goals
@@ -136,9 +139,11 @@ class ProofState:
     def apply(
         self, tactic: str, goal: int = 0, *, cancellation: CancellationToken | None = None
     ) -> ProofState | TacticFailure:
-        """Run a tactic on one goal; its new goals come first.
+        """Run a tactic (``Lean.Elab.Tactic.run``) on one goal, counted from 0; its new goals come first.
 
-        A tactic that leaves an error behind, also a recovered one, is a :class:`TacticFailure`.
+        *tactic* may be several, on lines or with ``;``. One that leaves an error behind, also a recovered one, that
+        meets a limit or is cancelled is a :class:`TacticFailure`. Raises :class:`~leanhost.errors.UsageError` where
+        there is no such goal.
         """
         return self.apply_all([tactic], goal, cancellation=cancellation)[0]
 
@@ -226,7 +231,7 @@ class ProofState:
         return results + [stopped] * (len(tactics) - len(results))
 
     def focus(self, goal: int) -> ProofState:
-        """Return the same state with another goal in front."""
+        """Return the same state with another goal, counted from 0, in front."""
         front = self._id(goal)
         rest = [ref for i, ref in enumerate(self._ids) if i != goal]
         return ProofState(self._prover, self._saved, self._root, (front, *rest))

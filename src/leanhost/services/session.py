@@ -40,7 +40,7 @@ class Session(Judging):
     at a time, the others wait for their turn, where a cancellation reaches them too. A session that is closed
     during a call ends when the call does.
 
-    Every call takes *cancellation*, a :class:`~leanhost.services.cancellation.CancellationToken` that stops
+    Calls take *cancellation*, a :class:`~leanhost.services.cancellation.CancellationToken` that stops
     it from any thread, and *progress*, a callable that takes
     :class:`~leanhost.services.progress.ProgressEvent` values on the calling thread. Any call can raise
     :class:`~leanhost.errors.ClosedError`, or :class:`~leanhost.errors.EngineLost` when Lean died under it.

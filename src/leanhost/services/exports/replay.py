@@ -64,19 +64,9 @@ def replay(
     cancellation: Cancellation = None,
     progress: ProgressSink | None = None,
 ) -> ReplayOutcome:
-    """Rebuild and kernel-check the export in *source*, in an otherwise empty environment.
+    """Rebuild and kernel-check the export in *source*; see :meth:`leanhost.Host.replay`.
 
-    No library is needed, and nothing the file says can keep the kernel from looking. *options* bound the
-    kernel (``max_heartbeats`` for each declaration, ``timeout`` for all); *limits* bound the file. *trusted*
-    names functions on numbers (``Nat.gcd``...) which the file is known to define as Lean does: the kernel then
-    computes them itself (see :mod:`~leanhost.services.exports.primitives`). *sha256* is the digest the file
-    must have (:attr:`ExportReport.sha256 <leanhost.services.exports.write.ExportReport>`): with it, a changed
-    file is refused also where it says something else that is right. *progress* hears of the phase
-    ``replay``, in bytes of the file.
-
-    Returns a :data:`~leanhost.services.exports.outcome.ReplayOutcome`, whatever the file holds. Raises
-    ``OSError`` when it cannot be read, :class:`~leanhost.errors.EngineStuck` when the kernel ignored a
-    cancellation.
+    *limits* bound the file. What *trusted* means is told in :mod:`~leanhost.services.exports.primitives`.
     """
     options = options or ElabOptions()
     vouched = frozenset(names.parse(name) for name in trusted)
