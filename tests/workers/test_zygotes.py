@@ -196,6 +196,15 @@ def test_a_zygote_has_rehearsed_and_nothing_of_it_is_seen(make_pool: MakePool) -
     assert cpu[:2] == ["unlimited", "unlimited"]
 
 
+def test_a_fork_takes_its_own_memory_in_small_pages(make_pool: MakePool) -> None:
+    pool = make_pool(max_requests=10)
+    assert pool.check(GOOD).accepted
+    (worker,) = pool._supervisor._workers
+    forked, zygote = (Path(f"/proc/{pid}/status").read_text() for pid in (worker.process.pid, *zygotes(pool)))
+    assert "THP_enabled:\t1" not in forked
+    assert "THP_enabled:\t0" not in zygote
+
+
 def test_a_worker_that_grew_is_replaced_once_it_is_free(make_pool: MakePool) -> None:
     pool = make_pool(spares=0, max_requests=100, max_private_bytes=1)
     assert pool.check(GOOD).accepted

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leanhost.engine import can_fork
+from leanhost.engine.native.pages import small_pages
 from leanhost.errors import ImportFailed
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
@@ -76,6 +77,7 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
+    small_pages()
     channel = Channel(connection)
     host.start_tasks()
     ready(channel, host, config, confined)
