@@ -6,11 +6,14 @@ import ast
 import importlib
 import inspect
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import griffe
 import pytest
 
 import leanhost
@@ -128,6 +131,24 @@ def test_what_the_reference_names_exists() -> None:
             importlib.import_module(directive)
         except ModuleNotFoundError:
             assert hasattr(importlib.import_module(module), name), directive
+
+
+def objects(scope: griffe.Object) -> Iterator[griffe.Object]:
+    """Yield *scope* and all that is defined below it."""
+    yield scope
+    for member in scope.members.values():
+        if isinstance(member, griffe.Object):
+            yield from objects(member)
+
+
+def test_every_role_in_a_docstring_becomes_a_name() -> None:
+    roles = runpy.run_path(str(DOCS / "roles.py"))
+    package = griffe.load("leanhost", search_paths=[ROOT / "src"])
+    assert isinstance(package, griffe.Module)
+    documented = [each for each in objects(package) if each.docstring is not None]
+    texts = [roles["shown"](each.docstring.value, each) for each in documented if each.docstring]
+    assert not [text for text in texts if re.search(r":[a-z]+:`", text)]
+    assert any('identifier="leanhost.services.host.Host.check_source"' in text for text in texts)
 
 
 def documented_attributes(node: ast.ClassDef) -> list[str]:
