@@ -20,7 +20,6 @@ from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
 from tests.faults.candidates import FAULTS
 from tests.workers.conftest import BAD, ENDLESS, GOOD, MakePool, children, pool_of
-from tests.workers.test_supervision import eventually
 from tests.workers.test_zygotes import busy_worker
 
 MEMORY = {"native": 300 << 20, "wasm": 2 << 30}
@@ -107,16 +106,6 @@ def test_the_same_from_asyncio_and_trio(pool: WorkerPool, backend: str) -> None:
         assert (await pool.acheck(GOOD)).accepted
 
     anyio.run(main, backend=backend)
-
-
-def test_workers_are_replaced_when_their_private_memory_has_grown(make_pool: MakePool) -> None:
-    grown = make_pool(max_requests=100, max_private_bytes=1, spares=0)
-    for ended in (1, 2, 3):
-        assert grown.check(GOOD).accepted
-        eventually(lambda ended=ended: grown.stats().ended == {"memory": ended})  # type: ignore[misc]
-    kept = make_pool(max_requests=100, max_private_bytes=1 << 30, spares=0)
-    assert [r.accepted for r in kept.check_many([GOOD] * 3)] == [True] * 3
-    assert kept.stats().ended == {}
 
 
 def test_the_queue_is_bounded_and_each_refusal_has_its_type(make_pool: MakePool) -> None:

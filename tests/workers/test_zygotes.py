@@ -79,13 +79,6 @@ def test_each_set_of_imports_has_its_zygote_up_to_a_number(make_pool: MakePool) 
     assert pool.stats().zygotes_started == 4  # the one without a header, and none for what has no file
 
 
-def test_a_timeout_keeps_the_import(make_pool: MakePool) -> None:
-    pool = make_pool(spares=0)
-    assert pool.check(CheckItem(source=ENDLESS, timeout=0.3)).status is Status.TIMEOUT
-    assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 1
-
-
 def test_a_killed_worker_costs_its_own_request(make_pool: MakePool) -> None:
     pool = make_pool(spares=0)
     finish = in_background(lambda: pool.check(ENDLESS))
@@ -203,11 +196,3 @@ def test_a_fork_takes_its_own_memory_in_small_pages(make_pool: MakePool) -> None
     forked, zygote = (Path(f"/proc/{pid}/status").read_text() for pid in (worker.process.pid, *zygotes(pool)))
     assert "THP_enabled:\t1" not in forked
     assert "THP_enabled:\t0" not in zygote
-
-
-def test_a_worker_that_grew_is_replaced_once_it_is_free(make_pool: MakePool) -> None:
-    pool = make_pool(spares=0, max_requests=100, max_private_bytes=1)
-    assert pool.check(GOOD).accepted
-    eventually(lambda: pool.stats().ended == {"memory": 1})
-    assert pool.check(GOOD).accepted
-    assert pool.stats().leases == 2

@@ -1,0 +1,171 @@
+"""What a worker may use, each limit run into: address space, CPU, files, processes; and what gets it replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from leanhost.services.results import Status
+from leanhost.workers import CheckItem, settings, worker
+from leanhost.workers.job import Job
+from leanhost.workers.limits import Limits
+from leanhost.workers.worker import State, Worker
+from tests.faults.candidates import NATIVE, WRITE, evaluated
+from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
+from tests.workers.test_supervision import alive, eventually
+from tests.workers.test_trouble import host_process
+from tests.workers.test_zygotes import busy_worker
+
+DOUBLE = (
+    "partial def double (n : Nat) (s : String) : String := if n = 0 then s else double (Nat.pred n) (s ++ s)"
+)
+
+
+def limited(code: str) -> subprocess.CompletedProcess[str]:
+    """Run *code* in a process of its own, which may limit itself."""
+    script = "import os, resource, signal, sys, time\nfrom leanhost.workers.limits import *\n"
+    return subprocess.run(
+        [sys.executable, "-c", script + textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def test_memory_that_is_taken_between_two_looks_meets_the_address_space(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "WATCH_S", 1e6)
+    pool = make_pool(spares=0, memory_limit=64 << 20)
+    result = pool.check(NATIVE["allocation"].source)
+    assert (result.status, "ran out of memory" in result.reasons[0]) == (Status.OUT_OF_MEMORY, True)
+    assert pool.check(GOOD).accepted
+
+
+def test_cpu_time_ends_a_worker_that_nobody_watches(fixture_core: Path) -> None:
+    """Not even its pool, which stands still here."""
+    spinning = CheckItem(source=NATIVE["evaluation"].source, timeout=0.3)
+    body = f"""
+limits = ElabOptions(grace=0.2)
+pool = WorkerPool(
+    toolchain="native-runtime", search_path=[Path({str(fixture_core)!r})], spares=0, grace=0.1, options=limits
+)
+pool.submit({spinning!r}, bounded=True)
+print(busy_worker(pool), flush=True)
+time.sleep(600)
+"""
+    with host_process(fixture_core, body, "from leanhost import CheckItem, ElabOptions") as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGSTOP)
+        try:
+            eventually(lambda: not alive(pid))
+        finally:
+            process.kill()
+
+
+def test_cpu_time_is_limited_for_the_process_of_an_engine_too() -> None:
+    spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        assert limited(f"allow_cpu(0.0, [{spin.pid}])").returncode == 0
+        assert spin.wait(60) == -signal.SIGXCPU
+    finally:
+        spin.kill()
+
+
+def test_a_file_grows_up_to_a_size(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "Limits", partial(Limits, file_size=1 << 20))
+    pool = make_pool(spares=0)
+    for doublings, written in ((18, 1), (22, 0)):
+        write = f'(IO.FS.writeFile "file" (double {doublings} "x")).count = {written}'
+        result = pool.check(evaluated(write, WRITE, DOUBLE))
+        assert result.accepted, result
+
+
+def test_processes_are_limited_in_number() -> None:
+    """Linux counts a user's, and not root's."""
+    done = limited("""
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    running = int(open("/proc/loadavg").read().split()[3].partition("/")[2])
+    apply(Limits(1 << 30, processes=8), [], address_space=False)
+    children = []
+    try:
+        while len(children) < running + 1000:
+            child = os.fork()
+            if child == 0:
+                time.sleep(600)
+                os._exit(0)
+            children.append(child)
+    except BlockingIOError:
+        print("limited", running + 8 - len(children))
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    """)
+    word, spare = done.stdout.split()
+    assert word == "limited"
+    assert int(spare) >= -64, done  # what ended meanwhile on the machine
+
+
+# --- replacement ----------------------------------------------------------------------------------
+
+
+def test_after_so_many_requests(engine: str, request: pytest.FixtureRequest) -> None:
+    with pool_of(engine, request, spares=0, max_requests=2) as pool:
+        assert [r.accepted for r in pool.check_many([GOOD] * 3)] == [True] * 3
+        assert pool.stats().ended == {"requests": 1}
+        assert pool.stats().leases == 2
+
+
+def test_after_an_age_once_it_is_free(engine: str, request: pytest.FixtureRequest) -> None:
+    with pool_of(engine, request, spares=0, max_requests=100, max_age=1e-3) as pool:
+        assert pool.check(GOOD).accepted
+        eventually(lambda: pool.stats().ended == {"age": 1})
+
+
+def test_after_it_grew(engine: str, request: pytest.FixtureRequest) -> None:
+    with pool_of(engine, request, spares=0, max_requests=100, max_private_bytes=1) as pool:
+        assert pool.check(GOOD).accepted
+        eventually(lambda: pool.stats().ended == {"memory": 1})
+
+
+def test_only_its_own_memory_counts(fake_pool: MakePool) -> None:
+    """Not the files it has mapped, as it maps the compiled modules."""
+    pool = fake_pool(max_private_bytes=32 << 20)
+    first = pool.check("map 64").reasons
+    eventually(lambda: pool._supervisor._workers[0]._watch_at == float("inf"))
+    assert pool.check("accept").reasons == first
+    assert pool.check("hold 64").reasons == first
+    eventually(lambda: pool.stats().ended == {"memory": 1})
+    assert pool.check("accept").reasons != first
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def test_a_timeout_that_kills_keeps_the_import(engine: str, request: pytest.FixtureRequest) -> None:
+    """On native in the zygote, on wasm in a spare that was started ahead."""
+    with pool_of(engine, request, workers=1, spares=1, grace=0.3) as pool:
+        assert pool.check(GOOD).accepted
+        job = pool.submit(CheckItem(source=ENDLESS, timeout=5), bounded=True)
+        assert isinstance(job, Job)
+        # One that stands still cannot stop in time, on either engine.
+        os.kill(busy_worker(pool), signal.SIGSTOP)
+        assert job.future.result(60).status is Status.TIMEOUT
+        assert pool.stats().ended["timeout"] == 1
+
+        def idle() -> list[Worker]:
+            return [w for w in pool._supervisor._workers if w.state is State.IDLE]
+
+        eventually(lambda: bool(idle()))
+        (spare,) = idle()
+        assert pool.check(GOOD).accepted
+        assert spare.served == 1
+        assert pool.stats().zygotes_started == (1 if engine == "native" else 0)
