@@ -15,21 +15,18 @@ from leanhost.services.exports.write import ExportReport, export
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.session import Session
+from tests.session.sources import EVEN_ODD, ROSE
 
-DEVELOPMENT = """\
+DEVELOPMENT = (
+    """\
 universe u v
 inductive Tree (α : Type u) where
   | leaf : Tree α
   | node : Tree α → α → Tree α → Tree α
-mutual
-inductive Even : Nat → Prop where
-  | zero : Even 0
-  | succ {n} : Odd n → Even (n + 1)
-inductive Odd : Nat → Prop where
-  | succ {n} : Even n → Odd (n + 1)
-end
-inductive Rose (α : Type u) where
-  | mk : α → List (Rose α) → Rose α
+"""
+    + EVEN_ODD
+    + ROSE
+    + """\
 def Tree.size {α : Type u} : Tree α → Nat
   | .leaf => 0
   | .node l _ r => Tree.size l + Tree.size r + 1
@@ -44,6 +41,7 @@ theorem bad : 1 = 2 := cheat.elim
 theorem let_it (n : Nat) : (let m := n; m) = n := rfl
 theorem pair {α : Type u} {β : Type v} (x : α × β) : x.1 = x.fst := rfl
 """
+)
 """Every kind of declaration and of term, without the core library's quotients."""
 
 NAMES = [

@@ -23,3 +23,20 @@ def g : Nat → Nat → Nat
 
 ENDLESS = SLOW_FUNCTION + "#reduce g 60 1\n"
 """Elaborates for years, and looks at its cancellation while it does (heartbeats must be off)."""
+
+EVEN_ODD = """\
+mutual
+inductive Even : Nat → Prop where
+  | zero : Even 0
+  | succ {n} : Odd n → Even (n + 1)
+inductive Odd : Nat → Prop where
+  | succ {n} : Even n → Odd (n + 1)
+end
+"""
+"""Two types that need each other."""
+
+ROSE = """\
+inductive Rose (α : Type u) where
+  | mk : α → List (Rose α) → Rose α
+"""
+"""A type nested in another; to follow ``universe u``."""

@@ -193,6 +193,67 @@ ATTACKS = {
         "class A (n : Nat) where\n  x : Nat\ninstance b : A 0 := ⟨2⟩\ninstance a : A 0 := ⟨1⟩\n"
         "theorem t : A.x 0 = 1 := rfl\n",
         ("statement", "t")),
+    "notation of the reference's that means something else": (
+        'def op (a b : Nat) := a\ninfixl:65 " ⊞ " => op\ntheorem t (a b : Nat) : (a ⊞ b) = b := by sorry\n',
+        'def op (a b : Nat) := a\ndef other (a b : Nat) := b\ninfixl:65 " ⊞ " => other\n'
+        "theorem t (a b : Nat) : (a ⊞ b) = b := rfl\n",
+        ("statement", "t")),
+    "a decision of its own": (
+        "theorem t : (if 1 = 2 then 1 else 2) = 1 := by sorry\n",
+        "axiom cheat : 1 = 2\ninstance (priority := 100000) d : Decidable (1 = 2) := .isTrue cheat\n"
+        "theorem t : (if 1 = 2 then 1 else 2) = 1 := rfl\n",
+        ("axiom", "t")),
+    "a quotient by another relation": (
+        "def S : Type := Quot (fun (a b : Nat) => a = b)\ndef S.mk (n : Nat) : S := Quot.mk _ n\n"
+        "theorem t : S.mk 1 = S.mk 2 := by sorry\n",
+        "def S : Type := Quot (fun (_ _ : Nat) => True)\ndef S.mk (n : Nat) : S := Quot.mk _ n\n"
+        "theorem t : S.mk 1 = S.mk 2 := Quot.sound trivial\n",
+        ("definition", "S")),
+    "a nested type, nested in another": (
+        "inductive R | mk : List R → R\ntheorem t (r : R) : r = .mk [] := by sorry\n",
+        "inductive L (α : Type) | nil\ninductive R | mk : L R → R\n"
+        "theorem t (r : R) : r = .mk .nil := by cases r with | mk l => cases l; rfl\n",
+        ("definition", "R.mk")),
+    "higher universes only": (
+        "theorem t.{u} (α : Type u) : α = α := by sorry\n", "theorem t.{u} (α : Type (u + 30)) : α = α := rfl\n",
+        ("statement", "t")),
+    "an opaque value of another kind": (
+        "opaque f : Nat := 3\ntheorem t : f = f := by sorry\n", "opaque f : Nat := 4\ntheorem t : f = f := rfl\n",
+        ("definition", "f")),
+    "a definition in place of the reference's axiom": (
+        "axiom P : Prop\ntheorem t : P := by sorry\n", "def P : Prop := True\ntheorem t : P := trivial\n",
+        ("kind", "P")),
+    "a theorem in place of the reference's axiom": (
+        "axiom P : Prop\naxiom p : P\ntheorem t : P := by sorry\n",
+        "axiom P : Prop\naxiom q : P\ntheorem p : P := q\ntheorem t : P := p\n",
+        ("axiom", "t")),
+    "a private name written out": (
+        "private def f : Nat := 1\ntheorem t : f = 2 := by sorry\n",
+        "def «_private».Main.«0».f : Nat := 2\ntheorem t : «_private».Main.«0».f = 2 := rfl\n",
+        ("statement", "t")),
+    "a name of one part that looks like two": (
+        "theorem A.t : 1 = 2 := by sorry\n", "theorem «A.t» : 1 = 1 := rfl\n",
+        ("missing", "A.t")),
+    "a name that a macro made": (
+        WRONG, 'macro "mk" : command => `(theorem t : 1 = 1 := rfl)\nmk\n',
+        ("missing", "t")),
+    "the name Lean gives an instance, taken": (
+        "class K where\n  n : Nat\ninstance : K := ⟨1⟩\ntheorem t : K.n = 2 := by sorry\n",
+        "class K where\n  n : Nat\ndef instK : K := ⟨2⟩\ntheorem t : @K.n instK = 2 := rfl\n",
+        ("statement", "t")),
+    "another default": (
+        "def f (n : Nat := 1) : Nat := n\ntheorem t : f = 2 := by sorry\n",
+        "def f (n : Nat := 2) : Nat := n\ntheorem t : f = 2 := rfl\n",
+        ("statement", "t")),
+    "other projections": (
+        "structure P where\n  x : Nat\n  y : Nat\ntheorem t (p : P) : p.x = p.y := by sorry\n",
+        "inductive P where\n  | mk (x y : Nat)\ndef P.x : P → Nat | .mk x _ => x\n"
+        "def P.y : P → Nat | .mk x _ => x\ntheorem t (p : P) : p.x = p.y := rfl\n",
+        ("definition", "P.y")),
+    "a partial function for a total one": (
+        "partial def f (n : Nat) : Nat := f (n + 1)\ntheorem t : f 0 = 1 := by sorry\n",
+        "def f (_ : Nat) : Nat := 1\ntheorem t : f 0 = 1 := rfl\n",
+        ("kind", "f")),
     "a theorem that needs itself": (
         WRONG, "axiom self : 1 = 2\ntheorem t : 1 = 2 := self\n",
         ("axiom", "t")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leanhost.services.host import Host
+from tests.session.sources import EVEN_ODD, ROSE
 from tests.workers.judging import refusals
 
 # fmt: off
@@ -63,28 +64,10 @@ universe w
 def idd {α : Type w} (a : α) : α := a
 theorem t {α : Type w} (a : α) : idd a = a := rfl
 """),
-"mutual, nested": ("""
-mutual
-inductive Even : Nat → Prop where
-  | zero : Even 0
-  | succ {n} : Odd n → Even (n + 1)
-inductive Odd : Nat → Prop where
-  | succ {n} : Even n → Odd (n + 1)
-end
-inductive Rose (α : Type) where
-  | mk : α → List (Rose α) → Rose α
+"mutual, nested": ("universe u\n" + EVEN_ODD + ROSE + """
 theorem t : Even 2 := by sorry
 theorem r (a : Rose Nat) : a = a := by sorry
-""","""
-inductive Rose (α : Type) where
-  | mk : α → List (Rose α) → Rose α
-mutual
-inductive Even : Nat → Prop where
-  | zero : Even 0
-  | succ {n} : Odd n → Even (n + 1)
-inductive Odd : Nat → Prop where
-  | succ {n} : Even n → Odd (n + 1)
-end
+""", "universe u\n" + ROSE + EVEN_ODD + """
 theorem Even.one : Odd 1 := .succ .zero
 theorem r (a : Rose Nat) : a = a := rfl
 theorem t : Even 2 := .succ Even.one
@@ -176,6 +159,56 @@ notation:65 a " ⊞ " b => op a b
 macro "close" : tactic => `(tactic| rfl)
 theorem t (a b : Nat) : (a ⊞ b) = a + b := by close
 """),
+"notation of the reference's, written out": ("""
+def op (a b : Nat) : Nat := a + b
+local notation "NN" => Nat
+infixl:65 " ⊞ " => op
+macro "state " n:ident : command => `(theorem $n (a b : NN) : a ⊞ b = op a b := by sorry)
+state t
+theorem u (a : NN) : (a ⊞ a) = op a a := by sorry
+""","""
+def op (a b : Nat) : Nat := a + b
+theorem t (a b : Nat) : op a b = op a b := rfl
+theorem u (a : Nat) : op a a = op a a := rfl
+"""),
+"what no kernel looks at": ("""
+theorem t : 1 = 1 := by sorry
+""","""
+partial def loop (n : Nat) : Nat := loop (n + 1)
+unsafe def quick (n : Nat) : Nat := n
+@[implemented_by quick] def same (n : Nat) : Nat := n
+axiom unused : 1 = 2
+theorem t : 1 = 1 := rfl
+"""),
+"partial, other universe names": ("""
+universe u
+partial def spin {α : Type u} [Inhabited α] (a : α) : α := spin a
+theorem t {α : Type u} [Inhabited α] (a : α) : spin a = spin a := by sorry
+""","""
+partial def spin {β : Type w} [Inhabited β] (b : β) : β := spin b
+theorem t {β : Type w} [Inhabited β] (b : β) : spin b = spin b := rfl
+"""),
+"names bound by themselves": ("""
+set_option autoImplicit true
+theorem t (a : α) : a = a := by sorry
+""","""
+theorem t {β : Sort v} (b : β) : b = b := rfl
+"""),
+"matchers, other universe names": ("""
+universe u
+def f {α : Type u} : List α → Nat
+  | [] => 0
+  | _ :: _ => 1
+theorem t {α : Type u} : f ([] : List α) = 0 := by sorry
+""","""
+def before {β : Type w} : List β → Nat
+  | [] => 2
+  | _ :: _ => 3
+def f {β : Type w} : List β → Nat
+  | [] => 0
+  | _ :: _ => 1
+theorem t {β : Type w} : f ([] : List β) = 0 := rfl
+"""),
 "noncomputable": ("""
 noncomputable def c {α : Type} [h : Nonempty α] : α := Classical.choice h
 theorem t {α : Type} [Nonempty α] : (c : α) = c := by sorry
@@ -232,6 +265,46 @@ def ack : Nat → Nat → Nat
 termination_by m n => (m, n)
 theorem t : ack 0 3 = 4 := by simp [ack]
 theorem l : log 1 = 0 := by unfold log; simp
+"""),
+"termination left open": ("""
+mutual
+def even (n : Nat) : Bool := if h : n = 0 then true else odd (n - 1)
+termination_by n
+decreasing_by sorry
+def odd (n : Nat) : Bool := if h : n = 0 then false else even (n - 1)
+termination_by n
+decreasing_by sorry
+end
+theorem t : even 0 = true := by sorry
+""","""
+theorem before (n : Nat) (h : ¬n = 0) : n - 1 < n := by omega
+mutual
+def even (n : Nat) : Bool := if h : n = 0 then true else odd (n - 1)
+termination_by n
+decreasing_by exact before n h
+def odd (n : Nat) : Bool := if h : n = 0 then false else even (n - 1)
+termination_by n
+end
+theorem t : even 0 = true := by unfold even; simp
+"""),
+"fixpoints, loops": ("""
+def find (n : Nat) : Option Nat := if n = 0 then some 0 else find (n + 1)
+partial_fixpoint
+def sum (l : List Nat) : Nat := Id.run do
+  let mut a := 0
+  for x in l do a := a + x
+  return a
+theorem t : find 0 = some 0 := by sorry
+theorem s : sum [] = 0 := by sorry
+""","""
+def sum (l : List Nat) : Nat := Id.run do
+  let mut a := 0
+  for x in l do a := a + x
+  return a
+def find (n : Nat) : Option Nat := if n = 0 then some 0 else find (n + 1)
+partial_fixpoint
+theorem s : sum [] = 0 := rfl
+theorem t : find 0 = some 0 := by unfold find; simp
 """),
 "omega, simp, grind, decide": ("""
 theorem a (x y : Nat) (h : x < y) : x + 1 ≤ y := by sorry
@@ -306,3 +379,9 @@ def test_a_reference_proves_itself(host: Host, name: str) -> None:
         pytest.skip(FULL_LIBRARY)
     _, candidate = (HONEST | FULL)[name]
     assert refusals(host, candidate, candidate) == []
+
+
+def test_what_is_left_open_beside_the_theorems_is_no_matter(host: Host) -> None:
+    statement = "theorem t : 1 = 1 := by sorry\n"
+    candidate = "theorem other : 1 = 2 := sorry\nexample : 1 = 2 := sorry\ntheorem t : 1 = 1 := rfl\n"
+    assert refusals(host, statement, candidate) == []

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
 from leanhost.lean import names
+from leanhost.lean.constants import used_constants
+from leanhost.lean.core import Constant
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import derived
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
@@ -23,6 +25,11 @@ from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Request
 
 SORRY = "sorryAx"
+
+_NOTATION = frozenset(
+    {("Lean", "ParserDescr"), ("Lean", "TrailingParserDescr"), ("Lean", "Parser", "Category")}
+)
+"""The types of what ``notation``, ``syntax`` and ``macro`` declare."""
 
 _INSTANCE = re.compile(r"instance(?![\w.!?'])")
 """The word that Lean selects for an instance without a name."""
@@ -157,6 +164,7 @@ def _written(session: Session, text: str) -> tuple[list[names.NameTuple], dict[n
 
     What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions. Nor are
     instances without a name: Lean numbers them by what came before, and what mentions one is compared through it.
+    Nor is notation: it says how a text is read, and candidates are compared by what was read.
     """
     added = {constant.name for constant in session.added}
     lines = text.split("\n")
@@ -169,6 +177,12 @@ def _written(session: Session, text: str) -> tuple[list[names.NameTuple], dict[n
     ]
     odd = unchecked(session.lean, wrote)
     safe = [c for c in wrote if c.name not in odd and c.kind not in ("recursor", "constructor")]
+    types = [Constant(c.name, "axiom", c.info) for c in safe]
+    safe = [
+        c
+        for c, used in zip(safe, used_constants(session.lean, types), strict=True)
+        if c.kind != "definition" or not used or not used <= _NOTATION
+    ]
     theorems = [c.name for c in safe if c.kind == "theorem"]
     return theorems, {c.name: c.kind for c in safe if c.kind != "theorem"}
 
