@@ -19,7 +19,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
 from leanhost.services.opening import settle
 from leanhost.workers import codec, limits
-from leanhost.workers.confine import confine
+from leanhost.workers.confine import confine, settle_in
 from leanhost.workers.items import Request
 from leanhost.workers.kept import Kept
 from leanhost.workers.serve import Channel, answer, serve
@@ -53,6 +53,7 @@ def main(argv: list[str]) -> int:
     config = receive(connection)
     if config is None:
         return 0
+    settle_in(config)
     try:
         # What is found out about a toolchain is written to the cache, which is out of reach from here on.
         settle(codec.toolchain_in(config["toolchain"]), strict=config["strict"])

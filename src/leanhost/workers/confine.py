@@ -11,6 +11,11 @@ from leanhost.errors import SandboxUnavailable
 from leanhost.workers.wire import Message
 
 
+def settle_in(config: Message) -> None:
+    """Put temporary files where the pool, or the next one, removes them: this process can be killed at any moment."""
+    tempfile.tempdir = os.environ["TMPDIR"] = config["scratch"]
+
+
 def make_ready(config: Message) -> None:
     """Make what the processes forked from this one need to be confined."""
     if config["sandbox"] != "off":

@@ -23,7 +23,7 @@ from contextlib import suppress
 from leanhost.services.host import Host
 from leanhost.workers import codec
 from leanhost.workers.child import open_host, preload, rehearse, work
-from leanhost.workers.confine import make_ready
+from leanhost.workers.confine import make_ready, settle_in
 from leanhost.workers.wire import Message, receive_packet
 
 
@@ -131,6 +131,7 @@ def main(argv: list[str]) -> int:
     config = _configuration(control)
     if config is None:
         return 0
+    settle_in(config)
     watch = Watch(control, config["scratch"])
     try:
         host = open_host(config, tasks=False)
