@@ -130,4 +130,13 @@ def test_without_a_library_a_source_may_give_every_word_a_meaning() -> None:
     assert not job(None).brings_code
     assert not job((Import(("Init",)),)).brings_code
     assert job(()).brings_code
-    assert not job((), "verify").brings_code
+    assert job((), "verify").brings_code
+
+
+def test_of_what_is_verified_only_the_reference_can_run_code() -> None:
+    def job(kind: str, source: str, **more: str) -> Job:
+        return Job(Request(source, "<input>", None, (), 1.0), Head(), None, kind=kind, more=more)
+
+    assert not job("verify", "theorem t : 1 = 1 := by sorry", text="macro").brings_code
+    assert job("verify", "#eval 1").brings_code
+    assert job("ask", "", source="#eval 1").brings_code

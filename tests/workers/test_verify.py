@@ -137,6 +137,36 @@ def test_the_judge_has_run_no_candidate(make_pool: MakePool) -> None:
     assert pool.stats().leases == 2  # one that had run something, and one for the judge
 
 
+def test_a_judge_judges_again_and_does_nothing_else(make_pool: MakePool) -> None:
+    pool = make_pool(max_requests=100)
+    theorem = "theorem t : 1 = 1 := rfl\n"
+    for _ in range(3):
+        assert pool.verify("theorem t : 1 = 1 := by sorry\n", theorem).verified
+        assert pool.check(theorem).accepted
+    assert pool.stats().leases == 2
+    judge, elaborator = sorted(pool._supervisor._workers, key=lambda worker: worker.touched)
+    assert judge.is_judge
+    assert (judge.served, elaborator.served) == (3, 6)
+    # A reference is trusted by its own caller, and may run code as well.
+    assert pool.verify("/-! No macro. -/\ntheorem t : 1 = 1 := by sorry\n", theorem).verified
+    assert pool.verify("theorem t : 1 = 1 := by sorry\n", theorem).verified
+    assert pool.stats().ended == {"own code": 1}
+
+
+def test_a_judge_that_checks_is_no_judge_any_more(make_pool: MakePool) -> None:
+    pool = make_pool(max_requests=100, workers=2)
+    reference, theorem = "theorem t : 1 = 1 := by sorry\n", "theorem t : 1 = 1 := rfl\n"
+    assert pool.verify(reference, theorem).verified
+    (judge,) = [worker for worker in pool._supervisor._workers if worker.is_judge]
+    with pool.session(["Init"]) as session:
+        assert session.run(theorem).ok  # held: the other one
+        assert pool.stats().leases == 2
+        assert pool.check(theorem).accepted
+    assert judge.touched
+    assert pool.verify(reference, theorem).verified
+    assert pool.stats().leases == 3
+
+
 @pytest.mark.parametrize("from_scratch", [False, True])
 def test_the_library_can_be_checked_as_well(native_pool: WorkerPool, from_scratch: bool) -> None:
     candidate = PROOFS["as asked"]

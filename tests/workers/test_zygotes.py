@@ -69,6 +69,15 @@ def test_every_check_has_a_process_of_its_own_unless_asked_otherwise(make_pool: 
     assert many.stats().leases == 1
 
 
+def test_the_implicit_import_is_the_same_written_out(make_pool: MakePool) -> None:
+    pool = make_pool()
+    assert pool.check(GOOD).accepted
+    assert pool.check(CheckItem(source=GOOD, imports=["Init"])).accepted
+    assert pool.session(["Init"]).run(GOOD).ok
+    assert pool.session().run(GOOD).ok
+    assert pool.stats().zygotes_started == 1
+
+
 def test_each_set_of_imports_has_its_zygote_up_to_a_number(make_pool: MakePool) -> None:
     pool = make_pool(max_zygotes=2, spares=0)
     for module in ("Init.Core", "Fixture.Logic", "Fixture.Syntax"):

@@ -18,6 +18,8 @@ from leanhost.lean.olean import module_file
 MAX_HEAD = 1 << 15
 """Characters of header beyond which no environment is kept ready for it."""
 
+_IMPLICIT = (Import(("Init",)),)
+
 _SPACE = re.compile(r"(?:\s+|--[^\n]*)+")
 _OPEN = re.compile(r"/-(?![-!])")
 _EDGE = re.compile(r"/-|-/")
@@ -63,7 +65,13 @@ def head_of(source: str, imports: tuple[Import, ...] | None) -> Head:
         at = _skip(source, found.end())
     if lines:
         return Head("\n".join(lines) + "\n", None, tuple(modules))
-    return Head("", imports, tuple(i.text for i in imports or ()))
+    return bare(imports)
+
+
+def bare(imports: tuple[Import, ...] | None) -> Head:
+    """Return the head of sources without a header: *imports*, or what Lean imports into those."""
+    modules = tuple(each.text for each in (_IMPLICIT if imports is None else imports))
+    return Head("", None if imports == _IMPLICIT else imports, modules)
 
 
 def _skip(source: str, at: int) -> int:

@@ -47,6 +47,8 @@ class Job:
     """What the worker has told of its progress and nobody has taken yet; ``None`` when nobody wants to know."""
     clean: bool = False
     """Whether the worker must not have run any candidate before."""
+    fresh: bool = False
+    """Whether the worker must not have served at all."""
     starts: int = 0
     """How many processes ended before they could take it."""
     worker: Worker | None = None
@@ -60,10 +62,10 @@ class Job:
     @property
     def brings_code(self) -> bool:
         """Whether Lean may have run code that came with the request."""
-        if self.kind == "verify":
-            return False  # what is verified is data; the reference is trusted like the caller
+        # What is verified is data. Its reference is not, and only its own caller has to trust it.
+        more = () if self.kind == "verify" else _texts(self.more)
         # Without a library the words mean what the source says they do.
-        return self.request.imports == () or own_code.may_run(self.request.source, *_texts(self.more))
+        return self.request.imports == () or own_code.may_run(self.request.source, *more)
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, once."""

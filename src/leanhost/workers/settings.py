@@ -12,7 +12,7 @@ from leanhost.lean.core import Import
 from leanhost.services.options import ElabOptions
 from leanhost.toolchain import Toolchain
 from leanhost.workers import codec
-from leanhost.workers.heads import Head
+from leanhost.workers.heads import Head, bare
 from leanhost.workers.limits import Limits
 from leanhost.workers.wire import Message
 
@@ -70,7 +70,7 @@ class Settings:
     @property
     def default_head(self) -> Head:
         """What a source without a header imports."""
-        return Head("", self.imports, tuple(i.text for i in self.imports or ()))
+        return bare(self.imports)
 
     @property
     def label(self) -> str:

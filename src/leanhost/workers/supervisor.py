@@ -293,7 +293,7 @@ class Supervisor:
             claim = job.claim
             try:
                 worker = claim.worker if claim is not None else None
-                worker = worker or self._free_worker(job.head, job.clean) or self._launch(job.head)
+                worker = worker or self._free_worker(job) or self._launch(job.head)
                 if claim is not None:
                     claim.worker, worker.lease = worker, claim
                 self._recent = job.head
@@ -315,19 +315,18 @@ class Supervisor:
             except LeanHostError:
                 self._start_trouble = True
 
-    def _free_worker(self, head: Head, clean: bool) -> Worker | None:
+    def _free_worker(self, job: Job) -> Worker | None:
         """Return a worker without a job, best one that has the imports; make room when there is none to use."""
         free = [
             w
             for w in self._workers
             if w.job is None and w.lease is None and w.state in (State.IDLE, State.STARTING)
         ]
-        fitting = [w for w in free if w.head == head and not (clean and w.served)]
+        usable = [w for w in free if not (job.clean and w.touched) and not (job.fresh and w.served)]
+        fitting = [w for w in usable if w.head == job.head or not self.settings.forks]
         if fitting:
-            return min(fitting, key=lambda worker: (worker.state is State.STARTING, worker.born))
-        usable = [worker for worker in free if not (clean and worker.served)]
-        if usable and not self.settings.forks:
-            return usable[0]
+            # Judges are kept for judging: another would have to be started in the place of one that is not clean.
+            return min(fitting, key=lambda w: (w.state is State.STARTING, w.is_judge != job.clean, w.born))
         if len(free) + self._busy() >= self.settings.workers + self.settings.spares and free:
             min(free, key=lambda worker: worker.born).kill(None, "other imports wanted")
         return None
@@ -385,7 +384,7 @@ class Supervisor:
         job.starts += 1
         if job.cancelled or self._closing or job.starts >= START_ATTEMPTS:
             return False
-        job.clean = True  # one that has served may be at its end, too
+        job.fresh = True  # one that has served may be at its end, too
         self._waiting.put_back(job)
         return True
 

@@ -79,6 +79,8 @@ class Worker:
         self.job: Job | None = None
         self.lease: Lease | None = None
         self.served = 0
+        self.touched = False
+        """Whether a candidate was given to it, whose code may have run in it."""
         self.sandbox = ""
         self.label = owner.settings.label
         self.born = self._since = time.monotonic()
@@ -99,6 +101,11 @@ class Worker:
         owner.selector.register(ends.stdout.fd, selectors.EVENT_READ, lambda _: self._on_output(ends.stdout))
         owner.selector.register(ends.stderr.fd, selectors.EVENT_READ, lambda _: self._on_output(ends.stderr))
 
+    @property
+    def is_judge(self) -> bool:
+        """Whether it has verified what others elaborated, and done nothing else."""
+        return self.served > 0 and not self.touched
+
     # --- work ---
 
     def configure(self, config: Message) -> None:
@@ -114,6 +121,7 @@ class Worker:
         frame = pack(request, MAX_REQUEST_BYTES)
         self.job = job
         job.worker = self
+        self.touched = self.touched or job.kind != "verify"
         self._begun = False
         if self.state is State.IDLE:
             self._start_clock()
