@@ -134,7 +134,7 @@ def test_without_a_library_a_source_may_give_every_word_a_meaning() -> None:
 
 
 def test_of_what_is_verified_only_the_reference_can_run_code() -> None:
-    def job(kind: str, source: str, **more: str) -> Job:
+    def job(kind: str, source: str, /, **more: str) -> Job:
         return Job(Request(source, "<input>", None, (), 1.0), Head(), None, kind=kind, more=more)
 
     assert not job("verify", "theorem t : 1 = 1 := by sorry", text="macro").brings_code
