@@ -99,10 +99,7 @@ def test_an_engine_that_is_a_program_may_start_it_and_no_more(tmp_path: Path) ->
     assert confined(tmp_path, code, programs=True) == "started\nno network"
 
 
-def test_workers_say_what_holds(make_pool: MakePool) -> None:
-    pool = make_pool()
-    assert pool.check(GOOD).accepted
-    assert pool.sandbox in ("none", "seccomp") or pool.sandbox.startswith("Landlock")
+def test_workers_say_that_nothing_holds(make_pool: MakePool) -> None:
     off = make_pool(sandbox="off")
     assert off.check(GOOD).accepted
     assert off.sandbox == "off"

@@ -1,8 +1,9 @@
 """The worker pool's contract, sentence by sentence, with real Leans on both engines.
 
-What workers do to a pool on purpose is in ``test_supervision``, what happens on the pool's own side in
-``test_trouble``, zygotes in ``test_zygotes``, sessions in ``test_sessions``, verdicts in ``test_verify`` and
-``tests/faults``.
+Each part of it at length: the queue in ``test_queue``, limits and replacement in ``test_limits``, streams and tasks in
+``test_many``, numbers in ``test_numbers``, the owner's end in ``test_lifecycle``, zygotes in ``test_zygotes``, sessions
+in ``test_sessions``, verdicts in ``test_verify`` and ``tests/faults``. What workers do to a pool on purpose is in
+``test_supervision``, what happens on the pool's own side in ``test_trouble``.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests
+from leanhost.errors import PoolClosed
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
 from tests.faults.candidates import FAULTS
-from tests.workers.conftest import BAD, ENDLESS, GOOD, MakePool, children, pool_of
+from tests.workers.conftest import BAD, ENDLESS, GOOD, children, descriptors, pool_of
 from tests.workers.test_zygotes import busy_worker
 
 MEMORY = {"native": 300 << 20, "wasm": 2 << 30}
@@ -108,43 +109,27 @@ def test_the_same_from_asyncio_and_trio(pool: WorkerPool, backend: str) -> None:
     anyio.run(main, backend=backend)
 
 
-def test_the_queue_is_bounded_and_each_refusal_has_its_type(make_pool: MakePool) -> None:
-    pool = make_pool(spares=0, max_waiting=1, queue_timeout=0.3, grace=0.3)
-    running = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
-    busy_worker(pool)
-    refused: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            pool.check(GOOD)
-        except PoolTimeout as error:
-            refused.append(error)
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    while pool.stats().waiting < 2:
-        pass
-    with pytest.raises(TooManyRequests):
-        pool.check(GOOD)
-    waiting.join(60)
-    assert [type(error) for error in refused] == [PoolTimeout]
-    pool.close()
-    assert not isinstance(running, CheckResult)
-    with pytest.raises(PoolClosed):
-        running.future.result(60)
-
-
 def test_closing_during_a_check_answers_it_and_leaves_nothing(
     engine: str, request: pytest.FixtureRequest
 ) -> None:
-    before = children()
+    before, open_before, threads = children(), descriptors(), threading.active_count()
     with pool_of(engine, request, spares=0) as pool:
         job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
         busy_worker(pool)
+        scratch = pool._supervisor._nursery.scratch
+        assert scratch.is_dir()
     assert not isinstance(job, CheckResult)
     with pytest.raises(PoolClosed):
-        job.future.result(60)
+        job.future.result(0)
     assert children() <= before
+    assert descriptors() <= open_before
+    assert threading.active_count() == threads
+    assert not scratch.exists()
+    pool.close()
+    with pytest.raises(PoolClosed):
+        pool.check(GOOD)
+    assert pool.closed
+    assert "closed" in repr(pool)
 
 
 def test_what_confines_the_workers_is_told(pool: WorkerPool) -> None:

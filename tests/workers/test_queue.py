@@ -60,36 +60,29 @@ def test_a_single_request_is_served_beside_a_stream_without_end(fake_pool: MakeP
 # --- bounds ---------------------------------------------------------------------------------------
 
 
-def test_a_full_queue_refuses_and_says_so(fake_pool: MakePool) -> None:
-    pool = fake_pool(workers=1, max_waiting=1, grace=0.2)
-    waiting = [threading.Thread(target=pool.check, args=("sleep 600",), daemon=True) for _ in range(2)]
-    errors: list[type[BaseException]] = []
-    threading.excepthook, kept = lambda args: errors.append(args.exc_type), threading.excepthook
-    try:
-        for thread in waiting:
-            thread.start()
-        eventually(lambda: pool.stats().waiting == 2)
-        with pytest.raises(TooManyRequests) as caught:
-            pool.check("accept")
-        assert caught.value.code == "leanhost.pool.too_many_requests"
-        pool.close()
-        for thread in waiting:
-            thread.join(30)
-    finally:
-        threading.excepthook = kept
-    assert errors == [PoolClosed, PoolClosed]  # nobody is left waiting
+def test_a_full_queue_refuses_and_says_so(make_pool: MakePool) -> None:
+    pool = make_pool(workers=1, spares=0, max_waiting=1, grace=0.2)
+    running, waiting = (submitted(pool, CheckItem(source=ENDLESS, timeout=60)) for _ in range(2))
+    with pytest.raises(TooManyRequests) as caught:
+        pool.check(GOOD)
+    assert caught.value.code == "leanhost.pool.too_many_requests"
+    pool.close()
+    for job in (running, waiting):
+        with pytest.raises(PoolClosed):
+            job.future.result(0)
     assert pool.stats().errors == {"TooManyRequests": 1, "PoolClosed": 2}
 
 
-def test_a_place_in_the_queue_is_held_for_a_time(fake_pool: MakePool) -> None:
-    pool = fake_pool(workers=1, queue_timeout=0.2, grace=0.2)
-    results = pool.check_many(["accept", "sleep 600"])
-    next(results)
-    eventually(lambda: pool.stats().busy == 1)
-    with pytest.raises(PoolTimeout):
-        pool.check("accept")
+def test_a_place_in_the_queue_is_held_for_a_time(make_pool: MakePool) -> None:
+    pool = make_pool(workers=1, spares=0, queue_timeout=0.2, grace=0.2)
+    results = pool.check_many([GOOD, CheckItem(source=ENDLESS, timeout=60)])
+    assert next(results).accepted
+    busy_worker(pool)
+    with pytest.raises(PoolTimeout, match="no worker became free"):
+        pool.check(GOOD)
     results.close()  # type: ignore[attr-defined]
-    assert pool.check("accept").accepted
+    assert pool.check(GOOD).accepted
+    assert pool.stats().errors == {"PoolTimeout": 1}
 
 
 def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None:

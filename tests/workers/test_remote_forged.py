@@ -16,6 +16,7 @@ from leanhost.services.exprs import Name
 from leanhost.services.meta_answers import Failed, Ok
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
+from leanhost.services.results import CommandResult
 from leanhost.workers import TermText, codec, values
 from leanhost.workers.answering import OPERATIONS
 from leanhost.workers.remote_proofs import Goals
@@ -27,7 +28,18 @@ from tests.workers.fake_worker import COMMAND_RESULT
 GOOD: dict[str, Any] = {"is": "TermText", "text": "1", "type": "Nat"}
 ANSWER: Any = get_args(QUESTIONS["whnf"].answer)[0]
 
+RESULT: dict[str, Any] = json.loads(COMMAND_RESULT)
+
 FORGED: list[tuple[Any, Any]] = [
+    (CommandResult, None),
+    (CommandResult, []),
+    (CommandResult, {}),
+    (CommandResult, {field: value for field, value in RESULT.items() if field != "limits"}),
+    (CommandResult, {**RESULT, "is": "Session"}),
+    (CommandResult, {**RESULT, "diagnostics": [1]}),
+    (CommandResult, {**RESULT, "elapsed": True}),
+    (CommandResult, {**RESULT, "limits": ["no such"]}),
+    (CommandResult, {**RESULT, "more": 1}),
     (Name, "Nat"),
     (Name, [1.0]),
     (Name, [True]),

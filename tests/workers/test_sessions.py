@@ -25,7 +25,6 @@ from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CommandResult, Limit
 from leanhost.workers import WorkerPool, values
-from leanhost.workers.wire import ProtocolError
 from tests.faults.candidates import NATIVE
 from tests.workers.conftest import BAD, ENDLESS, GOOD, MakePool
 from tests.workers.test_zygotes import busy_worker
@@ -174,35 +173,6 @@ def test_a_killed_worker_is_a_lost_engine_and_a_closed_pool_says_so(make_pool: M
     pool.close()
     with pytest.raises(PoolClosed):
         session.run(GOOD)
-
-
-EMPTY = {
-    "is": "CommandResult",
-    "diagnostics": [],
-    "declarations": [],
-    "sorries": [],
-    "elapsed": 0,
-    "heartbeats": 0,
-}
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        None,
-        [],
-        {},
-        EMPTY,
-        {**EMPTY, "is": "Session", "limits": []},
-        {**EMPTY, "limits": [], "diagnostics": [1]},
-        {**EMPTY, "limits": [], "elapsed": True},
-        {**EMPTY, "limits": ["no such"]},
-        {**EMPTY, "limits": [], "more": 1},
-    ],
-)
-def test_a_forged_answer_is_no_value(message: object) -> None:
-    with pytest.raises(ProtocolError):
-        values.into(CommandResult, message)
 
 
 def test_values_come_back_as_they_went(host: Host) -> None:

@@ -8,17 +8,16 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from leanhost.errors import PoolClosed, UsageError
+from leanhost.errors import UsageError
 from leanhost.services.results import Status
 from leanhost.workers import CheckItem, WorkerPool
-from tests.workers.conftest import MakePool, children, descriptors
+from tests.workers.conftest import MakePool, children
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -115,33 +114,6 @@ def test_a_source_that_no_worker_comes_to_is_given_up(fake_pool: MakePool) -> No
     result = pool.check("never")
     assert (result.status, "exit status 9" in result.reasons[0]) == (Status.CRASHED, True)
     assert pool.stats().leases == 2
-
-
-def test_workers_are_replaced_after_so_many_requests(fake_pool: MakePool) -> None:
-    pool = fake_pool(max_requests=3)
-    pids = [r.reasons[0] for r in pool.check_many(["accept"] * 7)]
-    assert pids[0] == pids[1] == pids[2] != pids[3] == pids[5] != pids[6]
-
-
-def test_workers_are_replaced_after_an_age(fake_pool: MakePool) -> None:
-    pool = fake_pool(max_age=1e-6)
-    first, second = pool.check_many(["accept"] * 2)
-    assert first.reasons != second.reasons
-    assert pool.stats().ended["age"] == 2
-
-
-def test_closing_leaves_nothing_behind(fake_pool: MakePool) -> None:
-    before, open_before, threads = children(), descriptors(), threading.active_count()
-    pool = fake_pool(workers=2)
-    list(pool.check_many(["accept"] * 4))
-    pool.close()
-    pool.close()
-    assert children() <= before
-    assert descriptors() <= open_before
-    assert threading.active_count() == threads
-    with pytest.raises(PoolClosed):
-        pool.check("accept")
-    assert "closed" in repr(pool)
 
 
 def test_a_pool_that_was_never_used_starts_nothing(fake_pool: MakePool) -> None:

@@ -15,7 +15,7 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.limits import family
-from tests.workers.conftest import ENDLESS, GOOD, MakePool, children
+from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_supervision import alive, eventually
 
 
@@ -88,17 +88,6 @@ def test_each_set_of_imports_has_its_zygote_up_to_a_number(make_pool: MakePool) 
     assert pool.stats().zygotes_started == 4  # the one without a header, and none for what has no file
 
 
-def test_a_killed_worker_costs_its_own_request(make_pool: MakePool) -> None:
-    pool = make_pool(spares=0)
-    finish = in_background(lambda: pool.check(ENDLESS))
-    os.kill(busy_worker(pool), signal.SIGKILL)
-    result = finish()
-    assert result.status is Status.CRASHED
-    assert "from outside" in result.reasons[0]
-    assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 1
-
-
 def test_a_killed_zygote_costs_an_import_and_no_request(make_pool: MakePool) -> None:
     pool = make_pool(spares=0)
     assert pool.check(GOOD).accepted
@@ -125,18 +114,6 @@ def test_a_cancelled_check_ends_and_its_worker_with_it(make_pool: MakePool) -> N
     pool.cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
     eventually(lambda: not alive(worker))
-
-
-def test_closing_leaves_no_process_and_no_file(make_pool: MakePool, tmp_path: Path) -> None:
-    before = children()
-    pool = make_pool(workers=2)
-    list(pool.check_many([GOOD] * 4))
-    scratch = pool._supervisor._nursery.scratch
-    assert scratch.is_dir()
-    in_background(lambda: pool.check(CheckItem(source=ENDLESS, timeout=0.2)))()
-    pool.close()
-    assert children() <= before
-    assert not scratch.exists()
 
 
 def test_a_killed_pool_leaves_no_process_and_no_file(fixture_core: Path) -> None:
