@@ -109,6 +109,8 @@ class Host(Closing, Homebound):
     @property
     def _lean(self) -> Lean:
         """The Lean in use; a new one when the last was lost."""
+        # Before the lock: in a fork, whatever thread of the parent held it then will not let it go.
+        self._life.check_home("this host")
         with self._lock:
             if self._closed:
                 raise ClosedError("this host is closed")
@@ -125,14 +127,8 @@ class Host(Closing, Homebound):
 
     @property
     def life(self) -> Life:
-        """What sessions and handles made from now on depend on; for the floors above, not for users.
-
-        In a forked process it is another one: what was made before the fork belongs to the parent.
-        """
-        with self._lock:
-            if self._life.is_foreign:
-                self._life = Life()
-            return self._life
+        """What sessions and handles of this host depend on; for the floors above, not for users."""
+        return self._life
 
     def import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
         """Return what identifies an import; *is_module* reads the exported parts only, as a ``module`` does."""
@@ -209,6 +205,7 @@ class Host(Closing, Homebound):
 
     def adopt(self, guest: Closable) -> None:
         """Remember a session or a pool, so that it ends with this host."""
+        self._life.check_home("this host")
         with self._lock:
             if self._closed:
                 raise ClosedError("this host is closed")
@@ -259,7 +256,12 @@ class Host(Closing, Homebound):
             self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
 
     def start_tasks(self) -> None:
-        """Start Lean's task manager in a host opened with ``tasks=False`` (in the forked child)."""
+        """Make a host that was opened with ``tasks=False`` this process's own, in the forked child.
+
+        Lean's task manager starts here. What was made before the fork stays the parent's: sessions, handles.
+        """
+        if self._life.is_foreign:
+            self._life = Life()
         self._lean.engine.start_tasks()
 
     def _kept_import(
@@ -396,8 +398,11 @@ class Host(Closing, Homebound):
         """Close this host's sessions and its engine; closing twice is fine.
 
         On wasm a running call ends with :class:`~leanhost.errors.ClosedError`; on native, whose Lean stays
-        loaded until the process ends, it is finished first.
+        loaded until the process ends, it is finished first. In a fork of the process that opened it, which keeps
+        it, nothing is done.
         """
+        if self._life.is_foreign:  # like its locks, which threads of the parent may have held
+            return
         with self._lock:
             if self._closed:
                 return

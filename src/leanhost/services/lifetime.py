@@ -73,13 +73,17 @@ class Life:
         """Whether this process is a fork of the one it began in."""
         return self.over == _FORKED
 
-    def check(self, what: str) -> None:
-        """Raise when it is over: *what* cannot be used."""
+    def check_home(self, what: str) -> None:
+        """Raise in a fork of the process it began in: *what* stays the parent's."""
         if self.over == _FORKED:
             raise ForeignHandleError(
                 f"{what} belongs to the process that forked this one",
                 hint="open a host, or take a session, in the process that uses it",
             )
+
+    def check(self, what: str) -> None:
+        """Raise when it is over: *what* cannot be used."""
+        self.check_home(what)
         if self.over:
             raise ClosedError(f"the host of {what} is closed")
 

@@ -13,6 +13,10 @@ import anyio.to_thread
 
 T = TypeVar("T")
 
+LOOK_UP_S = 1.0
+"""Seconds after which a loop with nothing to do is woken. A handler of a signal that only cancels a task, like that of
+a notebook's kernel, does not wake a loop that sleeps: without this, an interrupt would wait for the answer."""
+
 
 class Bell:
     """Rings in the event loop that made it whenever a future it was hung on is done.
@@ -31,7 +35,9 @@ class Bell:
     async def rung(self, timeout: float | None = None) -> None:
         """Wait until it has rung since the last time, or for *timeout* seconds."""
         with anyio.move_on_after(timeout):
-            await self._event.wait()
+            while not self._event.is_set():
+                with anyio.move_on_after(LOOK_UP_S):
+                    await self._event.wait()
         self._event = anyio.Event()
 
 

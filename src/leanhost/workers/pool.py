@@ -127,6 +127,7 @@ class WorkerPool(Closing, Homebound):
         self._roots = (*self._settings.search_path, *((found.core,) if found.core is not None else ()))
         self._supervisor = Supervisor(self._settings)
         self._close = weakref.finalize(self, self._supervisor.close)
+        self._close.atexit = False  # the supervisor looks after that
 
     @property
     def workers(self) -> int:

@@ -211,6 +211,6 @@ def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
             env=environment,
             start_new_session=True,
         )
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter from an interpreter that is about to end
         raise WorkerStartError(f"cannot start {sys.executable}: {error}") from None
     return Spawned(popen, tree=tree)

@@ -290,6 +290,7 @@ class SessionPool(Closing, Homebound):
         Sessions that are lent out are left alone and may return their environments later. This evicts, it
         does not reset Lean; the class says which memory comes back.
         """
+        self._host.life.check_home("this session pool")
         with self._lock:
             self._look_over()
             dropped = self._free.take_all()

@@ -10,7 +10,6 @@ import selectors
 import socket
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
@@ -20,6 +19,7 @@ from types import MappingProxyType
 
 from leanhost.errors import LeanHostError, PoolClosed, TooManyRequests, WorkerStartError
 from leanhost.services.results import CheckResult, Status
+from leanhost.workers import endings
 from leanhost.workers.heads import Head
 from leanhost.workers.job import Job
 from leanhost.workers.lease import Lease
@@ -39,8 +39,6 @@ CLOSE_S = 10.0
 """Seconds that closing waits for killed processes to end."""
 
 BROKEN = "the pool's supervisor ended with an error; this pool cannot be used any more"
-
-_alive: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 
 
 class Supervisor:
@@ -69,11 +67,12 @@ class Supervisor:
         self._ended: dict[str, int] = {}
         self.counters = Counters()
         self._closing = False
+        self._exiting = False
         self._broken = False
         self._thread: threading.Thread | None = None
         self.selector.register(self._bell_in, selectors.EVENT_READ, self._on_bell)
         self._nursery = Nursery(self)
-        _alive.add(self)
+        endings.look_after(self)
 
     # --- for any thread ---
 
@@ -88,12 +87,11 @@ class Supervisor:
                 )
                 self.counters.error(refusal)
                 raise refusal
+            if self._thread is None:
+                self._thread = self._started()
             self._open[job.identity] = job
             # Not the job itself: a future keeps its callbacks, and the source would wait for the collector.
             job.future.add_done_callback(partial(self._count_done, job.identity, job.queued))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="leanhost-pool", daemon=True)
-                self._thread.start()
             self._post(lambda: self._waiting.add(job))
 
     def count(self, result: CheckResult) -> None:
@@ -101,6 +99,20 @@ class Supervisor:
         with self._lock:
             self._check_usable()
             self.counters.answer(result.status, 0.0)
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="leanhost-pool", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many of them, or the interpreter is about to end
+            refusal = WorkerStartError(
+                f"the pool cannot start its thread: {error}",
+                hint="this is the machine or the program's end: look at the limit of processes (ulimit -u), and"
+                " make the first check before the interpreter's exit",
+            )
+            self.counters.error(refusal)
+            raise refusal from None
+        return thread
 
     def cancel(self, job: Job) -> None:
         """Stop a job wherever it is; its verdict becomes ``cancelled`` unless it has one."""
@@ -129,6 +141,11 @@ class Supervisor:
                 self._release()
         elif thread is not threading.current_thread():
             thread.join(CLOSE_S + 5)
+
+    def end(self) -> None:
+        """Close at the interpreter's exit. Whoever waits now does so in a daemon thread, which ends without a word."""
+        self._exiting = True
+        self.close()
 
     @property
     def waiting(self) -> int:
@@ -427,7 +444,9 @@ class Supervisor:
             elif closing and not self._nursery.ending:
                 break
 
-    def _refusal(self) -> PoolClosed:
+    def _refusal(self) -> BaseException:
+        if self._exiting:
+            return SystemExit("the interpreter ends, and this pool with it")
         return PoolClosed(BROKEN if self._broken else "the pool was closed")
 
     def _refuse_the_rest(self) -> None:
@@ -461,13 +480,3 @@ class Supervisor:
         self.selector.close()
         self._bell.close()
         self._bell_in.close()
-
-
-def _after_fork() -> None:
-    LAUNCHING.release()
-    for supervisor in tuple(_alive):
-        supervisor.forget_in_fork()
-    _alive.clear()
-
-
-os.register_at_fork(before=LAUNCHING.acquire, after_in_parent=LAUNCHING.release, after_in_child=_after_fork)

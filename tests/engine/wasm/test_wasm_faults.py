@@ -90,8 +90,8 @@ def test_an_engine_nobody_holds_ends_its_child(parts: Parts) -> None:
     assert gone(pid)
 
 
-def test_no_orphan_after_the_parent_was_killed(parts: Parts) -> None:
-    """Neither an idle child nor one that computes outlives its parent."""
+def test_no_orphan_after_the_parent_was_killed(parts: Parts, tmp_path: Path) -> None:
+    """Neither an idle child nor one that computes outlives its parent, and neither leaves its directory."""
     script = textwrap.dedent(f"""
         import sys
         from pathlib import Path
@@ -106,16 +106,19 @@ def test_no_orphan_after_the_parent_was_killed(parts: Parts) -> None:
         elaborator.run(ENDLESS)
     """)
     root = Path(__file__).parents[3]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=root, env=environment
     ) as parent:
         assert parent.stdout is not None
         pids = [int(word) for word in parent.stdout.readline().split()]
         assert parent.stdout.readline() == "busy\n"
         time.sleep(1.0)
+        assert list(tmp_path.iterdir())
         parent.kill()
     assert len(pids) == 2
     assert all(gone(pid) for pid in pids)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_trap_loses_the_engine(fresh: Open) -> None:

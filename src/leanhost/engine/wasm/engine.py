@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import time
@@ -62,8 +63,10 @@ class WasmEngine(Engine):
         self._watches: list[Watch] = []
         self._shield: Shield | None = None  # of the supervised work, lowered between its exchanges
         self._last_id = 0
-        # Runs at garbage collection and at exit: no child is left behind, and no zombie.
+        # Runs at garbage collection, and at exit from `leave`: no child is left behind, and no zombie.
         self._finalizer = weakref.finalize(self, _end, child, self._pid, scratch)
+        self._finalizer.atexit = False
+        _alive.add(self)
 
     @classmethod
     def open(
@@ -395,6 +398,24 @@ class WasmEngine(Engine):
         self._child.kill()
         with self.lock:
             self._finalizer()
+
+    def leave(self) -> None:
+        """End the child at the interpreter's exit, unless a daemon thread waits for it.
+
+        Its pipes must not be closed under such a thread, which the exit ends without a word. The child notices that
+        this process has gone. A thread that wants the lock later waits for its own end.
+        """
+        if self.lock.acquire(blocking=False):
+            self._finalizer()
+
+
+_alive: weakref.WeakSet[WasmEngine] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for engine in tuple(_alive):
+        engine.leave()
 
 
 _ANSWERED_BY_WORDS = (wire.EVAL, wire.MAKE_CALLBACK)

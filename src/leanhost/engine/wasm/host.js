@@ -73,7 +73,7 @@ function readFrame() {
   let whole = false;
   while (have < need) {
     const n = fs.readSync(config.requestFd, buffer, have, Math.min(buffer.length, whole ? need : 1 << 16) - have);
-    if (n === 0) process.kill(process.pid, "SIGKILL"); // the Python side closed or died
+    if (n === 0) leave(); // the Python side closed or died
     have += n;
     if (!whole && have >= 4) {
       need = 4 + buffer.readUInt32LE(0);
@@ -91,6 +91,15 @@ function readFrame() {
 }
 
 // --- the end
+
+// A Python side that died cannot remove what is its own; the control thread may not have noticed yet.
+function leave() {
+  try {
+    if (config.scratch) fs.rmSync(config.scratch, { recursive: true, force: true });
+  } finally {
+    process.kill(process.pid, "SIGKILL");
+  }
+}
 
 function crash(id, kind, text) {
   try {
