@@ -245,7 +245,17 @@ LIES = {
         "axiom",
     ),
     "a wrong proof, and the kernel told to look away": Lie(
-        "set_option debug.skipKernelTC true\ntheorem t : 1 = 2 := by decide\n", REJECTED, "elaboration"
+        # `decide` would ask the elaborator; this asks the kernel alone, which is told to believe it.
+        "set_option debug.skipKernelTC true\ntheorem t : 1 = 2 := by decide +kernel\n",
+        REJECTED,
+        "kernel",
+    ),
+    "#print axioms that prints nothing": Lie(
+        "axiom cheat : 1 = 2\n"
+        'macro (priority := 10000) "#print " "axioms " ident : command => `(#check True)\n'
+        "theorem t : 1 = 2 := cheat\n#print axioms t\n",
+        REJECTED,
+        "axiom",
     ),
     "sorry in a macro": Lie(
         'macro "done!" : tactic => `(tactic| exact sorry)\ntheorem t : 1 = 2 := by done!\n', REJECTED, "sorry"
@@ -258,13 +268,6 @@ LIES = {
 """For both engines."""
 
 WASM_LIES = {
-    "#print axioms that prints nothing": Lie(
-        "axiom cheat : 1 = 2\n"
-        'macro (priority := high) "#print " "axioms " ident : command => `(#check True)\n'
-        "theorem t : 1 = 2 := cheat\n#print axioms t\n",
-        REJECTED,
-        "axiom",
-    ),
     "native_decide over code that is something else": Lie(
         "def yes (_ : Nat) : Bool := true\n@[implemented_by yes] def no (_ : Nat) : Bool := false\n"
         "theorem claim : no 1 = true := by native_decide\n"
@@ -285,4 +288,8 @@ WASM_LIES = {
         "elaboration",
     ),
 }
-"""What needs Lean's own library."""
+"""What needs Lean's own library, which native has not here: its fixtures know no such tactic and no elaborator.
+
+The embedded toolchain ships no code for elaborators to run, so that these two come to nothing; the environments that
+such code would leave are made by hand, on both engines, in ``tests/session/test_forged.py``.
+"""
