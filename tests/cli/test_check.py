@@ -49,6 +49,29 @@ def test_mixed_files_in_order(native: Sequence[str], good: Path, bad: Path, tmp_
     ]
 
 
+def test_what_cannot_be_looked_at_is_refused_and_the_rest_is_checked(
+    native: Sequence[str], good: Path, bad: Path, tmp_path: Path
+) -> None:
+    huge, bytes_ = tmp_path / "huge.lean", tmp_path / "bytes.lean"
+    huge.touch()
+    os.truncate(huge, (64 << 20) + 1)  # without a block on the disk
+    bytes_.write_bytes(b"theorem \xff")
+    done = leanhost(
+        "check", *native, "-j", "3", "--json", huge, bad, bytes_, "-", good, stdin=good.read_bytes()
+    )
+    clean(done)
+    assert (done.returncode, done.stderr) == (2, "")
+    found = objects(done.stdout)
+    assert [(o["file"], o["status"]) for o in found] == [
+        (str(huge), "refused"),
+        (str(bad), "rejected"),
+        (str(bytes_), "rejected"),
+        ("<stdin>", "accepted"),
+        (str(good), "accepted"),
+    ]
+    assert found[0]["reasons"] == ["the file has more than 67108864 bytes"]
+
+
 def test_nothing_readable(tmp_path: Path) -> None:
     done = leanhost("check", tmp_path / "missing.lean", "--json")
     clean(done)

@@ -112,6 +112,30 @@ def test_signals_end_it_and_its_children(toolchain: str, number: int, status: in
     assert none_left(mark)
 
 
+def test_ctrl_c_twice(native: Sequence[str], good: Path, tmp_path: Path) -> None:
+    """The second while the children are being ended: nothing is left, and nothing but the status is said."""
+    mark = uuid.uuid4().hex
+    source = tmp_path / "endless.lean"
+    source.write_text(ENDLESS)
+    with subprocess.Popen(
+        [*COMMAND, "check", *native, "-j", "2", "--max-heartbeats", "0", str(good), str(source), str(source)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(**{MARK: mark}),
+    ) as process:
+        assert process.stdout is not None
+        assert str(good) in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)  # the children have not ended yet
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (out, err) == ("", "")
+    assert none_left(mark)
+
+
 @pytest.mark.usefixtures("native_toolchain", "embedded_toolchain")
 @pytest.mark.parametrize("toolchain", ["native-runtime", "embedded"])
 def test_timeout_is_a_status(toolchain: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ exit status of check:
   0  every file was accepted
   1  some file was not (rejected, timeout, out of memory, crashed)
   2  a file could not be read, the usage was wrong, or there is trouble with the toolchain
+  130, 141, 143  Ctrl-C; standard output was closed; SIGTERM or SIGHUP
 """
 
 _VERIFY_EPILOG = """\
