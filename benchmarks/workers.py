@@ -32,6 +32,8 @@ from tests.workers.conftest import ENDLESS
 FIVE_MS = 0.005
 KEPT = 10**6
 """``max_requests`` of workers that are to be kept."""
+IN_THIS_PROCESS = "`host.check_source`, warm, in this process"
+COLUMNS = ("how", "time", "against warm")
 
 _numbers = itertools.count()
 
@@ -90,20 +92,50 @@ class Assignments:
 
 
 def isolation(host: Host, settings: dict[str, Any]) -> None:
-    """What a process of its own costs a check, by how long the check takes."""
+    """What a process of its own costs a check, by how long the check takes: one that is kept, and one for each."""
+
+    def alone(size: int) -> None:
+        assert host.check_source(fresh(size), imports=["Big"]).accepted
+
+    one = p50(lambda: alone(1), 10)
+    sizes = tuple(dict.fromkeys((1, max(1, round(FIVE_MS / one)))))
+    kept(settings, sizes, alone)
+    forked(settings, sizes, alone)
+
+
+def _pooled(pool: WorkerPool, size: int) -> None:
+    assert pool.check(fresh(size)).accepted
+
+
+def _theorems(size: int) -> str:
+    return f"{size} theorem{'s' if size > 1 else ''}"
+
+
+def kept(settings: dict[str, Any], sizes: Sequence[int], alone: Callable[[int], None]) -> None:
+    """A worker that is kept against this process; each checks some sources in a row, as workers do."""
+    with WorkerPool(**settings, max_requests=KEPT) as pool:
+        for size in sizes:
+            works = {
+                IN_THIS_PROCESS: lambda size=size: alone(size),
+                "a worker that has checked before": lambda size=size: _pooled(pool, size),
+            }
+            for work in works.values():
+                p50(work, 1, 20)
+            seconds = alternate(works, 12, 10)
+            middle = {name: statistics.median(values) for name, values in seconds.items()}
+            warm = middle[IN_THIS_PROCESS]
+            rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
+            show(f"A check of {_theorems(size)} in a worker that is kept (p50)", COLUMNS, rows)
+
+
+def forked(settings: dict[str, Any], sizes: Sequence[int], alone: Callable[[int], None]) -> None:
+    """A fork for each check against this process."""
     with ExitStack() as stack:
-        many = stack.enter_context(WorkerPool(**settings, max_requests=KEPT))
         each = stack.enter_context(WorkerPool(**settings, max_requests=1, spares=0))
         ahead = stack.enter_context(WorkerPool(**settings, max_requests=1, spares=1))
         leases, taken = Leases(each), Assignments(ahead)
         waited: list[float] = []
         inner: list[float] = []
-
-        def alone(size: int) -> None:
-            assert host.check_source(fresh(size), imports=["Big"]).accepted
-
-        def pooled(pool: WorkerPool, size: int) -> None:
-            assert pool.check(fresh(size)).accepted
 
         def beforehand(size: int) -> None:
             # As between two requests of a caller that does something with the answer.
@@ -112,50 +144,34 @@ def isolation(host: Host, settings: dict[str, Any]) -> None:
                 time.sleep(0.001)
             begun = time.perf_counter()
             taken.at.clear()
-            pooled(ahead, size)
+            _pooled(ahead, size)
             waited.extend(at - begun for at in taken.at)
 
-        def forked(size: int) -> None:
+        def first(size: int) -> None:
             result = each.check(fresh(size))
             inner.append(result.elapsed)
 
-        for pool in (many, each, ahead):
-            pooled(pool, 1)
+        for pool in (each, ahead):
+            _pooled(pool, 1)
         leases.seconds.clear()
-        one = p50(lambda: alone(1), 10)
-        several = max(1, round(FIVE_MS / one))
-        for size in dict.fromkeys((1, several)):
+        for size in sizes:
             inner.clear()
             works = {
-                "`host.check_source`, warm, in this process": lambda size=size: alone(size),
-                "a worker that has checked before": lambda size=size: pooled(many, size),
-                "a fork for each check, one kept ahead": lambda size=size: pooled(ahead, size),
-                "a fork for each check, asked for when needed": lambda size=size: forked(size),
+                IN_THIS_PROCESS: lambda size=size: alone(size),
+                "a fork for each check, one kept ahead": lambda size=size: _pooled(ahead, size),
+                "a fork for each check, asked for when needed": lambda size=size: first(size),
             }
             seconds = alternate(works, 8, 3)
             middle = {name: statistics.median(values) for name, values in seconds.items()}
-            warm = next(iter(middle.values()))
-            rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
-            first = statistics.median(inner)
-            rows.append(["— of it the first check in the fresh child", ms(first), f"{first / warm:.2f}x"])
+            middle["— of it the first check in the fresh child"] = statistics.median(inner)
             if size == 1:
-                lease = statistics.median(leases.seconds)
-                rows.append(["— of it the lease: asked for until ready", ms(lease), f"{lease / warm:.2f}x"])
+                middle["— of it the lease: asked for until ready"] = statistics.median(leases.seconds)
                 for _ in range(30):
                     beforehand(1)
-                lease = statistics.median(waited)
-                rows.append(
-                    [
-                        "the lease of a fork kept ahead: until it has the check",
-                        ms(lease),
-                        f"{lease / warm:.2f}x",
-                    ]
-                )
-            show(
-                f"A check of {size} theorem{'s' if size > 1 else ''} in a process of its own (p50)",
-                ["how", "time", "against warm"],
-                rows,
-            )
+                middle["the lease of a fork kept ahead: until it has the check"] = statistics.median(waited)
+            warm = middle[IN_THIS_PROCESS]
+            rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
+            show(f"A check of {_theorems(size)} in a process of its own (p50)", COLUMNS, rows)
 
 
 def throughput(host: Host, settings: dict[str, Any], size: int = 2, chunk: int = 32, rounds: int = 3) -> None:
@@ -224,6 +240,7 @@ def side_by_side(host: Host, settings: dict[str, Any], search_path: Sequence[Pat
 
         works = {
             "a fork for each check, one kept ahead": lambda: pool.check(fresh()).accepted,
+            "`verify`, a fork for the candidate and one for the judge": lambda: _verified(pool),
             "one `lean FILE` process a check": process,
             "`lean --server` over LSP, warm document": lambda: server.check("import Big\n" + fresh()),
         }
@@ -232,6 +249,12 @@ def side_by_side(host: Host, settings: dict[str, Any], search_path: Sequence[Pat
     mine = next(iter(middle.values()))
     rows = [[name, ms(value), ratio(value / mine)] for name, value in middle.items()]
     show("One theorem over 100,000 declarations (p50)", ["how", "time", "against a fork"], rows)
+
+
+def _verified(pool: WorkerPool) -> None:
+    candidate = fresh()
+    reference = candidate[: candidate.index(":=")] + ":= by sorry\n"
+    assert pool.verify(reference, candidate).verified
 
 
 def after_a_kill(settings: dict[str, Any]) -> None:
@@ -286,6 +309,7 @@ def wasm(toolchain: Toolchain) -> None:
         works = {
             "`host.check_source`, warm": lambda: host.check_source(fresh()).accepted,
             "a worker that has checked before": lambda: kept.check(fresh()).accepted,
+            "`verify`, a judge among the workers": lambda: _verified(kept),
         }
         for work in works.values():
             p50(work, 1, 20)
