@@ -23,8 +23,9 @@ from leanhost.workers.confine import confine, settle_in
 from leanhost.workers.items import Request
 from leanhost.workers.kept import Kept
 from leanhost.workers.serve import Channel, answer, serve
-from leanhost.workers.wire import LENGTH, MAX_REPLY_BYTES, Message, pack, receive, unpack
+from leanhost.workers.wire import LENGTH, MAX_REPLY_BYTES, Message, pack, pack_reply, receive, unpack
 
+STATED = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := sorry\n"
 COMMON = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := k h\n"
 REHEARSAL = (
     COMMON
@@ -125,18 +126,26 @@ def rehearse(host: Host, config: Message) -> None:
     options = codec.options_in(config["options"])
     imports = codec.imports_in(config["preload"])
 
+    def said(kind: str, source: str, more: Message) -> Message:
+        """Have a message come and its answer go as they do in a worker."""
+        request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
+        frame = pack({"id": "rehearsal", kind: codec.request_out(request), **more}, MAX_REPLY_BYTES)
+        sent: list[Message] = []
+
+        def send(message: Message) -> None:
+            pack_reply(message)
+            sent.append(message)
+
+        answer(Kept(host), options, unpack(frame[LENGTH.size :]), CancellationToken(), send, _no_limit)
+        return sent[-1]
+
     def answers() -> None:
         for source in (REHEARSAL, *[LIBRARY] * 2, *[COMMON] * ROUNDS):
-            request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
-            frame = pack({"id": "rehearsal", "check": codec.request_out(request)}, MAX_REPLY_BYTES)
-            message = unpack(frame[LENGTH.size :])
-            answer(Kept(host), options, message, CancellationToken(), _encode, _no_limit)
+            said("check", source, {})
+        text = said("export", COMMON, {"whole": False}).get("text", "")
+        said("verify", STATED, {"whole": False, "text": text})
 
     host.lean.engine.rehearse(answers)
-
-
-def _encode(message: Message) -> None:
-    pack(message, MAX_REPLY_BYTES)
 
 
 def _no_limit(_: float) -> None:
