@@ -81,16 +81,9 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
             bind = f"fd://{listening.fileno()}"
-            command = [
-                "-m",
-                "gunicorn",
-                "--workers",
-                "2",
-                "--bind",
-                bind,
-                "--worker-tmp-dir",
-                str(place.path),
-            ]
+            command = ["-m", "gunicorn", "--workers", "2", "--bind", bind]
+            # Nothing outside the place: the control socket is one for all of a user's servers.
+            command += ["--worker-tmp-dir", str(place.path), "--no-control-socket"]
             fds = [listening.fileno()]
             self.process = place.start([*command, *options, "app"], pass_fds=fds, environment=environment)
 
