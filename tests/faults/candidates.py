@@ -57,6 +57,7 @@ instance : Inhabited Result := ⟨.ok 0⟩
 def Result.count (r : Result) : Nat := Result.casesOn r (fun _ => 1) (fun _ => 0)
 """
 WRITE = _RESULT + '@[extern "x"] opaque IO.FS.writeFile (path text : String) : Result'
+RIGHTS = _RESULT + '@[extern "x"] opaque IO.Prim.setAccessRights (path : String) (mode : Nat) : Result'
 SPAWN = (
     _RESULT
     + """inductive Stdio where | piped | inherit | null

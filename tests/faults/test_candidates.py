@@ -16,7 +16,18 @@ from leanhost.services.results import Status
 from leanhost.toolchain.cache import cache_dir
 from leanhost.workers import CheckItem, WorkerPool
 from tests.conftest import ENGINES
-from tests.faults.candidates import LIES, REFERENCE, SPAWN, WASM_LIES, WRITE, Lie, evaluated, spawned, written
+from tests.faults.candidates import (
+    LIES,
+    REFERENCE,
+    RIGHTS,
+    SPAWN,
+    WASM_LIES,
+    WRITE,
+    Lie,
+    evaluated,
+    spawned,
+    written,
+)
 from tests.workers.conftest import GOOD, MakePool, pool_of
 from tests.workers.test_supervision import eventually
 
@@ -102,6 +113,21 @@ def test_writing_goes_nowhere_on_native(make_pool: MakePool, tmp_path: Path) -> 
         pytest.skip("this machine has no Landlock")
     assert result.accepted
     assert not any(target.exists() for target in targets)
+
+
+def test_no_rights_are_changed_on_native(make_pool: MakePool, tmp_path: Path) -> None:
+    target = tmp_path / "kept"
+    target.touch(mode=0o600)
+    attack = f'(IO.Prim.setAccessRights "{target}" 511).count'
+    assert make_pool(spares=0, sandbox="off").check(evaluated(f"{attack} = 1", RIGHTS)).accepted
+    assert target.stat().st_mode & 0o777 == 0o777  # the attack is one
+    target.chmod(0o600)
+    confined = make_pool(spares=0)
+    result = confined.check(evaluated(f"{attack} = 0", RIGHTS))
+    if "seccomp" not in confined.sandbox:
+        pytest.skip("this machine has no seccomp")
+    assert result.accepted
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_no_program_is_started_on_native(make_pool: MakePool, tmp_path: Path) -> None:

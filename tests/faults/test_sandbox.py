@@ -15,7 +15,7 @@ from tests.faults.conftest import GOOD
 from tests.workers.conftest import MakePool
 
 PRELUDE = """
-import ctypes, os, signal, socket, subprocess, sys, threading
+import ctypes, fcntl, os, resource, signal, socket, subprocess, sys, threading
 from pathlib import Path
 from leanhost.engine.native.sandbox import apply
 inside = Path(sys.argv[1]); outside = inside.parent / "outside"
@@ -61,6 +61,17 @@ FORBIDDEN = {
     "signal to others": "os.kill(os.getppid(), 0)",
     "signal by pidfd": "os.pidfd_open(os.getppid())",
     "leaving the group": "os.setsid()",
+    "rights": "os.chmod(outside, 0o777)",
+    "rights of an open file": "os.fchmod(os.open(outside, os.O_RDONLY), 0o777)",
+    "rights without following": "libc(452, -100, str(outside).encode(), 0o777, 0)",
+    "owner": "os.chown(outside, -1, -1)",
+    "times": "os.utime(outside)",
+    "attributes": "os.setxattr(outside, 'user.x', b'')",
+    "limits of others": "libc(302, os.getppid(), 4, bytes(16), None)",
+    "priority of others": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 1)",
+    "processors of others": "os.sched_setaffinity(os.getppid(), {0})",
+    "signal to others by a file": "fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())",
+    "signal to others by ioctl": "fcntl.ioctl(socket.socketpair()[0], 0x8901, os.getppid().to_bytes(4, 'little'))",
     "tracing": "libc(101, 16, os.getppid(), 0, 0)",
     "namespaces": "libc(272, 0x10000000)",
 }
@@ -78,6 +89,7 @@ def test_ordinary_work_goes_on(tmp_path: Path) -> None:
     code = """
     (inside / "a").write_text("x"); (inside / "a").rename(inside / "b"); (inside / "b").unlink()
     Path("/dev/null").write_text("x")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); fcntl.fcntl(0, fcntl.F_GETFL)
     thread = threading.Thread(target=lambda: print("thread", flush=True)); thread.start(); thread.join()
     print(outside.read_text())
     """
@@ -95,8 +107,12 @@ def test_an_engine_that_is_a_program_may_start_it_and_no_more(tmp_path: Path) ->
         socket.socket()
     except OSError:
         print("no network")
+    try:
+        outside.chmod(0o777)
+    except OSError:
+        print("no rights")
     """
-    assert confined(tmp_path, code, programs=True) == "started\nno network"
+    assert confined(tmp_path, code, programs=True) == "started\nno network\nno rights"
 
 
 def test_workers_say_that_nothing_holds(make_pool: MakePool) -> None:

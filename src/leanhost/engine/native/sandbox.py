@@ -39,7 +39,7 @@ _SET_MODE_FILTER = 1
 _TSYNC = 1
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
-_NR, _ARCH, _ARG0 = 0, 4, 16
+_NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
 _CLONE_THREAD = 0x10000
 
 
@@ -169,11 +169,31 @@ def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
 
 # x86-64 only: a filter has to know every number it is about.
 _MACHINE, _AUDIT_ARCH, _SECCOMP = "x86_64", 0xC000003E, 317
-_CLONE, _KILL_NR, _TGKILL = 56, 62, 234
+_CLONE, _KILL_NR, _TGKILL, _PRLIMIT = 56, 62, 234, 302
 _NETWORK = (41,)  # socket
 _PROGRAMS = (57, 58, 59, 322)  # fork, vfork, execve, execveat
 _GROUPS = (109, 112)  # setpgid, setsid: the group is how a process is ended with all it started
 _ABSENT = (425, 426, 427)  # io_uring, which would go round every other rule: callers fall back
+# What Landlock leaves free: rights, owners, times and attributes of files that the user can name.
+_MARKS = (
+    *(90, 91, 268, 452),  # chmod, fchmod, fchmodat, fchmodat2
+    *(92, 93, 94, 260),  # chown, fchown, lchown, fchownat
+    *(132, 235, 261, 280),  # utime, utimes, futimesat, utimensat
+    *(188, 189, 190, 463, 197, 198, 199, 466, 469),  # setxattr, removexattr and their kin, file_setattr
+)
+_PRIORITIES = (141, 142, 144, 203, 251, 314, 256, 279)  # of other processes, their processors and pages
+# fcntl and ioctl with these would have the kernel send signals, type at a terminal or mark a file.
+_FORBIDDEN_ARGUMENTS = {
+    72: (8, 10, 15),  # F_SETOWN, F_SETSIG, F_SETOWN_EX
+    16: (
+        0x8901,
+        0x8902,
+        0x5412,
+        0x541C,
+        0x40086602,
+        0x401C5820,
+    ),  # FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX, flags
+}
 _OTHERS = (
     *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
     *(
@@ -191,6 +211,7 @@ _OTHERS = (
     *(175, 176, 313, 246, 320, 169, 167, 168),  # modules, kexec, reboot, swap
     *(303, 304),  # file handles
     *(135, 172, 173, 103, 159, 164, 170, 171, 227, 305),  # personality, ports, syslog, clocks, names
+    *(163, 153, 179),  # accounting, hanging up, quotas
     *(29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 240),  # System V and POSIX message queues
 )
 
@@ -214,14 +235,26 @@ def _filter(programs: bool) -> tuple[bytes, int]:
     op(_LD, _NR)
     op(_JGE, 0x40000000, 0, 1)  # the x32 numbers of the same calls
     refuse()
-    for number in (*_NETWORK, *_OTHERS, *(() if programs else _PROGRAMS + _GROUPS)):
+    for number in (*_NETWORK, *_MARKS, *_PRIORITIES, *_OTHERS, *(() if programs else _PROGRAMS + _GROUPS)):
         op(_JEQ, number, 0, 1)
         refuse()
     for number in (*_ABSENT, *(() if programs else (435,))):  # clone3: its arguments cannot be seen
         op(_JEQ, number, 0, 1)
         refuse(errno.ENOSYS)
+    for number, values in _FORBIDDEN_ARGUMENTS.items():
+        op(_JEQ, number, 0, 2 * len(values) + 2)
+        op(_LD, _ARG1)
+        for value in values:
+            op(_JEQ, value, 0, 1)
+            refuse()
+        allow()
     own = 0
     if not programs:
+        op(_JEQ, _PRLIMIT, 0, 4)  # its own limits only
+        op(_LD, _ARG0)
+        op(_JEQ, 0, 0, 1)
+        allow()
+        refuse()
         op(_JEQ, _CLONE, 0, 4)
         op(_LD, _ARG0)
         op(_JSET, _CLONE_THREAD, 0, 1)
