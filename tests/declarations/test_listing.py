@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants
+from leanhost.services import declaration_search
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.declarations import DeclarationService, Listed
 from leanhost.services.exprs import Name
@@ -58,6 +61,32 @@ def test_modules(declarations: DeclarationService) -> None:
     }
     assert module in below
     assert list(declarations.iterate(module=str(top)[:-1])) == []
+
+
+def test_a_page_looks_at_nothing_before_its_mark(
+    declarations: DeclarationService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    ask = declaration_search._chunk
+
+    def counted(*arguments: Any) -> Iterator[Listed]:
+        sizes.append(arguments[4])
+        return ask(*arguments)
+
+    monkeypatch.setattr(declaration_search, "_chunk", counted)
+    monkeypatch.setattr(declaration_search, "_CHUNK", 64)
+    wanted = declaration_search.where(None, None, "theorem", None, None, None, ())
+    expected = list(islice(declarations.iterate(kinds="theorem"), 300))
+    looked_at, most = sum(sizes), max(sizes)
+    sizes.clear()
+    mark, found = declaration_search.Mark(), []
+    for start in range(0, 300, 50):
+        page = declaration_search.page(declarations.facts, wanted, start, 50, mark, None, None)
+        mark = page.mark
+        found += page.listed
+    assert found == expected
+    # Each page looks again at the few among which the last one ended.
+    assert sum(sizes) <= looked_at + 6 * most
 
 
 def test_namespaces(declarations: DeclarationService) -> None:

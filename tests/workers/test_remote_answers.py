@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from leanhost.errors import Cancelled, ElaborationError, UsageError
 from leanhost.services.cancellation import CancellationToken
+from leanhost.services.declaration_search import Listed
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name
 from leanhost.services.host import Host
@@ -176,6 +178,24 @@ def test_declarations_by_the_page_and_by_a_fragment(here: Session, there: Worker
     for wrong in refused:
         with pytest.raises(UsageError):
             theirs.listing(**wrong)
+
+
+def test_pages_that_follow_each_other_do_not_begin_anew(here: Session, there: WorkerSession) -> None:
+    ours, theirs = here.declarations, there.declarations
+    chosen: dict[str, Any] = {"kinds": "theorem"}
+    expected = list(islice(ours.iterate(**chosen), 400))
+    theirs._marks.clear()
+    pages: list[Listed] = []
+    passed: list[int] = []
+    for start in range(0, len(expected), 100):
+        pages += theirs.listing(**chosen, start=start, limit=100)
+        (mark,) = theirs._marks.values()
+        passed.append(mark.passed)
+    assert pages == expected
+    assert passed == sorted(passed)
+    assert passed[-1] > 0
+    # Back to an earlier one.
+    assert theirs.listing(**chosen, start=150, limit=20) == expected[150:170]
 
 
 def test_what_a_source_adds_is_among_the_declarations(there: WorkerSession) -> None:

@@ -111,14 +111,71 @@ def walk(
     facts: Facts, wanted: Where, progress: ProgressSink | None, cancellation: Cancellation, phase: str
 ) -> Iterator[Listed]:
     """Yield the wanted constants: imports in the order of their modules, then the environment's own by name."""
+    for _, found in _chunks(facts, wanted, progress, cancellation, phase, 0):
+        yield from found
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a walk, for the same walk later: after *passed* constants, of which *listed* were wanted."""
+
+    passed: int = 0
+    listed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a walk, and the last mark before its end."""
+
+    listed: list[Listed]
+    mark: Mark
+
+
+def page(
+    facts: Facts,
+    wanted: Where,
+    start: int,
+    limit: int,
+    mark: Mark,
+    progress: ProgressSink | None,
+    cancellation: Cancellation,
+) -> Page:
+    """Return at most *limit* wanted constants from the one at *start* on; *mark* does not lie behind that one.
+
+    What lies before the mark is not looked at.
+    """
+    found: list[Listed] = []
+    seen = mark.listed
+    for passed, chunk in _chunks(facts, wanted, progress, cancellation, "declarations", mark.passed):
+        mark = Mark(passed, seen)
+        for item in chunk:
+            if seen >= start:
+                found.append(item)
+            seen += 1
+            if len(found) == limit:
+                return Page(found, mark)
+    return Page(found, mark)
+
+
+def _chunks(
+    facts: Facts,
+    wanted: Where,
+    progress: ProgressSink | None,
+    cancellation: Cancellation,
+    phase: str,
+    begin: int,
+) -> Iterator[tuple[int, Iterator[Listed]]]:
+    """Yield what is wanted of the constants from the one at *begin* on, some at a time, with where these begin."""
     check(cancellation, "the listing")
     listing = Phase(progress, phase, None) if progress is not None else None
     done = 0
     for module, size, infos_of in _sources(facts, wanted, listing):
         for start in range(0, size, _CHUNK):
-            facts.meta.owner.check_open()
             stop = min(size, start + _CHUNK)
-            yield from _chunk(facts, wanted, module, infos_of(start, stop), stop - start, cancellation)
+            if done >= begin:
+                facts.meta.owner.check_open()
+                infos = infos_of(start, stop)
+                yield done, _chunk(facts, wanted, module, infos, stop - start, cancellation)
             done += stop - start
             if listing is not None:
                 listing.at(done)

@@ -98,7 +98,8 @@ class DeclarationService:
     def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
         self._lean = lean
         self._meta = meta
-        self._facts = Facts(lean, env, imported, meta)
+        self.facts = Facts(lean, env, imported, meta)
+        """What it asks Lean; for the floors above, not for users."""
 
     # --- one or many ---
 
@@ -131,7 +132,7 @@ class DeclarationService:
     def _look_up(
         self, chunk: Sequence[NameTuple], fields: Sequence[str], cancellation: Cancellation
     ) -> list[Declaration | None]:
-        facts = self._facts
+        facts = self.facts
         array = self._lean.engine.eval(facts.array(chunk))
         batch = Batch(facts, array, facts.find(array))
         tags = facts.tags(batch.found)
@@ -152,7 +153,7 @@ class DeclarationService:
         cancellation: Cancellation = None,
     ) -> list[bool]:
         """Tell for each name whether it is declared."""
-        return self._bulk("exists", wanted, self._facts.exist, progress, cancellation)
+        return self._bulk("exists", wanted, self.facts.exist, progress, cancellation)
 
     def kind(self, name: NameLike) -> str | None:
         """Return the kind of *name*; see :attr:`Declaration.kind`."""
@@ -166,7 +167,7 @@ class DeclarationService:
         cancellation: Cancellation = None,
     ) -> list[str | None]:
         """Return the kind of each name; see :attr:`Declaration.kind`."""
-        facts = self._facts
+        facts = self.facts
 
         def ask(chunk: Sequence[NameTuple]) -> list[str | None]:
             with self._lean.engine.eval(facts.array(chunk)) as array, facts.find(array) as found:
@@ -187,7 +188,7 @@ class DeclarationService:
         A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
         """
         _budget("type_bytes", type_bytes)
-        facts, table = self._facts, self._lean.table
+        facts, table = self.facts, self._lean.table
 
         def ask(chunk: Sequence[NameTuple]) -> list[BoundedText | None]:
             with facts.find(facts.array(chunk)) as found:
@@ -286,7 +287,7 @@ class DeclarationService:
         looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        return self._counted("iterate", walk(self._facts, wanted, progress, cancellation, "declarations"))
+        return self._counted("iterate", walk(self.facts, wanted, progress, cancellation, "declarations"))
 
     def search(
         self,
@@ -311,7 +312,7 @@ class DeclarationService:
         details are left out unless asked for. *progress* hears of the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        found = walk(self._facts, wanted, progress, cancellation, "search")
+        found = walk(self.facts, wanted, progress, cancellation, "search")
         return best(self._counted("search", found), fragment, limit)
 
     # --- how ---

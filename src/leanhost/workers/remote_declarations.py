@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.declaration_answers import Axioms
-from leanhost.services.declaration_search import Listed, Match, where
+from leanhost.services.declaration_search import Listed, Mark, Match, Page, page, where
 from leanhost.services.declarations import BoundedText, DeclarationService, Inspection
 from leanhost.services.exprs import Name, NameLike
 from leanhost.services.progress import ProgressSink
+from leanhost.workers import values
 from leanhost.workers.calls import Desk, first, later, now
 from leanhost.workers.operations import Operation, Task
 
@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 PAGE = 10_000
 """Constants in one answer of a listing, unless asked for otherwise."""
+MARKS = 64
+"""Listings whose last page's end a session remembers."""
 MAX_PAGE = 20_000
 """Most constants in one answer: a frame has a bound."""
 
@@ -70,9 +72,12 @@ def _filters(task: Task) -> dict[str, Any]:
     }
 
 
-def _listing(task: Task) -> list[Listed]:
-    start, limit = task.arguments["start"], task.arguments["limit"]
-    return list(islice(task.session.declarations.iterate(**_filters(task)), start, start + limit))
+def _listing(task: Task) -> Page:
+    a = task.arguments
+    filters = _filters(task)
+    progress, cancellation = filters.pop("progress"), filters.pop("cancellation")
+    facts, mark = task.session.declarations.facts, values.into(Mark, a["mark"])
+    return page(facts, where(**filters), a["start"], a["limit"], mark, progress, cancellation)
 
 
 def _search(task: Task) -> list[Match]:
@@ -88,7 +93,7 @@ INSPECT: Operation[list[Inspection | None]] = _many(
 )
 AXIOMS: Operation[list[Axioms | None]] = _field("axioms", Axioms)
 USED: Operation[list[frozenset[Name] | None]] = _field("used_constants", frozenset[Name])
-LISTING: Operation[list[Listed]] = Operation("declarations.listing", list[Listed], _listing)
+LISTING: Operation[Page] = Operation("declarations.listing", Page, _listing)
 SEARCH: Operation[list[Match]] = Operation("declarations.search", list[Match], _search)
 OPERATIONS: tuple[Operation[Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS, USED, LISTING, SEARCH)
 
@@ -135,6 +140,8 @@ class WorkerDeclarations:
     """
 
     _desk: Desk
+    _marks: dict[str, Mark] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Where the last page of each listing ended: the next begins there, in whatever worker."""
 
     def _ask(
         self,
@@ -275,14 +282,27 @@ class WorkerDeclarations:
     ) -> list[Listed]:
         """Return at most *limit* constants from the one at *start* on, as :meth:`leanhost.DeclarationService.iterate`.
 
-        The order stays the same, so that pages fit together; a page costs a walk from the beginning.
+        The order stays the same, so that pages fit together. Pages that follow each other cost what one listing of
+        everything costs; any other begins with a walk from the beginning.
         """
         _natural("start", start, least=0, most=1 << 53)
         _natural("limit", limit, least=1, most=MAX_PAGE)
         filters = _chosen(module, namespace, kinds, private, internal, own, mentions)
-        return self._desk.ask(
+        key = repr(filters)
+        mark = self._marks.get(key, Mark())
+        if mark.listed > start:
+            mark = Mark()
+
+        def remember(found: Page) -> list[Listed]:
+            if len(self._marks) >= MARKS:
+                self._marks.clear()
+            self._marks[key] = found.mark
+            return found.listed
+
+        return self._desk.ask_then(
+            remember,
             LISTING,
-            {"filters": filters, "start": start, "limit": limit},
+            {"filters": filters, "start": start, "limit": limit, "mark": mark},
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
