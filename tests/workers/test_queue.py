@@ -187,3 +187,29 @@ def test_closing_from_several_threads_while_checks_wait(make_pool: MakePool) -> 
     for job in jobs:
         with pytest.raises(PoolClosed):
             job.future.result(0)
+
+
+def test_an_import_that_does_not_end_is_given_up(make_pool: MakePool) -> None:
+    pool = make_pool(workers=1, spares=0, startup_timeout=2.0)
+    jobs = [submitted(pool, GOOD) for _ in range(2)]
+    eventually(lambda: bool(zygotes(pool)))
+    (zygote,) = zygotes(pool)
+    os.kill(zygote, signal.SIGSTOP)
+    for job in jobs:
+        error = job.future.exception(60)
+        # The next attempt may be in time or not; it is the machine that decides.
+        assert error is None or isinstance(error, WorkerStartError)
+    assert not alive(zygote)
+    assert pool.stats().zygotes_started > 1
+    assert pool.stats().waiting == 0
+
+
+def test_closing_under_a_stream_is_told_to_who_reads_it(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, grace=0.2)
+    results = pool.check_many(repeat("accept"))
+    assert next(results).accepted
+    pool.close()
+    with pytest.raises(PoolClosed):
+        list(results)
+    with pytest.raises(StopIteration):
+        next(results)
