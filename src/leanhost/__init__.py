@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         WorkerError,
         WorkerStartError,
     )
+    from leanhost.lean.core import Import
     from leanhost.services.cancellation import CancellationToken
     from leanhost.services.declarations import (
         BoundedText,
@@ -134,6 +135,7 @@ __all__ = [
     "Goal",
     "Host",
     "Hypothesis",
+    "Import",
     "ImportFailed",
     "ImportRefused",
     "Inspection",
@@ -204,6 +206,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "lean.core": ("Import",),
     "services.cancellation": ("CancellationToken",),
     "services.declarations": (
         "BoundedText", "Declaration", "DeclarationService", "Inspection", "Rank", "SourceRange",
