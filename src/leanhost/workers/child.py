@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from leanhost.engine import can_fork
@@ -28,14 +28,11 @@ from leanhost.workers.wire import LENGTH, MAX_REPLY_BYTES, Message, pack, pack_r
 STATED = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := sorry\n"
 COMMON = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := k h\n"
 REHEARSAL = (
-    COMMON
-    + """def rehearsed' (n : Nat) : Nat := n
-example (p : Prop) (h : p) : p := by exact h
-example (a b : Nat) (h : a = b) : b = a := by simp [h]
-example : 1 + 1 = 2 := by decide
-example (a b : Nat) (h : a < b) : a + 1 ≤ b := by omega
-example : Prop := unknown
-"""
+    COMMON,
+    "def rehearsed (n : Nat) : Nat := n\nexample (p : Prop) (h : p) : p := by exact h\nexample : Prop := unknown\n",
+    "example (a b : Nat) (h : a = b) : b = a := by simp [h]\n",
+    "example : 1 + 1 = 2 := by decide\n",
+    "example (a b : Nat) (h : a < b) : a + 1 ≤ b := by omega\n",
 )
 """What sources commonly ask of Lean, an error among it."""
 LIBRARY = """theorem rehearsed_eq (a b : Nat) (h : a = b) : b = a := h.symm
@@ -62,7 +59,9 @@ def main(argv: list[str]) -> int:
         channel = Channel(connection)
         threading.Thread(target=channel.watch, name="leanhost-channel", daemon=True).start()
         host = open_host(config)
-        preload(host, config)
+        if preload(host, config):
+            rehearse(host, config, channel.has_request)
+            host.lean.engine.check_alive()
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
@@ -118,10 +117,11 @@ def preload(host: Host, config: Message) -> bool:
     return True
 
 
-def rehearse(host: Host, config: Message) -> None:
-    """Answer requests of our own, so that what is made on first use is there before the process forks.
+def rehearse(host: Host, config: Message, wanted: Callable[[], bool] = lambda: False) -> None:
+    """Answer requests of our own, so that what is made on first use is there before the process is needed, or forks.
 
-    Whatever the verdicts are: an environment that lacks what the sources mention has rehearsed its errors.
+    Stops when the process is *wanted*. Whatever the verdicts are: an environment that lacks what the sources mention
+    has rehearsed its errors.
     """
     options = codec.options_in(config["options"])
     imports = codec.imports_in(config["preload"])
@@ -140,7 +140,9 @@ def rehearse(host: Host, config: Message) -> None:
         return sent[-1]
 
     def answers() -> None:
-        for source in (REHEARSAL, *[LIBRARY] * 2, *[COMMON] * ROUNDS):
+        for source in (*REHEARSAL, *[LIBRARY] * 2, *[COMMON] * ROUNDS):
+            if wanted():
+                return
             said("check", source, {})
         text = said("export", COMMON, {"whole": False}).get("text", "")
         said("verify", STATED, {"whole": False, "text": text})

@@ -84,6 +84,11 @@ class Channel:
                 self._token.cancel()
             return message, self._token
 
+    def has_request(self) -> bool:
+        """Whether somebody waits for an answer already."""
+        self.look()
+        return bool(self._requests)
+
     def look(self) -> None:
         """Take what has arrived, without waiting."""
         if self._lock.acquire(blocking=False):  # if not: it is being read
