@@ -154,6 +154,18 @@ NATIVE = {
         TIMEOUT,
         timeout=2,
     ),
+    # A gigabyte in the one place where files may be, as long as names may be; then for ever the name that is too long.
+    "files": fault(
+        evaluated(
+            'fill "x" (double 22 "x") = 1',
+            WRITE,
+            "partial def double (n : Nat) (s : String) : String := if n = 0 then s else double (Nat.pred n) (s ++ s)",
+            "partial def fill (name text : String) : Nat :=\n"
+            '  if (IO.FS.writeFile name text).count = 0 then fill name text else fill (name ++ "x") text',
+        ),
+        MEMORY,
+        says="with files",
+    ),
     "output": fault(
         evaluated(
             'flood (double 20 "x") 0 = 1',
@@ -201,6 +213,7 @@ WASM = {
     ),
 }
 
+# What a candidate writes on wasm stays in its engine's memory, so that there is no fault of files of its own.
 FAULTS = {"native": NATIVE, "wasm": WASM}
 
 REFERENCE = "theorem t : 1 = 2 := by sorry\n"

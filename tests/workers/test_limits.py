@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from leanhost.services.results import Status
-from leanhost.workers import CheckItem, settings, worker
+from leanhost.workers import CheckItem, scratch, settings, worker
 from leanhost.workers.job import Job
 from leanhost.workers.limits import Limits
+from leanhost.workers.scratch import Scratch
 from leanhost.workers.worker import State, Worker
 from tests.faults.candidates import NATIVE, WRITE, evaluated
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
@@ -87,6 +88,29 @@ def test_a_file_grows_up_to_a_size(make_pool: MakePool, monkeypatch: pytest.Monk
         write = f'(IO.FS.writeFile "file" (double {doublings} "x")).count = {written}'
         result = pool.check(evaluated(write, WRITE, DOUBLE))
         assert result.accepted, result
+
+
+def test_files_are_limited_in_number_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker's do not count for another's, and links lead nowhere."""
+    places = Scratch()
+    try:
+        mine = places.path / "7"
+        (mine / "below").mkdir(parents=True)
+        (places.path / "8").mkdir()
+        (mine / "below" / "round").symlink_to(mine)
+        for number in range(scratch.MAX_FILES - 2):
+            (mine / "below" / str(number)).touch()
+        assert places.overfull(7) is None
+        (mine / "one more").touch()
+        assert "files" in str(places.overfull(7))
+        (mine / "one more").unlink()
+        (mine / "below" / "0").write_bytes(bytes(1 << 20))
+        monkeypatch.setattr(scratch, "MAX_BYTES", 1 << 19)
+        assert "bytes" in str(places.overfull(7))
+        assert places.overfull(8) is None
+        assert places.overfull(9) is None
+    finally:
+        places.remove()
 
 
 def test_processes_are_limited_in_number() -> None:

@@ -82,6 +82,10 @@ class Nursery:
             self._scratch = Scratch()
         return self._scratch.path
 
+    def overfull(self, pid: int) -> str | None:
+        """Return what a worker has too much of in its directory."""
+        return self._scratch.overfull(pid) if self._scratch is not None and pid else None
+
     def clean(self, pid: int) -> None:
         """Remove what a worker that has gone left behind."""
         if self._scratch is not None and pid:

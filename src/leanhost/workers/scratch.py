@@ -10,8 +10,15 @@ import time
 from pathlib import Path
 
 PREFIX = "leanhost-pool-"
+MAX_FILES = 1000
+"""Files and directories that a worker may have at once; also how many are looked at."""
+MAX_BYTES = 512 << 20
+"""Bytes that a worker's files may take together."""
 FRESH_S = 60.0
 """Seconds for which a directory is left alone: its pool may be about to claim it."""
+
+_BLOCK = 512
+"""What ``st_blocks`` counts in."""
 
 
 class Scratch:
@@ -22,6 +29,24 @@ class Scratch:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._claim = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._claim, fcntl.LOCK_EX)
+
+    def overfull(self, pid: int) -> str | None:
+        """Return what a worker has more of than it may; ``None`` when all is well."""
+        files, taken = 0, 0
+        front = [str(self.path / str(pid))]
+        while front:
+            try:
+                with os.scandir(front.pop()) as entries:
+                    for entry in entries:
+                        files += 1
+                        if files > MAX_FILES:
+                            return f"the check made more than {MAX_FILES} files"
+                        taken += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
+                        if entry.is_dir(follow_symlinks=False):
+                            front.append(entry.path)
+            except OSError:
+                continue  # it was removed meanwhile
+        return f"the check filled more than {MAX_BYTES} bytes with files" if taken > MAX_BYTES else None
 
     def clean(self, pid: int) -> None:
         """Remove what a worker that has gone left behind."""

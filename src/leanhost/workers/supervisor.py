@@ -378,6 +378,10 @@ class Supervisor:
         self._start_trouble = False
         self.label, self.sandbox = worker.label, worker.sandbox
 
+    def overfull(self, worker: Worker) -> str | None:
+        """Return what a worker wrote too much of."""
+        return self._nursery.overfull(worker.process.pid)
+
     def gone(self, worker: Worker) -> None:
         """A worker's process has ended."""
         self._nursery.clean(worker.process.pid)

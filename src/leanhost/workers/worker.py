@@ -64,6 +64,9 @@ class Owner(Protocol):
     def up(self, worker: Worker) -> None:
         """The process is ready for work."""
 
+    def overfull(self, worker: Worker) -> str | None:
+        """Return what of its directory is more than the worker may have in it, if anything is."""
+
 
 class Worker:
     """A process that checks one source at a time. All methods run on the supervisor's thread."""
@@ -263,9 +266,9 @@ class Worker:
         elif now >= self.deadline:
             self._overdue()
         elif now >= self._watch_at:
-            self._look_at_memory(now)
+            self._look(now)
 
-    def _look_at_memory(self, now: float) -> None:
+    def _look(self, now: float) -> None:
         settings = self._owner.settings
         self._grown = self.growth()
         if self.job is None:
@@ -277,6 +280,8 @@ class Worker:
         if self._grown > settings.memory_limit:
             why = f"the check used more than {settings.memory_limit} bytes of memory"
             self.kill(Status.OUT_OF_MEMORY, why)
+        elif (too_much := self._owner.overfull(self)) is not None:
+            self.kill(Status.OUT_OF_MEMORY, too_much)
 
     def _overdue(self) -> None:
         if self._cause is not None:
