@@ -177,8 +177,9 @@ class WorkerPool(Closing, Homebound):
         *items* may be endless: it is read a bounded number of items ahead, in the caller's thread. Results come
         in the order of *items*, or with ``ordered=False`` as they are known. *progress* is called with a
         :class:`CheckProgress` after each answer. Once *cancellation* is cancelled nothing more is read, and what
-        was read is answered as ``cancelled``; leaving the iterator early stops what still runs. Raises as
-        :meth:`check` does, except that waiting for a worker has no limit.
+        was read is answered as ``cancelled``. Leaving the iterator early stops what still runs, and so does
+        whatever *items* or *progress* raises. Raises as :meth:`check` does, except that waiting for a worker has
+        no limit.
         """
         stream = Stream(self, items, ordered=ordered, progress=progress, cancellation=cancellation)
         source = iter(items)
