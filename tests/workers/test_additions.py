@@ -154,3 +154,14 @@ def test_a_term_that_is_exponential_as_a_tree_is_read_as_it_is_written(native_ho
         big = Constant(("big",), "theorem", one)
         export(lean, lean.empty_environment(), [("big",)], buffer, added=[big])
         assert len(buffer.getvalue()) < 20_000
+
+
+@pytest.mark.parametrize("field", ["k", "numMotives", "name"])
+def test_a_recursor_is_the_kernels_own(native_host: Host, field: str) -> None:
+    lines = added(native_host, "inductive Two where\n  | a\n  | b\n")
+    for line in lines:
+        for recursor in line.get("inductive", {}).get("recs", ()):
+            recursor[field] = {"k": True, "numMotives": 2, "name": recursor["all"][0]}[field]
+    outcome = replayed(native_host, lines)
+    assert isinstance(outcome, ReplayRejected)
+    assert "the kernel made another recursor" in outcome.text

@@ -254,6 +254,11 @@ ATTACKS = {
         "partial def f (n : Nat) : Nat := f (n + 1)\ntheorem t : f 0 = 1 := by sorry\n",
         "def f (_ : Nat) : Nat := 1\ntheorem t : f 0 = 1 := rfl\n",
         ("kind", "f")),
+    "an index that would be a parameter": (
+        "inductive E (n : Nat) : Prop\n  | mk : E n\ntheorem t : E 1 := by sorry\n",
+        "set_option inductive.autoPromoteIndices false\ninductive E : Nat → Prop\n  | mk : (n : Nat) → E n\n"
+        "theorem t : E 1 := .mk 1\n",
+        ("definition", "E")),
     "a theorem that needs itself": (
         WRONG, "axiom self : 1 = 2\ntheorem t : 1 = 2 := self\n",
         ("axiom", "t")),
