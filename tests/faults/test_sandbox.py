@@ -54,6 +54,7 @@ FORBIDDEN = {
     "socket": "socket.socket()",
     "unix socket": "socket.socket(socket.AF_UNIX)",
     "io_uring": "libc(425, 8, 0)",
+    "file in memory": "os.memfd_create('x')",
     "program": "os.execv('/bin/true', ['true'])",
     "subprocess": "subprocess.run(['/bin/true'])",
     "fork": "os.fork() or os._exit(0)",

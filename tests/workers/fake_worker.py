@@ -116,6 +116,11 @@ def main() -> None:
             case "hold":  # megabytes of its own
                 held.append(bytearray(os.urandom(1 << 20) * int(argument)))
                 answer(result=verdict(reasons=[str(os.getpid())]))
+            case "share":  # megabytes that others could have as well, and no file holds
+                shared = mmap.mmap(-1, int(argument) << 20)
+                shared[:] = os.urandom(1 << 20) * int(argument)
+                held.append(shared)
+                answer(result=verdict(reasons=[str(os.getpid())]))
             case "map":  # megabytes of a file, which others could map as well
                 with open("/proc/self/exe", "rb") as program, tempfile.TemporaryFile() as file:  # noqa: PTH123
                     while file.tell() < int(argument) << 20:

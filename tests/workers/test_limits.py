@@ -160,13 +160,14 @@ def test_after_it_grew(engine: str, request: pytest.FixtureRequest) -> None:
         eventually(lambda: pool.stats().ended == {"memory": 1})
 
 
-def test_only_its_own_memory_counts(fake_pool: MakePool) -> None:
-    """Not the files it has mapped, as it maps the compiled modules."""
+@pytest.mark.parametrize("how", ["hold", "share"])
+def test_only_its_own_memory_counts(fake_pool: MakePool, how: str) -> None:
+    """Not the files it has mapped, as it maps the compiled modules; but memory that it could share with others."""
     pool = fake_pool(max_private_bytes=32 << 20)
     first = pool.check("map 64").reasons
     eventually(lambda: pool._supervisor._workers[0]._watch_at == float("inf"))
     assert pool.check("accept").reasons == first
-    assert pool.check("hold 64").reasons == first
+    assert pool.check(f"{how} 64").reasons == first
     eventually(lambda: pool.stats().ended == {"memory": 1})
     assert pool.check("accept").reasons != first
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE = resource.getpagesize()
+_ANONYMOUS = (b"\nRssAnon:", b"\nRssShmem:")
 
 SLACK_BYTES = 1 << 30
 """Address space beyond the memory limit: stacks and the allocator's reservations are charged before they are used."""
@@ -110,15 +111,18 @@ def _said(path: str) -> bytes:
 
 
 def anonymous_bytes(pid: int) -> int:
-    """Return a process's resident anonymous memory in bytes, 0 when it has gone.
+    """Return a process's resident memory in bytes that no file on a disk holds, 0 when it has gone.
 
     Pages of files (``.olean``) are not in it; pages shared with a zygote are, so only its growth says something.
     """
     try:
-        _, resident, shared, *_ = _said(f"/proc/{pid}/statm").split()
-    except (OSError, ValueError):
+        said = _said(f"/proc/{pid}/status")
+        # A process that has ended and was not waited for has neither line.
+        return sum(
+            int(said.partition(mark)[2].split(None, 1)[0]) * 1024 for mark in _ANONYMOUS if mark in said
+        )
+    except (OSError, ValueError, IndexError):
         return 0
-    return (int(resident) - int(shared)) * _PAGE
 
 
 def family(pid: int) -> list[int]:

@@ -173,6 +173,10 @@ _CLONE, _KILL_NR, _TGKILL, _PRLIMIT = 56, 62, 234, 302
 _NETWORK = (41,)  # socket
 _PROGRAMS = (57, 58, 59, 322)  # fork, vfork, execve, execveat
 _GROUPS = (109, 112)  # setpgid, setsid: the group is how a process is ended with all it started
+_FILES_IN_MEMORY = (
+    319,
+    447,
+)  # memfd_create, memfd_secret: memory that is nobody's, so that no limit is about it
 _ABSENT = (425, 426, 427)  # io_uring, which would go round every other rule: callers fall back
 # What Landlock leaves free: rights, owners, times and attributes of files that the user can name.
 _MARKS = (
@@ -238,7 +242,8 @@ def _filter(programs: bool) -> tuple[bytes, int]:
     for number in (*_NETWORK, *_MARKS, *_PRIORITIES, *_OTHERS, *(() if programs else _PROGRAMS + _GROUPS)):
         op(_JEQ, number, 0, 1)
         refuse()
-    for number in (*_ABSENT, *(() if programs else (435,))):  # clone3: its arguments cannot be seen
+    # clone3: its arguments cannot be seen
+    for number in (*_ABSENT, *(() if programs else (435, *_FILES_IN_MEMORY))):
         op(_JEQ, number, 0, 1)
         refuse(errno.ENOSYS)
     for number, values in _FORBIDDEN_ARGUMENTS.items():
