@@ -130,7 +130,7 @@ def test_names_follow_the_rules_of_prometheus_and_the_guide_lists_them(fake_pool
         assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_ms", "_mb"))
         assert name.endswith("_seconds") == (metric.type == "histogram")
         assert metric.documentation.endswith(".")
-    guide = Path(__file__).parents[2] / "docs" / "guides" / "workers.md"
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "metrics.md"
     rows = re.findall(
         r"^\| `(leanhost_workers_\w+)`(?: by `(\w+)`)? \| (\w+) \| (.+) \|$",
         guide.read_text(encoding="utf-8"),

@@ -25,7 +25,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (ProofState, WorkerProofState),
     (SourceView, WorkerSourceView),
 ]
-GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "workers.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "worker-sessions.md"
 
 
 def public(cls: type[Any]) -> set[str]:
@@ -35,7 +35,7 @@ def public(cls: type[Any]) -> set[str]:
 
 def excused() -> list[str]:
     """The names in the first column of the guide's table."""
-    section = GUIDE.read_text(encoding="utf-8").partition("#### What stays in this process")[2]
+    section = GUIDE.read_text(encoding="utf-8").partition("## What stays in this process")[2]
     table = section.partition("\n#")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
     assert all(row[2].strip() for row in rows)
