@@ -17,6 +17,7 @@ from leanhost.engine.expressions import (
     Index,
     ListOf,
     Size,
+    Slot,
     Tag,
     UInt64,
     Unwrap,
@@ -105,7 +106,12 @@ REFUSED: list[Arg] = [
     Field(Ctor(0, (1,)), 1),
     Field(ArrayOf([1]), 0),
     Field(4, 0),
+    Field(Ctor(0, (1,)), -1),
+    Field(Ctor(0, (1,)), 256),
+    Field(Ctor(0, (1,)), 1 << 40),
     Index(ArrayOf([1]), 1),
+    Index(ArrayOf([1]), -1),
+    Index(ArrayOf([1]), 1 << 40),
     Index("text", 0),
     Index(7, 0),
     Size("text"),
@@ -116,6 +122,12 @@ REFUSED: list[Arg] = [
     With(3, ((0, 1),)),
     With("text", ((0, 1),)),
     With(Ctor(0, (1,)), ((1, "beyond"),)),
+    With(Ctor(0, (1,)), ((-1, "before"),)),
+    With(Ctor(0, (1,)), ((256, "beyond"),)),
+    With(Ctor(0, (1,)), tuple((i, "too many") for i in range(300))),
+    With(Ctor(0, (1, 2), b"12345678"), (), ((5, b"abcd"),)),
+    With(Ctor(0, (1, 2), b"12345678"), (), ((-1, b"a"),)),
+    With(Ctor(0, (1, 2), b"12345678"), (), ((1 << 40, b"a"),)),
     Call("l_no_such_function", ("lost?",)),
     Const("l_no_such_constant"),
     Closure("l_no_such_function", 2, ("lost?",)),
@@ -134,6 +146,27 @@ MISTAKEN: list[object] = [
     USize(-1),
     UInt64(2**64),
     Ctor(0, (0,) * 256),
+    Ctor(244, (0,)),
+    Ctor(256, (0,)),
+    Ctor(-1, (0,)),
+    Ctor(0),
+    Ctor(0, (), bytes(1025)),
+    Field(Ctor(244, (0,)), 0),
+    With(Ctor(0, (1,)), ((0, "one"), (0, "two"))),
+    Closure(ADD, 2, (1, 2)),
+    Closure(ADD, 2, (1, 2, 3)),
+    Closure(ADD, 17),
+    Closure(ADD, 0),
+    Closure(ADD, -1),
+    Closure(ADD, 300),
+    Closure("naïve", 1),
+    Const("naïve"),
+    Call("\ud800"),
+    Call("x" * 70_000),
+    Call(ADD, (0,) * 256),
+    Unwrap(Ctor(0, (1,)), 249),
+    Unwrap(Ctor(0, (1,)), 256),
+    Unwrap(Ctor(0, (1,)), -1),
     1.5,
     None,
     ["a list"],
@@ -143,6 +176,46 @@ MISTAKEN: list[object] = [
 @pytest.mark.parametrize("arg", MISTAKEN)
 def test_what_cannot_be_meant_is_a_usage_error(lean: Engine, arg: Arg) -> None:
     mistaken(lean, arg)
+
+
+def test_a_slot_has_a_value_only_inside_a_step(lean: Engine) -> None:
+    for arg in (Slot(0), Index(ArrayOf([1]), Slot(0))):
+        mistaken(lean, arg)
+
+
+def test_what_is_mistaken_is_refused_before_anything_is_called(lean: Engine) -> None:
+    pushed = lean.call("lean_array_push", ArrayOf(["a"]), "b")
+    with pushed:
+        for arg in (Ctor(244, (pushed,)), Closure(ADD, 1, (pushed,)), With(pushed, ((0, "x"), (0, "y")))):
+            mistaken(lean, arg)
+            assert lean.dump(pushed) == ["a", "b"]
+
+
+def test_places_up_to_the_last_are_there(lean: Engine) -> None:
+    full = Ctor(243, tuple(range(255)), bytes(1024))
+    with lean.eval(full) as value:
+        assert lean.eval_data(Field(value, 254)) == 254
+        changed = lean.eval_data(With(value, ((254, "last"),), ((1016, b"12345678"),)))
+        assert isinstance(changed, Node)
+        assert (changed.tag, changed.fields[254], changed.scalars[1016:1024]) == (243, "last", b"12345678")
+        refused(lean, With(value, (), ((1017, b"12345678"),)))
+    many = lean.eval_data(With(Ctor(0, (1, 2), bytes(8)), (), tuple((i % 8, b"x") for i in range(300))))
+    assert many == Node(0, (1, 2), b"x" * 8)
+    assert lean.eval_data(Unwrap(Ctor(243, ("ok",)), 243)) == "ok"
+
+
+def test_rows_of_a_step_have_any_length(lean: Engine) -> None:
+    for count in (0, 1, 300):
+        step = lean.prepare(lambda x, count=count: [x] * count)
+        for _ in range(2):
+            assert step.rows([(1,), ("a",)]) == [(1,) * count, ("a",) * count]
+    assert lean.prepare(lambda x: [x]).rows([]) == []
+
+
+@pytest.mark.parametrize("arity", [-1, 0, 17, 300])
+def test_a_callback_has_1_to_16_parameters(lean: Engine, arity: int) -> None:
+    with pytest.raises(UsageError):
+        lean.callback(arity, lambda *_: 0)
 
 
 def test_missing_symbols_are_told(lean: Engine) -> None:

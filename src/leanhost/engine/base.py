@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
-from leanhost.engine.expressions import Arg, ArrayOf, Build, Call, Ctor
+from leanhost.engine.expressions import Arg, ArrayOf, Build, Call
 from leanhost.errors import ClosedError, EngineLost, ForeignHandleError
 
 T = TypeVar("T")
@@ -190,11 +190,11 @@ class Step:
 
     def rows(self, rows: Iterable[Sequence[Arg]]) -> list[tuple[Data, ...]]:
         """Evaluate once for each row of values, and copy the results out; few round trips."""
-        items = [Ctor(0, tuple(self.build(*row))) for row in rows]
+        items = [ArrayOf(self.build(*row)) for row in rows]
         if not items:
             return []
         copied = self.engine.eval_data(ArrayOf(items), self.LIMIT)
-        return [row.fields for row in copied]  # type: ignore[union-attr]
+        return [tuple(row) for row in copied]  # type: ignore[union-attr, arg-type]
 
 
 class Engine(ABC):

@@ -72,6 +72,7 @@ class With:
     """A copy of a constructor object with some object fields and some scalar bytes replaced.
 
     ``fields`` are pairs of index and new value; ``scalars`` are pairs of byte offset (behind the fields) and bytes.
+    Lean rounds an object's size up to 8 bytes: scalar bytes end there, also where fewer of them mean something.
     """
 
     of: Arg

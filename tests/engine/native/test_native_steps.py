@@ -32,7 +32,6 @@ from leanhost.engine.native import NativeEngine
 from leanhost.engine.native.ffi import memory
 from leanhost.errors import ClosedError, EngineError, UsageError
 from tests.engine import test_values as shared
-from tests.engine.native import test_native_values as native
 from tests.engine.test_values import ADD
 
 RUNS = 3
@@ -108,7 +107,7 @@ def test_a_compiled_step_is_the_walked_expression(lean: NativeEngine, shapes: li
         assert references(held) == references(part) == 1
 
 
-@pytest.mark.parametrize("arg", shared.REFUSED + native.REFUSED)
+@pytest.mark.parametrize("arg", shared.REFUSED)
 def test_a_refusal_loses_nothing(lean: NativeEngine, arg: Arg) -> None:
     with lean.eval(Ctor(0, ("held",))) as held:
         step = lean.prepare(lambda x: (x, Field(x, 0), Ctor(0, ("beside", x, arg))))
@@ -121,7 +120,7 @@ def test_a_refusal_loses_nothing(lean: NativeEngine, arg: Arg) -> None:
         assert lean.eval_data("still here") == "still here"
 
 
-@pytest.mark.parametrize("arg", shared.MISTAKEN + native.MISTAKEN)
+@pytest.mark.parametrize("arg", shared.MISTAKEN)
 def test_what_cannot_be_meant_is_a_usage_error(lean: NativeEngine, arg: Arg) -> None:
     step = lean.prepare(lambda x: (ArrayOf([x, arg]),))
     for _ in range(RUNS):

@@ -28,7 +28,7 @@ from leanhost.engine.expressions import (
 from leanhost.engine.native import NativeEngine
 from leanhost.errors import ClosedError, EngineError, ForeignHandleError, UsageError
 from leanhost.toolchain import Toolchain
-from tests.engine.test_values import ADD, mistaken, refused
+from tests.engine.test_values import ADD
 
 
 @pytest.mark.parametrize("value", [2**31, 2**63 - 1])
@@ -52,34 +52,6 @@ def test_what_stands_behind_scalars_is_kept(lean: NativeEngine) -> None:
 def test_constructors_of_any_size(lean: NativeEngine, count: int) -> None:
     fields = tuple(str(i) for i in range(count))
     assert lean.eval_data(Ctor(243, fields, b"12345678")) == Node(243, fields, b"12345678")
-
-
-REFUSED: list[Arg] = [
-    Field(Ctor(0, (1,)), -1),
-    Index(ArrayOf([1]), -1),
-    With(Ctor(0, (1,)), ((-1, "before"),)),
-    With(Ctor(0, (1,), b"12345678"), (), ((5, b"abcd"),)),
-]
-
-
-@pytest.mark.parametrize("arg", REFUSED)
-def test_what_lean_cannot_answer_is_refused_and_harmless(lean: NativeEngine, arg: Arg) -> None:
-    refused(lean, arg)
-
-
-MISTAKEN: list[object] = [
-    Ctor(244, (0,)),
-    Ctor(-1, (0,)),
-    Ctor(0),
-    With(Ctor(0, (1,)), ((0, "one"), (0, "two"))),
-    Closure(ADD, 2, (1, 2)),
-    Closure(ADD, 17),
-]
-
-
-@pytest.mark.parametrize("arg", MISTAKEN)
-def test_what_cannot_be_meant_is_a_usage_error(lean: NativeEngine, arg: Arg) -> None:
-    mistaken(lean, arg)
 
 
 def test_a_missing_function_names_itself_and_its_library(

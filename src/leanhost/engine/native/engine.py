@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from leanhost.engine.base import Data, Engine, Guard, Ref, Step
+from leanhost.engine.checks import check_callback
 from leanhost.engine.expressions import Arg, Build
 from leanhost.engine.native.ffi import Library
 from leanhost.engine.native.lane import Job, Lane
 from leanhost.engine.native.steps import NativeStep
-from leanhost.engine.native.walk import MAX_CLOSURE_ARITY, Walker
+from leanhost.engine.native.walk import Walker
 from leanhost.engine.native.watchdog import Watchdog
-from leanhost.errors import EngineError, EngineLost, EngineStuck, UsageError
+from leanhost.errors import EngineError, EngineLost, EngineStuck
 
 T = TypeVar("T")
 
@@ -122,8 +123,7 @@ class NativeEngine(Engine):
 
     def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
         """Return a Lean closure that calls *function*; see :meth:`Engine.callback`."""
-        if not 1 <= arity <= MAX_CLOSURE_ARITY:
-            raise UsageError(f"a callback has 1 to {MAX_CLOSURE_ARITY} parameters, not {arity}")
+        check_callback(arity)
         library, walker = self._lib, self._walker
 
         def entry(*words: int) -> int:

@@ -23,13 +23,13 @@ from leanhost.engine.base import (
     Node,
     Opaque,
 )
+from leanhost.engine.checks import check_arguments, check_symbol, no_element, no_field
 from leanhost.engine.digits import digits
 from leanhost.errors import EngineError, ObjectTooLarge, UsageError
 
 WORD = 8
 HEADER = 8
 MAX_BOXED = (1 << 63) - 1
-_MAX_SCALARS = 1024
 
 _header = struct.Struct("<iHBB")
 _word = struct.Struct("<Q")
@@ -126,12 +126,14 @@ class Library:
         """Return *symbol* prototyped as a function of *arity* words that returns a word."""
         found = self._functions.get((symbol, arity))
         if found is None:
+            check_arguments(symbol, arity)
             prototype = ctypes.CFUNCTYPE(ctypes.c_size_t, *[ctypes.c_size_t] * arity)
             found = self._functions[symbol, arity] = prototype(self.address(symbol))
         return found
 
     def address(self, symbol: str) -> int:
         """Return the address of an exported symbol; ``EngineError`` if there is none."""
+        check_symbol(symbol)
         if not self.has(symbol):
             raise EngineError(f"{self.path} does not export {symbol}")
         value = ctypes.cast(self._lib[symbol], ctypes.c_void_p).value
@@ -140,6 +142,7 @@ class Library:
 
     def constant(self, symbol: str) -> int:
         """Return the object a global variable points to (borrowed)."""
+        check_symbol(symbol)
         if not self.has(symbol):
             raise EngineError(f"{self.path} does not export {symbol}")
         return ctypes.c_size_t.in_dll(self._lib, symbol).value
@@ -207,11 +210,6 @@ class Library:
             raise UsageError(f"{value} does not fit 64 bits")
         return self.ctor(0, [], value.to_bytes(8, "little"))
 
-    def check_ctor(self, tag: int, fields: int, scalars: int) -> None:
-        """Raise :class:`~leanhost.errors.UsageError` for a constructor object that Lean could not have."""
-        if not 0 <= tag <= MAX_CTOR_TAG or fields > 255 or scalars > _MAX_SCALARS or not (fields or scalars):
-            raise UsageError(f"no constructor has tag {tag}, {fields} fields and {scalars} scalar bytes")
-
     def ctor(self, tag: int, fields: list[int], scalars: bytes) -> int:
         """Build a constructor object; *fields* are given away."""
         n = len(fields)
@@ -261,7 +259,7 @@ class Library:
             header = memory[at]
             if 0 <= index < header >> 48 & 0xFF and header >> 56 <= MAX_CTOR_TAG:
                 return memory[at + 1 + index]
-        raise EngineError(f"a Lean value has no field {index}")
+        raise no_field(index)
 
     def constructor(self, word: int) -> tuple[int, tuple[int, ...], bytes]:
         """Return the tag, the object fields (borrowed) and the scalar bytes of a constructor object."""
@@ -287,7 +285,7 @@ class Library:
     def element(self, word: int, index: int) -> int:
         """Return an array's element (borrowed)."""
         if not 0 <= index < self.size(word):
-            raise EngineError(f"a Lean array has no element {index}")
+            raise no_element(index)
         return memory[(word >> 3) + 3 + index]
 
     def fields(self, word: int) -> int:

@@ -10,6 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from leanhost.engine.base import MAX_CTOR_TAG, TAG_ARRAY, TAG_CLOSURE, Ref
+from leanhost.engine.checks import (
+    check_closure,
+    check_ctor,
+    check_success,
+    check_with,
+    no_element,
+    no_field,
+)
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -32,7 +40,7 @@ from leanhost.engine.expressions import (
 from leanhost.engine.native.ffi import HEADER, WORD, memory
 from leanhost.engine.native.step_lines import Lines
 from leanhost.engine.native.walk import Walker
-from leanhost.errors import EngineError, UsageError
+from leanhost.errors import UsageError
 
 Compiled = Callable[..., tuple[int, ...]]
 
@@ -79,8 +87,8 @@ class _Writer:
             "enter": self._library.enter_thread,
             "released": engine.released,
             "changed": walker.changed,
-            "no_field": _no_field,
-            "no_element": _no_element,
+            "no_field": no_field,
+            "no_element": no_element,
             "escaped": walker.raise_escaped,
             "thrown": walker.throw,
             "give_back": self._lines.give_back,
@@ -117,7 +125,8 @@ class _Writer:
                 return self._handle(arg), False
             case Call():
                 return self._call(arg), True
-            case Field(Ctor(fields=parts), index) if 0 <= index < len(parts):
+            case Field(Ctor(tag, parts, scalars), index) if 0 <= index < len(parts):
+                check_ctor(tag, len(parts), len(scalars))
                 return self._one_of(parts, index), True
             case Field(of, index):
                 return self._read(
@@ -125,7 +134,7 @@ class _Writer:
                     lambda w: [
                         f"if {w} & 1 or (h := M[{w} >> 3]) >> 56 > {MAX_CTOR_TAG}"
                         f" or not 0 <= {index} < h >> 48 & 0xFF:",
-                        f"    {self._lines.clearing()}no_field({index})",
+                        f"    {self._lines.clearing()}raise no_field({index})",
                     ],
                     lambda w: f"M[({w} >> 3) + {index + 1}]",
                 )
@@ -135,7 +144,7 @@ class _Writer:
                     of,
                     lambda w: [
                         f"if {w} & 1 or M[{w} >> 3] >> 56 != {TAG_ARRAY} or not 0 <= {at} < M[({w} >> 3) + 1]:",
-                        f"    {self._lines.clearing()}no_element({at})",
+                        f"    {self._lines.clearing()}raise no_element({at})",
                     ],
                     lambda w: f"M[({w} >> 3) + 3 + {at}]",
                 )
@@ -144,7 +153,7 @@ class _Writer:
                     of,
                     lambda w: [
                         f"if {w} & 1 or M[{w} >> 3] >> 56 != {TAG_ARRAY}:",
-                        f"    {self._lines.clearing()}no_element(0)",
+                        f"    {self._lines.clearing()}raise no_element(0)",
                     ],
                     lambda w: f"M[({w} >> 3) + 1] << 1 | 1",
                 )
@@ -243,6 +252,7 @@ class _Writer:
         return result
 
     def _unwrap(self, of: Arg, ok: int) -> str:
+        check_success(ok)
         word = self._owned(of)
         if word.isdigit():
             word = self._lines.own(word)
@@ -256,7 +266,7 @@ class _Writer:
         return name
 
     def _ctor(self, tag: int, fields: Sequence[Arg], scalars: bytes) -> str:
-        self._library.check_ctor(tag, len(fields), len(scalars))
+        check_ctor(tag, len(fields), len(scalars))
         words = self._all(fields)
         padded = scalars + bytes(-len(scalars) % WORD)
         rest = [int.from_bytes(padded[i : i + WORD], "little") for i in range(0, len(padded), WORD)]
@@ -274,13 +284,14 @@ class _Writer:
         return name
 
     def _closure(self, arg: Closure) -> str:
-        self._walker.check_closure(arg)
+        check_closure(arg)
         words = self._all(arg.fixed)
         counts = arg.arity | len(words) << 16
         header = TAG_CLOSURE << 56 | (24 + WORD * len(words)) << 32 | 1
         return self._object(header, words, [self._library.address(arg.symbol), counts])
 
     def _with(self, arg: With) -> str:
+        check_with(arg)
         word = self._owned(arg.of)
         values = self._all([value for _, value in arg.fields])
         key = f"with{self._lines.count}"
@@ -308,11 +319,3 @@ def _is_fixed(arg: Arg) -> bool:
 
 def _header(tag: int, size: int, fields: int) -> int:
     return tag << 56 | fields << 48 | size << 32 | 1
-
-
-def _no_field(index: int) -> None:
-    raise EngineError(f"a Lean value has no field {index}")
-
-
-def _no_element(index: int) -> None:
-    raise EngineError(f"a Lean array has no element {index}")

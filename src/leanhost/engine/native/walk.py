@@ -7,6 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from leanhost.engine.base import Engine, Ref, Thrown
+from leanhost.engine.checks import (
+    check_closure,
+    check_ctor,
+    check_success,
+    check_with,
+    no_field,
+    no_scalars,
+)
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -27,10 +35,7 @@ from leanhost.engine.expressions import (
     With,
 )
 from leanhost.engine.native.ffi import MAX_BOXED, Library, memory
-from leanhost.errors import EngineError, UsageError
-
-MAX_CLOSURE_ARITY = 16
-"""Above it Lean calls a closure's function with an array of arguments."""
+from leanhost.errors import UsageError
 
 
 class Walker:
@@ -111,6 +116,7 @@ class Walker:
         raise escaped
 
     def _unwrap(self, arg: Unwrap) -> int:
+        check_success(arg.ok)
         of = arg.of
         word = self._call(of) if type(of) is Call else self.value(of)
         library = self.library
@@ -167,6 +173,7 @@ class Walker:
         return self._look(arg.of, lambda word: self.library.box(self.library.tag(word)))
 
     def _with(self, arg: With) -> int:
+        check_with(arg)
         words: list[int] = []
         self.values([arg.of, *(value for _, value in arg.fields)], words)
         return self.changed(words[0], words[1:], tuple(index for index, _ in arg.fields), arg.scalars)
@@ -174,19 +181,20 @@ class Walker:
     def changed(
         self, word: int, new: Sequence[int], indices: Sequence[int], scalars: Sequence[tuple[int, bytes]]
     ) -> int:
-        """Copy the constructor *word* with other fields and bytes; *word* and *new* are given away."""
+        """Copy the constructor *word* with other fields and bytes; *word* and *new* are given away.
+
+        *indices* and *scalars* have passed ``check_with``.
+        """
         library = self.library
         try:
             tag, words, body = library.constructor(word)
             for index in indices:
-                if not 0 <= index < len(words):
-                    raise EngineError(f"a Lean value has no field {index}")
-            if len(set(indices)) != len(indices):
-                raise UsageError("a field is set twice")
+                if index >= len(words):
+                    raise no_field(index)
             changed = bytearray(body)
             for offset, data in scalars:
-                if not 0 <= offset <= len(body) - len(data):
-                    raise EngineError(f"a Lean value has no {len(data)} scalar bytes at {offset}")
+                if offset > len(body) - len(data):
+                    raise no_scalars(offset, len(data))
                 changed[offset : offset + len(data)] = data
         except BaseException:
             for each in (word, *new):
@@ -199,7 +207,7 @@ class Walker:
         return library.ctor(tag, kept, bytes(changed))
 
     def _ctor(self, arg: Ctor) -> int:
-        self.library.check_ctor(arg.tag, len(arg.fields), len(arg.scalars))
+        check_ctor(arg.tag, len(arg.fields), len(arg.scalars))
         words: list[int] = []
         self.values(arg.fields, words)
         return self.library.ctor(arg.tag, words, arg.scalars)
@@ -217,15 +225,8 @@ class Walker:
         self.values(arg.items, words)
         return self.library.array(words)
 
-    def check_closure(self, arg: Closure) -> None:
-        """Raise :class:`UsageError` for a closure Lean could not make or call."""
-        if not len(arg.fixed) < arg.arity <= MAX_CLOSURE_ARITY:
-            raise UsageError(
-                f"a closure over {arg.symbol} cannot have {len(arg.fixed)} of {arg.arity} arguments"
-            )
-
     def _closure(self, arg: Closure) -> int:
-        self.check_closure(arg)
+        check_closure(arg)
         function = self.library.address(arg.symbol)
         words: list[int] = []
         self.values(arg.fixed, words)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, NoReturn, TypeVar
 
 from leanhost.engine.base import Data, Engine, Guard, Ref, Thrown
+from leanhost.engine.checks import check_callback
 from leanhost.engine.expressions import Arg
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child, ChildGone
@@ -339,8 +340,7 @@ class WasmEngine(Engine):
 
     def callback(self, arity: int, function: Callable[..., Arg]) -> Ref:
         """Return a Lean closure of *arity* parameters (1 to 16) that calls *function*."""
-        if not 1 <= arity <= 16:
-            raise UsageError(f"a callback has 1 to 16 parameters, not {arity}")
+        check_callback(arity)
         with self.lock:
             self.check_alive()
             number = len(self._functions)

@@ -319,7 +319,7 @@ class Heap {
   updated(r) {
     const indices = [...r.take(r.u8())];
     const patches = [];
-    for (let n = r.u8(); n > 0; n--) {
+    for (let n = r.u32(); n > 0; n--) {
       const offset = r.u32();
       patches.push({ offset, bytes: r.take(r.u32()) });
     }
@@ -340,7 +340,7 @@ class Heap {
     for (const { offset, bytes } of patches) scalars.set(bytes, offset);
     const fields = [];
     for (let i = 0; i < count; i++) {
-      const at = indices.lastIndexOf(i);
+      const at = indices.indexOf(i);
       const value = at < 0 ? this.field(word, i) : values[at];
       if (at < 0) this.inc(value);
       fields.push(value);

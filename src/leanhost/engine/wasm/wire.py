@@ -10,6 +10,17 @@ import struct
 from collections.abc import Sequence
 
 from leanhost.engine.base import Data, Engine, Node, Opaque, Ref
+from leanhost.engine.checks import (
+    MAX_FIELDS,
+    check_arguments,
+    check_closure,
+    check_ctor,
+    check_success,
+    check_symbol,
+    check_with,
+    no_element,
+    no_field,
+)
 from leanhost.engine.digits import digits
 from leanhost.engine.expressions import (
     Arg,
@@ -23,6 +34,7 @@ from leanhost.engine.expressions import (
     Index,
     ListOf,
     Size,
+    Slot,
     Tag,
     UInt64,
     Unwrap,
@@ -42,7 +54,7 @@ EVAL, EVAL_DATA, MISSING, MAKE_CALLBACK, RETURN, USAGE, MOUNT = range(1, 8)
 OK, THROWN, CALLBACK, TOO_LARGE, REFUSED, CRASHED = range(6)
 
 _MAX_BOXED = (1 << 31) - 1
-_MAX_ARGS = 255
+_MAX_INDEX = (1 << 32) - 1
 
 
 class Symbols:
@@ -82,8 +94,7 @@ class Encoder:
         if number is None:
             number = self.fresh.get(name)
         if number is None:
-            if not name.isascii() or len(name) > 0xFFFF:
-                raise UsageError(f"not a symbol name: {name[:80]!r}")
+            check_symbol(name)
             number = len(self.symbols.numbers) + len(self.fresh)
             self.fresh[name] = number
         return number
@@ -113,20 +124,14 @@ class Encoder:
         else:
             self._text(12, digits(value).encode())
 
-    def _items(self, items: Sequence[Arg], limit: int = _MAX_ARGS) -> None:
-        if len(items) > limit:
-            raise UsageError(f"{len(items)} arguments or fields are more than Lean has ({limit})")
-        for item in items:
-            self.add(item)
-
-    def _update(
-        self, of: Arg, fields: tuple[tuple[int, Arg], ...], scalars: tuple[tuple[int, bytes], ...]
-    ) -> None:
-        self.body += bytes((16, len(fields), *(index for index, _ in fields), len(scalars)))
-        for offset, data in scalars:
+    def _with(self, arg: With) -> None:
+        check_with(arg)
+        self.body += bytes((16, len(arg.fields), *(index for index, _ in arg.fields)))
+        self.body += U32.pack(len(arg.scalars))
+        for offset, data in arg.scalars:
             self.body += struct.pack("<II", offset, len(data)) + data
-        self.add(of)
-        for _, value in fields:
+        self.add(arg.of)
+        for _, value in arg.fields:
             self.add(value)
 
     def add(self, arg: Arg) -> None:
@@ -137,14 +142,18 @@ class Encoder:
             case int():
                 self._natural(arg)
             case Call(symbol, args):
-                self.body += _OP_U32_U8.pack(4, self._symbol(symbol), min(len(args), _MAX_ARGS))
-                self._items(args)
+                if len(args) > MAX_FIELDS:
+                    check_arguments(symbol, len(args))
+                self.body += _OP_U32_U8.pack(4, self._symbol(symbol), len(args))
+                for item in args:
+                    self.add(item)
             case str():
                 try:
                     self._text(3, arg.encode())
                 except UnicodeEncodeError as error:
                     raise UsageError("text with unpaired surrogates is no Lean string") from error
             case Unwrap(of, ok):
+                check_success(ok)
                 self.body += bytes((5, ok))
                 self.add(of)
             case Const(symbol):
@@ -153,21 +162,29 @@ class Encoder:
                 self.body += _OP_U32.pack(2, self._own(ref))
                 self.gives.append(ref)
             case Ctor(tag, fields, scalars):
-                self.body += _CTOR.pack(7, tag, min(len(fields), _MAX_ARGS), len(scalars))
+                check_ctor(tag, len(fields), len(scalars))
+                self.body += _CTOR.pack(7, tag, len(fields), len(scalars))
                 self.body += scalars
-                self._items(fields)
+                for item in fields:
+                    self.add(item)
             case Field(of, index):
+                if not 0 <= index < MAX_FIELDS:
+                    raise no_field(index)
                 self.body += _OP_U32.pack(6, index)
                 self.add(of)
             case ListOf(items):
                 self.body += _OP_U32.pack(8, len(items))
-                self._items(items, 1 << 30)
+                for item in items:
+                    self.add(item)
             case ArrayOf(items):
                 self.body += _OP_U32.pack(9, len(items))
-                self._items(items, 1 << 30)
+                for item in items:
+                    self.add(item)
             case Closure(symbol, arity, fixed):
+                check_closure(arg)
                 self.body += _CLOSURE.pack(10, self._symbol(symbol), arity, len(fixed))
-                self._items(fixed)
+                for item in fixed:
+                    self.add(item)
             case USize(value):
                 self._scalars(value, 4)
             case UInt64(value):
@@ -175,6 +192,10 @@ class Encoder:
             case bytes():
                 self._text(3, arg)
             case Index(of, index):
+                if isinstance(index, Slot):
+                    raise UsageError("a slot has a value only inside a prepared step")
+                if not 0 <= index <= _MAX_INDEX:
+                    raise no_element(index)
                 self.body += _OP_U32.pack(13, index)
                 self.add(of)
             case Size(of):
@@ -183,8 +204,8 @@ class Encoder:
             case Tag(of):
                 self.body.append(15)
                 self.add(of)
-            case With(of, fields, scalars):
-                self._update(of, fields, scalars)
+            case With():
+                self._with(arg)
             case _:
                 raise UsageError(f"not an engine argument: {arg!r}")
 
