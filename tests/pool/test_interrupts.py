@@ -89,4 +89,4 @@ def test_an_interrupt_at_any_moment_leaves_nothing_lent_and_nothing_reserved(
             if capacity == 0:
                 for _ in range(2 - stats.imports_performed):
                     lend(pool)
-    assert at > 40
+    assert at > 20  # how many places there are is CPython's affair

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
@@ -23,7 +24,7 @@ MEGABYTE = 1 << 20
 
 
 def test_every_field_is_explained() -> None:
-    explained = re.findall(r"^        (\w+): ", WorkerStats.__doc__ or "", re.MULTILINE)
+    explained = re.findall(r"^    (\w+): ", inspect.getdoc(WorkerStats) or "", re.MULTILINE)
     assert explained == [field.name for field in dataclasses.fields(WorkerStats)]
 
 

@@ -178,7 +178,8 @@ def parent(body: str) -> subprocess.Popen[str]:
     scratch = tempfile.mkdtemp(dir=os.environ["PYTEST_SCRATCH"])
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": scratch}
     return subprocess.Popen(
-        [sys.executable, "-c", script],
+        # Python 3.12 and later warn of a fork beside threads, which is what some of these are about.
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
