@@ -339,7 +339,7 @@ def wasm(toolchain: Toolchain) -> None:
 
 def _ready_spare(pool: WorkerPool) -> bool:
     workers = pool._supervisor._workers
-    return not workers or any(worker.state is State.IDLE for worker in workers)
+    return not workers or any(worker.state is State.IDLE and not worker.served for worker in workers)
 
 
 def main() -> None:
