@@ -366,7 +366,9 @@ class Worker:
     def _flush(self) -> None:
         try:
             while self._unsent:
-                sent = self._ends.channel.send(memoryview(self._unsent)[: 1 << 20])
+                # Given back by hand: a profiler that lists all objects may hold the views a moment longer.
+                with memoryview(self._unsent) as whole, whole[: 1 << 20] as part:
+                    sent = self._ends.channel.send(part)
                 del self._unsent[:sent]
         except BlockingIOError:
             pass
