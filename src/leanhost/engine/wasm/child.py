@@ -152,7 +152,9 @@ class Child:
                 if need - 4 > limit:
                     raise ChildGone
                 if len(buffer) >= need:
-                    frame = bytes(memoryview(buffer)[4:need])
+                    # Given back by hand: a profiler that lists all objects may hold the views a moment longer.
+                    with memoryview(buffer) as whole, whole[4:need] as part:
+                        frame = bytes(part)
                     del buffer[:need]
                     return frame
             if not self._readable.poll(tick() * 1000):
