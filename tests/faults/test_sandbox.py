@@ -17,8 +17,14 @@ from tests.workers.conftest import MakePool
 PRELUDE = """
 import ctypes, fcntl, os, resource, signal, socket, subprocess, sys, threading
 from pathlib import Path
-from leanhost.engine.native.sandbox import apply
+from leanhost.engine.native.sandbox import apply, make_ready
 inside = Path(sys.argv[1]); outside = inside.parent / "outside"
+if {forked}:
+    make_ready()
+    child = os.fork()
+    if child:
+        os.pidfd_open(child)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 report = apply([inside], programs={programs})
 if report.missing:
     print("MISSING", report.missing); sys.exit()
@@ -29,10 +35,10 @@ def libc(number, *args):
 """
 
 
-def confined(tmp_path: Path, code: str, *, programs: bool = False) -> str:
+def confined(tmp_path: Path, code: str, *, programs: bool = False, forked: bool = False) -> str:
     (tmp_path / "in").mkdir(exist_ok=True)
     (tmp_path / "outside").write_text("kept")
-    script = PRELUDE.format(programs=programs) + textwrap.dedent(code)
+    script = PRELUDE.format(programs=programs, forked=forked) + textwrap.dedent(code)
     run = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "in")], capture_output=True, text=True, timeout=60
     )
@@ -78,15 +84,17 @@ FORBIDDEN = {
 }
 
 
-def test_nothing_outside_can_be_changed_reached_or_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forked", [False, True], ids=["alone", "forked"])
+def test_nothing_outside_can_be_changed_reached_or_started(tmp_path: Path, forked: bool) -> None:
     tries = "\n".join(
         f"try:\n    {code}\n    print('{name}')\nexcept OSError:\n    pass"
         for name, code in FORBIDDEN.items()
     )
-    assert confined(tmp_path, tries + "\nprint('done')") == "done"
+    assert confined(tmp_path, tries + "\nprint('done')", forked=forked) == "done"
 
 
-def test_ordinary_work_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forked", [False, True], ids=["alone", "forked"])
+def test_ordinary_work_goes_on(tmp_path: Path, forked: bool) -> None:
     code = """
     (inside / "a").write_text("x"); (inside / "a").rename(inside / "b"); (inside / "b").unlink()
     Path("/dev/null").write_text("x")
@@ -94,7 +102,7 @@ def test_ordinary_work_goes_on(tmp_path: Path) -> None:
     thread = threading.Thread(target=lambda: print("thread", flush=True)); thread.start(); thread.join()
     print(outside.read_text())
     """
-    assert confined(tmp_path, code).split() == ["thread", "kept"]
+    assert confined(tmp_path, code, forked=forked).split() == ["thread", "kept"]
 
 
 def test_a_process_can_still_end_itself_and_its_group(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
@@ -182,3 +184,19 @@ def test_a_fork_takes_its_own_memory_in_small_pages(make_pool: MakePool) -> None
     forked, zygote = (Path(f"/proc/{pid}/status").read_text() for pid in (worker.process.pid, *zygotes(pool)))
     assert "THP_enabled:\t1" not in forked
     assert "THP_enabled:\t0" not in zygote
+
+
+def test_a_zygote_is_confined_as_far_as_its_children_need_it_not(make_pool: MakePool) -> None:
+    pool = make_pool(spares=1)
+    assert pool.check(GOOD).accepted
+    if "seccomp" not in pool.sandbox:
+        pytest.skip(f"this machine has no seccomp: {pool.sandbox}")
+    [zygote] = zygotes(pool)
+    eventually(lambda: [filters(worker) for worker in family(zygote)[1:]] == [2])
+    assert filters(zygote) == 1
+
+
+def filters(pid: int) -> int:
+    """How many filters of system calls hold for a process."""
+    said = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(said["Seccomp_filters"])

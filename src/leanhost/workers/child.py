@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from leanhost.engine import can_fork
@@ -66,8 +66,9 @@ def main(argv: list[str]) -> int:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
     helpers = limits.family(os.getpid())[1:]
-    ready(channel, host, config, confined, helpers)
-    serve(channel, host, codec.options_in(config["options"]), helpers)
+    limits.apply(limits_of(config), helpers, address_space=can_fork(host.toolchain))
+    ready(channel, host, confined)
+    serve(channel, host, codec.options_in(config["options"]), config["startup_timeout"], helpers)
     return 0
 
 
@@ -81,12 +82,13 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
     small_pages()
     channel = Channel(connection)
     host.start_tasks()
-    ready(channel, host, config, confined)
+    limits.take_on(limits_of(config))
+    ready(channel, host, confined)
     options = codec.options_in(config["options"])
 
     def serving() -> None:
         try:
-            serve(channel, host, options)
+            serve(channel, host, options, config["startup_timeout"])
         finally:
             os._exit(70)
 
@@ -95,9 +97,13 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
     return 0
 
 
-def ready(channel: Channel, host: Host, config: Message, confined: str, helpers: Sequence[int] = ()) -> None:
-    """Limit what the process and its *helpers* may use, and say that it is up."""
-    limits.apply(limits.Limits(**config["limits"]), helpers, address_space=can_fork(host.toolchain))
+def limits_of(config: Message) -> limits.Limits:
+    """Return the limits a pool's configuration describes."""
+    return limits.Limits(**config["limits"])
+
+
+def ready(channel: Channel, host: Host, confined: str) -> None:
+    """Say that the process is up."""
     channel.send({"ready": host.label, "sandbox": confined})
 
 

@@ -35,16 +35,27 @@ def apply(limits: Limits, helpers: Sequence[int], *, address_space: bool) -> Non
 
     ``address_space=False`` where the runtime reserves what it never uses.
     """
-    running = _running_tasks()
+    hand_down(limits, helpers, address_space=address_space)
+    take_on(limits, helpers)
+
+
+def hand_down(limits: Limits, helpers: Sequence[int] = (), *, address_space: bool = True) -> None:
+    """Set the limits that a process can bear, too, that forks the limited ones: they have them from their start."""
     charged = _charged_bytes()
     for pid in (0, *helpers):
         _lower(pid, resource.RLIMIT_CORE, 0)
         _lower(pid, resource.RLIMIT_FSIZE, limits.file_size)
+        if address_space and charged is not None:
+            _lower(pid, resource.RLIMIT_DATA, charged + limits.memory + SLACK_BYTES)
+
+
+def take_on(limits: Limits, helpers: Sequence[int] = ()) -> None:
+    """Set the limits that are left."""
+    running = _running_tasks()
+    for pid in (0, *helpers):
         _lower(pid, resource.RLIMIT_NOFILE, limits.open_files)
         if running is not None:
             _lower(pid, resource.RLIMIT_NPROC, running + limits.processes)
-        if address_space and charged is not None:
-            _lower(pid, resource.RLIMIT_DATA, charged + limits.memory + SLACK_BYTES)
 
 
 def allow_cpu(seconds: float, helpers: Sequence[int] = ()) -> None:

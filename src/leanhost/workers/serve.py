@@ -143,13 +143,21 @@ class Token(CancellationToken):
         return self._event.is_set()
 
 
-def serve(channel: Channel, host: Host, options: ElabOptions, helpers: Sequence[int] = ()) -> None:
-    """Answer requests until the pool closes the channel; *helpers* are the processes of the engine."""
+def serve(
+    channel: Channel, host: Host, options: ElabOptions, import_s: float, helpers: Sequence[int] = ()
+) -> None:
+    """Answer requests until the pool closes the channel.
+
+    An import may take *import_s* seconds; *helpers* are the processes of the engine.
+    """
     allow_cpu = partial(limits.allow_cpu, helpers=helpers)
     kept = Kept(host)
     while True:
         message, cancelled = channel.next()
         answer(kept, options, message, cancelled, channel.send, allow_cpu)
+        allow_cpu(
+            import_s * CPU_SHARE
+        )  # that of the next request; what is measured of a check begins after it
 
 
 def answer(
@@ -160,12 +168,13 @@ def answer(
     send: Callable[[Message], None],
     allow_cpu: Callable[[float], None],
 ) -> None:
-    """Answer one request through *send*; *allow_cpu* is told the CPU seconds it may take."""
+    """Answer one request through *send*; *allow_cpu* is told the CPU seconds that it may take from its import on."""
     identity = message["id"]
     kind = next(kind for kind in ("check", "ask", "export", "verify") if kind in message)
     request = codec.request_in(message[kind])
-    allow_cpu(request.timeout * CPU_SHARE + options.grace)
-    work = Work(kept.host, kept, request, replace(options, timeout=request.timeout), cancelled)
+    if request.timeout != options.timeout:
+        options = replace(options, timeout=request.timeout)
+    work = Work(kept.host, kept, request, options, cancelled)
 
     def begun() -> None:
         allow_cpu(request.timeout * CPU_SHARE + options.grace)

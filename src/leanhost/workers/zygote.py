@@ -21,8 +21,8 @@ import warnings
 from contextlib import suppress
 
 from leanhost.services.host import Host
-from leanhost.workers import codec
-from leanhost.workers.child import open_host, preload, rehearse, work
+from leanhost.workers import codec, limits
+from leanhost.workers.child import limits_of, open_host, preload, rehearse, work
 from leanhost.workers.confine import make_ready, settle_in
 from leanhost.workers.wire import Message, receive_packet
 
@@ -137,9 +137,10 @@ def main(argv: list[str]) -> int:
         host = open_host(config, tasks=False)
         imported = preload(host, config)
         host.lean_options(host.lean, codec.options_in(config["options"]))
-        make_ready(config)
         if imported:
             rehearse(host, config)
+        make_ready(config)
+        limits.hand_down(limits_of(config))
     except Exception as error:
         control.send(json.dumps({"failed": codec.error_out(error)}).encode())
         return 3

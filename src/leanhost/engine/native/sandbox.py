@@ -15,6 +15,7 @@ import platform
 import struct
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +74,8 @@ class _Means:
             self._find_landlock(programs)
         except OSError as error:
             self.no_landlock = error.strerror or str(error)
-        code, self._own = _filter(programs)
-        self._code = ctypes.create_string_buffer(code, len(code))
-        self._program = struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(self._code))
+        rules = (_shared_rules(), _programs_rules() if programs else _own_rules())
+        self._shared, self._last = (_Filter(*each) for each in rules)
         if platform.machine() != _MACHINE:
             self.no_seccomp = f"no filter for {platform.machine()}"
 
@@ -119,20 +119,35 @@ class _Means:
         finally:
             os.close(handle)
 
-    def seccomp(self) -> None:
-        """Filter this process's system calls."""
-        if self._own:
-            struct.pack_into("=I", self._code, self._own, os.getpid())
-        self.call(_SECCOMP, ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_TSYNC), self._program)
+    def restrict(self) -> None:
+        """Give up what set-user-ID programs could give, without which the kernel takes no restriction."""
+        if self.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), f"no_new_privs: {os.strerror(ctypes.get_errno())}")
+
+    def seccomp(self, *, whole: bool = True) -> None:
+        """Filter this process's system calls; without *whole*, as far as one can bear that forks others."""
+        for each in (self._shared, self._last) if whole else (self._shared,):
+            if not each.holds:
+                each.finish()
+                self.call(_SECCOMP, ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_TSYNC), each.program)
+                each.holds = True
 
 
 _means = functools.cache(_Means)
 
 
-def make_ready(*, programs: bool = False) -> None:
-    """Make what :func:`apply` needs, before this process forks the ones that are confined."""
-    if sys.platform == "linux":
-        _means(programs)
+def make_ready() -> None:
+    """Make what :func:`apply` needs, before this process forks the ones that are confined.
+
+    What neither this process nor they have any use for is given up now: most of a filter's time is its making.
+    """
+    if sys.platform != "linux":
+        return
+    means = _means(False)
+    with suppress(OSError):  # they find out for themselves, and report it
+        if not means.no_seccomp:
+            means.restrict()
+            means.seccomp(whole=False)
 
 
 def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
@@ -144,8 +159,10 @@ def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
     if sys.platform != "linux":
         return Report(missing=("there is no sandbox on this system",))
     means = _means(programs)
-    if means.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        return Report(missing=(f"no_new_privs: {os.strerror(ctypes.get_errno())}",))
+    try:
+        means.restrict()
+    except OSError as error:
+        return Report(missing=(str(error.strerror),))
     missing = []
     landlock, no_landlock, no_seccomp = means.version, means.no_landlock, means.no_seccomp
     if not no_landlock:
@@ -177,6 +194,7 @@ _FILES_IN_MEMORY = (
     319,
     447,
 )  # memfd_create, memfd_secret: memory that is nobody's, so that no limit is about it
+_HANDLES = (434,)  # pidfd_open
 _ABSENT = (425, 426, 427)  # io_uring, which would go round every other rule: callers fall back
 # What Landlock leaves free: rights, owners, times and attributes of files that the user can name.
 _MARKS = (
@@ -200,13 +218,7 @@ _FORBIDDEN_ARGUMENTS = {
 }
 _OTHERS = (
     *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
-    *(
-        434,
-        438,
-        424,
-        440,
-        448,
-    ),  # pidfd_open, pidfd_getfd, pidfd_send_signal, process_madvise, process_mrelease
+    *(438, 424, 440, 448),  # pidfd_getfd, pidfd_send_signal, process_madvise, process_mrelease
     *(200, 129, 297),  # tkill, rt_sigqueueinfo, rt_tgsigqueueinfo
     *(165, 166, 155, 161, 272, 308),  # mount, umount2, pivot_root, chroot, unshare, setns
     *(428, 429, 430, 431, 432, 433, 442),  # the newer mount calls
@@ -220,58 +232,99 @@ _OTHERS = (
 )
 
 
-def _filter(programs: bool) -> tuple[bytes, int]:
-    """Return the filter, and where in it the process's own number is to be written; 0: nowhere."""
-    code = bytearray()
+class _Filter:
+    """A program for the kernel; ``own`` says where in it the process's own number is to be written, 0 for nowhere."""
 
-    def op(kind: int, value: int, yes: int = 0, no: int = 0) -> None:
-        code.extend(struct.pack("=HBBI", kind, yes, no, value))
+    def __init__(self, code: bytes, own: int = 0) -> None:
+        self._code = ctypes.create_string_buffer(code, len(code))
+        self._own = own
+        self.program = struct.pack("=HxxxxxxQ", len(code) // 8, ctypes.addressof(self._code))
+        self.holds = False
 
-    def allow() -> None:
-        op(_RET, _ALLOW)
+    def finish(self) -> None:
+        """Write into it which process it is for."""
+        if self._own:
+            struct.pack_into("=I", self._code, self._own, os.getpid())
 
-    def refuse(error: int = errno.EPERM) -> None:
-        op(_RET, _ERRNO | error)
 
-    op(_LD, _ARCH)
-    op(_JEQ, _AUDIT_ARCH, 1, 0)
-    op(_RET, _KILL)
-    op(_LD, _NR)
-    op(_JGE, 0x40000000, 0, 1)  # the x32 numbers of the same calls
-    refuse()
-    for number in (*_NETWORK, *_MARKS, *_PRIORITIES, *_OTHERS, *(() if programs else _PROGRAMS + _GROUPS)):
-        op(_JEQ, number, 0, 1)
-        refuse()
-    # clone3: its arguments cannot be seen
-    for number in (*_ABSENT, *(() if programs else (435, *_FILES_IN_MEMORY))):
-        op(_JEQ, number, 0, 1)
-        refuse(errno.ENOSYS)
+class _Rules:
+    """A filter being written: rules about numbers of system calls, the first that applies decides."""
+
+    def __init__(self) -> None:
+        self.code = bytearray()
+        self.op(_LD, _ARCH)
+        self.op(_JEQ, _AUDIT_ARCH, 1, 0)
+        self.op(_RET, _KILL)
+        self.op(_LD, _NR)
+        self.op(_JGE, 0x40000000, 0, 1)  # the x32 numbers of the same calls
+        self.refuse()
+
+    def op(self, kind: int, value: int, yes: int = 0, no: int = 0) -> None:
+        """Add an instruction."""
+        self.code.extend(struct.pack("=HBBI", kind, yes, no, value))
+
+    def allow(self) -> None:
+        """Allow the call."""
+        self.op(_RET, _ALLOW)
+
+    def refuse(self, error: int = errno.EPERM) -> None:
+        """Have the call fail."""
+        self.op(_RET, _ERRNO | error)
+
+    def refuse_all(self, numbers: Iterable[int], error: int = errno.EPERM) -> None:
+        """Have these calls fail."""
+        for number in numbers:
+            self.op(_JEQ, number, 0, 1)
+            self.refuse(error)
+
+
+def _shared_rules() -> tuple[bytes, int]:
+    """Refuse what neither a process that is confined needs, nor one that forks it."""
+    rules = _Rules()
+    rules.refuse_all((*_NETWORK, *_MARKS, *_PRIORITIES, *_OTHERS))
+    rules.refuse_all(_ABSENT, errno.ENOSYS)
     for number, values in _FORBIDDEN_ARGUMENTS.items():
-        op(_JEQ, number, 0, 2 * len(values) + 2)
-        op(_LD, _ARG1)
+        rules.op(_JEQ, number, 0, 2 * len(values) + 2)
+        rules.op(_LD, _ARG1)
         for value in values:
-            op(_JEQ, value, 0, 1)
-            refuse()
-        allow()
+            rules.op(_JEQ, value, 0, 1)
+            rules.refuse()
+        rules.allow()
+    rules.allow()
+    return bytes(rules.code), 0
+
+
+def _programs_rules() -> tuple[bytes, int]:
+    """Refuse what else a process has no use for that runs programs."""
+    rules = _Rules()
+    rules.refuse_all(_HANDLES)
+    rules.allow()
+    return bytes(rules.code), 0
+
+
+def _own_rules() -> tuple[bytes, int]:
+    """Refuse what else a process has no use for that runs none."""
+    rules = _Rules()
+    rules.refuse_all((*_HANDLES, *_PROGRAMS, *_GROUPS))
+    rules.refuse_all((435, *_FILES_IN_MEMORY), errno.ENOSYS)  # clone3: its arguments cannot be seen
+    rules.op(_JEQ, _PRLIMIT, 0, 4)  # its own limits only
+    rules.op(_LD, _ARG0)
+    rules.op(_JEQ, 0, 0, 1)
+    rules.allow()
+    rules.refuse()
+    rules.op(_JEQ, _CLONE, 0, 4)
+    rules.op(_LD, _ARG0)
+    rules.op(_JSET, _CLONE_THREAD, 0, 1)
+    rules.allow()
+    rules.refuse()
+    # Signals only to its own group (its way to end itself) and to itself (abort).
     own = 0
-    if not programs:
-        op(_JEQ, _PRLIMIT, 0, 4)  # its own limits only
-        op(_LD, _ARG0)
-        op(_JEQ, 0, 0, 1)
-        allow()
-        refuse()
-        op(_JEQ, _CLONE, 0, 4)
-        op(_LD, _ARG0)
-        op(_JSET, _CLONE_THREAD, 0, 1)
-        allow()
-        refuse()
-        # Signals only to its own group (its way to end itself) and to itself (abort).
-        for number in (_KILL_NR, _TGKILL):
-            op(_JEQ, number, 0, 4)
-            op(_LD, _ARG0)
-            own = len(code) + 4  # the last of the two
-            op(_JEQ, 0, 0, 1)
-            allow()
-            refuse()
-    allow()
-    return bytes(code), own
+    for number in (_KILL_NR, _TGKILL):
+        rules.op(_JEQ, number, 0, 4)
+        rules.op(_LD, _ARG0)
+        own = len(rules.code) + 4  # the last of the two
+        rules.op(_JEQ, 0, 0, 1)
+        rules.allow()
+        rules.refuse()
+    rules.allow()
+    return bytes(rules.code), own

@@ -32,6 +32,8 @@ class Watchdog:
 
     def _forked(self) -> None:
         """A forked child has none of its parent's threads, and none of its parent's calls."""
+        if not (self._serving or self._guards or self._lock.locked() or self._start.locked()):
+            return
         self._guards, self._wake = [], threading.Event()
         self._start, self._lock = threading.Lock(), threading.Lock()
         self._serving = False
