@@ -8,10 +8,10 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
+from leanhost import __version__
 from leanhost.engine.base import Data, Guard, Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
@@ -176,7 +176,7 @@ class _Export:
     def _meta(self, missing: tuple[str, ...]) -> None:
         version, commit = self._lean.version()
         meta: dict[str, Any] = {
-            "exporter": {"name": "leanhost", "version": metadata.version("leanhost")},
+            "exporter": {"name": "leanhost", "version": __version__},
             "format": {"version": FORMAT_VERSION},
             "lean": {"githash": commit, "version": version},
         }
