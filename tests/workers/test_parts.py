@@ -20,7 +20,7 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import codec
-from leanhost.workers.heads import Head, head_of, importable
+from leanhost.workers.heads import Head, bare, head_of, importable
 from leanhost.workers.items import Request
 from leanhost.workers.verdicts import UNKNOWN, of_death
 from leanhost.workers.wire import (
@@ -198,19 +198,19 @@ HEADERS = [
 @pytest.mark.parametrize("source", HEADERS)
 def test_the_guess_is_what_lean_reads(native_host: Host, source: str) -> None:
     lean = native_host.lean
-    really, guessed = (parse_header(lean, text, "x") for text in (source, head_of(source, None).text))
+    really, guessed = (parse_header(lean, text, "x") for text in (source, head_of(source, bare(None)).text))
     assert (guessed.imports, guessed.is_module) == (really.imports, really.is_module)
 
 
 def test_given_imports_count_where_there_is_no_header() -> None:
     given = (Import(("A",)),)
-    assert head_of("def a := 1", given) == Head("", given, ("A",))
-    assert head_of("import B", given).imports is None
+    assert head_of("def a := 1", bare(given)) == Head("", given, ("A",))
+    assert head_of("import B", bare(given)).imports is None
 
 
 @given(st.text(alphabet="import /-\n!. Abmoduleprd«»'", max_size=60))
 def test_the_guess_never_fails(source: str) -> None:
-    head_of(source, None)
+    head_of(source, bare(None))
 
 
 def test_only_what_has_files_is_worth_a_process(fixture_core: Path) -> None:

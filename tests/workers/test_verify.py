@@ -6,7 +6,7 @@ import pytest
 
 from leanhost.services.results import Status
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.heads import head_of
+from leanhost.workers.heads import bare, head_of
 from tests.workers.conftest import ENDLESS, MakePool
 
 REFERENCE = """
@@ -219,4 +219,5 @@ def test_an_allowed_axiom_is_allowed_as_what_it_is(native_pool: WorkerPool) -> N
     ],
 )
 def test_only_the_same_imports_are_shared(reference: str, candidate: str, shared: bool) -> None:
-    assert head_of(reference, None).shared_with(head_of(candidate, None)) == shared
+    heads = [head_of(source, bare(None)) for source in (reference, candidate)]
+    assert heads[0].shared_with(heads[1]) == shared

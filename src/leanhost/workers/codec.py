@@ -93,8 +93,11 @@ def result_out(result: CheckResult) -> Message:
     return {**result.to_json(), "elapsed_s": result.elapsed}
 
 
-def result_in(message: object, file: str) -> CheckResult:
-    """Decode a verdict about *file*; :class:`ProtocolError` unless every part has its type."""
+def result_in(message: object, file: str, stdout: str = "", stderr: str = "") -> CheckResult:
+    """Decode a verdict about *file*; :class:`ProtocolError` unless every part has its type.
+
+    *stdout* and *stderr* are what came on those; a verdict has nothing to say about them.
+    """
     try:
         value = _dict(message)
         status = Status(_str(value["status"]))
@@ -111,6 +114,8 @@ def result_in(message: object, file: str) -> CheckResult:
             elapsed=float(elapsed),
             toolchain=_str(value["toolchain"]),
             caveats=tuple(map(_str, _list(value["caveats"]))),
+            stdout=stdout,
+            stderr=stderr,
         )
     except (KeyError, ValueError) as error:
         raise ProtocolError(f"a verdict is malformed: {error!r}") from None

@@ -47,8 +47,8 @@ class Head:
         return self == other and not nothing and not self.text.startswith("module")
 
 
-def head_of(source: str, imports: tuple[Import, ...] | None) -> Head:
-    """Return the header of *source* in a normal form; *imports* count only where it has none."""
+def head_of(source: str, otherwise: Head) -> Head:
+    """Return the header of *source* in a normal form, or *otherwise* if it has none."""
     at = _skip(source, 0)
     lines: list[str] = []
     modules: list[str] = []
@@ -65,7 +65,7 @@ def head_of(source: str, imports: tuple[Import, ...] | None) -> Head:
         at = _skip(source, found.end())
     if lines:
         return Head("\n".join(lines) + "\n", None, tuple(modules))
-    return bare(imports)
+    return otherwise
 
 
 def bare(imports: tuple[Import, ...] | None) -> Head:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +53,9 @@ class Job:
     """How many processes ended before they could take it."""
     worker: Worker | None = None
     cancelled: bool = False
+    ended: bool = False
+    count: Callable[[Job, CheckResult | BaseException], None] | None = None
+    """Told of the end, once, before the caller is."""
 
     @property
     def claim(self) -> Lease | None:
@@ -68,14 +71,25 @@ class Job:
         return self.request.imports == () or own_code.may_run(self.request.source, *more)
 
     def finish(self, result: CheckResult) -> None:
-        """Give the verdict, once."""
-        with suppress(InvalidStateError):
-            self.future.set_result(result)
+        """Give the verdict, unless there is an end already."""
+        if self._end(result):
+            with suppress(InvalidStateError):  # somebody has cancelled the future
+                self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
-        """Say that there will be none, once."""
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
+        """Say that there will be none, unless there is an end already."""
+        if self._end(error):
+            with suppress(InvalidStateError):
+                self.future.set_exception(error)
+
+    def _end(self, outcome: CheckResult | BaseException) -> bool:
+        if self.ended:
+            return False
+        self.ended = True
+        count, self.count = self.count, None
+        if count is not None:
+            count(self, outcome)
+        return True
 
     def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
         """Return a verdict that Lean did not give."""

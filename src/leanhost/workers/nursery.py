@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import selectors
-from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
@@ -35,7 +34,8 @@ class Nursery:
         self.settings = owner.settings
         self.selector = owner.selector
         self._scratch: Scratch | None = None
-        self._zygotes: OrderedDict[Head, Zygote] = OrderedDict()
+        self._zygotes: dict[Head, Zygote] = {}
+        """Those that run; the one that was used last comes last."""
         self._ending: list[Process] = []
         self.spawned = 0
         self.zygotes_started = 0
@@ -97,12 +97,12 @@ class Nursery:
             self._scratch.remove()
 
     def _zygote(self, head: Head) -> Zygote:
-        zygote = self._zygotes.get(head)
+        zygote = self._zygotes.pop(head, None)
         if zygote is None:
             self._make_room()
-            zygote = self._zygotes[head] = Zygote(self, head)
+            zygote = Zygote(self, head)
             self.zygotes_started += 1
-        self._zygotes.move_to_end(head)
+        self._zygotes[head] = zygote
         return zygote
 
     def _make_room(self) -> None:

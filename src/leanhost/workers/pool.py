@@ -23,7 +23,7 @@ from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
 from leanhost.workers import codec
 from leanhost.workers.calls import LOOK_S, Desk
 from leanhost.workers.compare import Refusal
-from leanhost.workers.heads import Head, head_of, importable
+from leanhost.workers.heads import Head, bare, head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
 from leanhost.workers.lease import Hold, Lease
@@ -287,8 +287,8 @@ class WorkerPool(Closing, Homebound):
             return Verification(answered.status, (refusal,), answered)
         whole = from_scratch or (
             isinstance(asked, Request)
-            and not head_of(asked.source, asked.imports).shared_with(
-                head_of(answered.source, answered.imports)
+            and not head_of(asked.source, bare(asked.imports)).shared_with(
+                head_of(answered.source, bare(answered.imports))
             )
         )
         export = self._queue(answered, bounded=True, kind="export", more={"whole": whole})
@@ -370,11 +370,12 @@ class WorkerPool(Closing, Homebound):
     def _head(self, source: str, imports: tuple[Import, ...] | None) -> Head:
         """Return what the worker for a source should have imported."""
         settings = self._settings
+        default = settings.default_head
         if settings.forks:
-            wanted = head_of(source, imports)
-            if wanted != settings.default_head and importable(wanted.modules, self._roots):
+            wanted = head_of(source, default if imports is settings.imports else bare(imports))
+            if wanted != default and importable(wanted.modules, self._roots):
                 return wanted
-        return settings.default_head
+        return default
 
     def _patience(self, bounded: bool) -> float | None:
         """Return when a request that begins to wait now is given up."""

@@ -70,8 +70,17 @@ class Drain:
         text = self._kept.decode("utf-8", "replace")
         return text if not self._dropped else f"{text}\n... ({self._dropped} bytes left out)"
 
+    def take(self) -> str:
+        """Return what there is, and forget it."""
+        self.read()
+        if not self._kept and not self._dropped:
+            return ""
+        text = self.text
+        self.clear()
+        return text
+
     def clear(self) -> None:
-        """Forget what was kept."""
+        """Forget what was read."""
         self._kept.clear()
         self._dropped = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -42,8 +42,11 @@ class Settings:
     queue_timeout: float
     max_zygotes: int
     sandbox: SandboxMode
+    default_head: Head = field(init=False)
+    """What a source without a header imports."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "default_head", bare(self.imports))
         for name in (
             "workers",
             "memory_limit",
@@ -66,11 +69,6 @@ class Settings:
     def forks(self) -> bool:
         """Whether workers are forked from zygotes."""
         return can_fork(self.toolchain)
-
-    @property
-    def default_head(self) -> Head:
-        """What a source without a header imports."""
-        return bare(self.imports)
 
     @property
     def label(self) -> str:

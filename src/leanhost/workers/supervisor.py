@@ -12,9 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 
 from leanhost.errors import LeanHostError, PoolClosed, TooManyRequests, WorkerStartError
@@ -90,8 +89,7 @@ class Supervisor:
             if self._thread is None:
                 self._thread = self._started()
             self._open[job.identity] = job
-            # Not the job itself: a future keeps its callbacks, and the source would wait for the collector.
-            job.future.add_done_callback(partial(self._count_done, job.identity, job.queued))
+            job.count = self._count
             self._post(lambda: self._waiting.add(job))
 
     def count(self, result: CheckResult) -> None:
@@ -172,14 +170,13 @@ class Supervisor:
         if self._closing:
             raise PoolClosed("the pool is closed")
 
-    def _count_done(self, identity: str, queued: float, future: Future[CheckResult]) -> None:
-        error = CancelledError() if future.cancelled() else future.exception()
+    def _count(self, job: Job, outcome: CheckResult | BaseException) -> None:
         with self._lock:
-            self._open.pop(identity, None)
-            if error is not None:
-                self.counters.error(error)
+            self._open.pop(job.identity, None)
+            if isinstance(outcome, CheckResult):
+                self.counters.answer(outcome.status, time.monotonic() - job.queued)
             else:
-                self.counters.answer(future.result().status, time.monotonic() - queued)
+                self.counters.error(outcome)
 
     def stats(self) -> WorkerStats:
         """Return a snapshot, taken between two turns of the thread."""
@@ -252,6 +249,7 @@ class Supervisor:
             key.data(mask)
         while self._mail:
             self._mail.popleft()()
+        self._dispatch()  # who waits for it waits for nothing else here
         now = time.monotonic()
         for worker in tuple(self._workers):
             if worker.next_look() <= now or worker.state is State.DYING:
@@ -306,7 +304,7 @@ class Supervisor:
         return sum(1 for worker in self._workers if worker.state is not State.DYING)
 
     def _dispatch(self) -> None:
-        while not self._closing and (job := self._next_job()) is not None:
+        while self._waiting and not self._closing and (job := self._next_job()) is not None:
             claim = job.claim
             try:
                 worker = claim.worker if claim is not None else None

@@ -68,6 +68,9 @@ class Waiting:
 
     def expire(self, held: int) -> None:
         """Refuse the requests that have waited long enough; *held* is how many workers sessions hold."""
+        if not self._jobs:
+            self._all_held = NEVER  # nobody waits for them
+            return
         now = time.monotonic()
         workers = self._settings.workers
         self._all_held = min(self._all_held, now) if held >= workers else NEVER

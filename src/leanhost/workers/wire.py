@@ -31,6 +31,10 @@ MAX_REPLY_VALUES = 1 << 20
 MAX_TEXT_BYTES = 64 << 20
 """Longest text a pool takes beside it, in UTF-8."""
 
+# Made once: `json.dumps` with arguments makes an encoder for each message.
+_DECODER = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 _MARKS = (b",", b"[", b"{", b":")
 _OTHER = bytes(set(range(256)) - set(b',[{:"'))
 _QUOTED = re.compile(rb'"[^"]*"?')
@@ -64,7 +68,7 @@ def _encode(message: Message) -> bytes:
     text = message.get("text")
     if isinstance(text, str):
         message = {key: value for key, value in message.items() if key != "text"}
-    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    body = _ENCODER.encode(message).encode("ascii")
     return body + b"\0" + text.encode() if isinstance(text, str) else body
 
 
@@ -72,7 +76,10 @@ def unpack(body: bytes | bytearray) -> Message:
     """Decode a frame's body: a JSON object, and the text beside it."""
     end = body.find(0)
     try:
-        message = json.loads(body if end < 0 else body[:end])
+        text = str(body if end < 0 else body[:end], "utf-8")
+        message, read = _DECODER.raw_decode(text)
+        if read != len(text):
+            raise ProtocolError("a frame is more than one JSON value")
         if not isinstance(message, dict):
             raise ProtocolError("a frame is no JSON object")
         if end >= 0:
@@ -90,8 +97,12 @@ def check_reply(body: bytes | bytearray) -> None:
         raise ProtocolError(f"a message of {size} bytes is over the limit of {MAX_REPLY_BYTES}")
     if len(body) - size > MAX_TEXT_BYTES:
         raise ProtocolError(f"a text of {len(body) - size} bytes is over the limit of {MAX_TEXT_BYTES}")
-    # Counting with the insides of strings is quick, and nearly always enough.
-    if _marks(body, size) > MAX_REPLY_VALUES and _marks_outside(body[:size]) > MAX_REPLY_VALUES:
+    # There are no more values than bytes; counting with the insides of strings is quick, and nearly always enough.
+    if (
+        size > MAX_REPLY_VALUES
+        and _marks(body, size) > MAX_REPLY_VALUES
+        and _marks_outside(body[:size]) > MAX_REPLY_VALUES
+    ):
         raise ProtocolError(f"a message of more than {MAX_REPLY_VALUES} values is over the limit")
 
 

@@ -164,10 +164,8 @@ class Worker:
         elif "progress" in message and self._begun and job.told is not None:
             job.told.append(values.into(ProgressEvent, message["progress"]))
         elif "result" in message:
-            result = codec.result_in(message["result"], job.request.file)
-            self._ends.stdout.read()
-            self._ends.stderr.read()
-            result = replace(result, stdout=self._ends.stdout.text, stderr=self._ends.stderr.text)
+            output = self._ends.stdout.take(), self._ends.stderr.take()
+            result = codec.result_in(message["result"], job.request.file, *output)
             if self._cause is not None and self._cause[0] is Status.CANCELLED:
                 result = replace(result, status=Status.CANCELLED)
             job.extra = message.get("text", message.get("extra"))
@@ -188,6 +186,7 @@ class Worker:
             self.label = message["ready"][:400]
             self.sandbox = str(message.get("sandbox", ""))[:400]
             self._memory_at_start = self.memory()
+            # Of its start; what comes now may be of the check already.
             self._ends.stdout.clear()
             self._ends.stderr.clear()
             self._owner.up(self)
@@ -206,8 +205,6 @@ class Worker:
         self.served += 1
         self.state = State.IDLE
         self.deadline = float("inf")
-        self._ends.stdout.clear()
-        self._ends.stderr.clear()
         self._owner.answered(job, result)
         if not self._begun:
             self._note_code(job)
@@ -327,9 +324,7 @@ class Worker:
         if code is None and now < self._gone_at:
             return
         self.state = State.GONE
-        self._ends.stdout.read()
-        self._ends.stderr.read()
-        stdout, stderr = self._ends.stdout.text, self._ends.stderr.text
+        stdout, stderr = self._ends.stdout.take(), self._ends.stderr.take()
         self.close()
         self._owner.gone(self)
         job, self.job = self.job, None
