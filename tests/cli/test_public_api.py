@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -33,6 +34,10 @@ def test_no_engine_is_loaded_by_looking_at_types() -> None:
     assert "ctypes" not in loaded
     assert "rich" not in loaded
     assert not {name for name in loaded if name.startswith(("leanhost.engine.native", "leanhost.cli"))}
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert leanhost.__version__ == metadata.version("leanhost")
 
 
 def test_every_name_is_there() -> None:

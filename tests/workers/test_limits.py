@@ -37,6 +37,22 @@ def limited(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_family_is_found_whole_however_large() -> None:
+    run = limited(
+        """
+        children = []
+        for _ in range(1000):  # more than the kernel says at a time
+            if (child := os.fork()) == 0:
+                time.sleep(600)
+            children.append(child)
+        print(sorted(family(os.getpid())) == sorted([os.getpid(), *children]))
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        """
+    )
+    assert run.stdout == "True\n", run.stderr
+
+
 # --- limits ---------------------------------------------------------------------------------------
 
 

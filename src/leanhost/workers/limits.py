@@ -6,7 +6,6 @@ import os
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 _PAGE = resource.getpagesize()
 _ANONYMOUS = (b"\nRssAnon:", b"\nRssShmem:")
@@ -113,10 +112,13 @@ def _charged_bytes() -> int | None:
 
 
 def _said(path: str) -> bytes:
-    """Return what the kernel says in a short file; in as few steps as there are: a fork does this first."""
+    """Return what the kernel says in a file; in few steps: this is done for every fork."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(file, 4096)
+        said = b""
+        while more := os.read(file, 1 << 16):  # it says a page at a time
+            said += more
+        return said
     finally:
         os.close(file)
 
@@ -141,8 +143,8 @@ def family(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         try:
-            for task in Path(f"/proc/{parent}/task").iterdir():
-                found.extend(int(child) for child in (task / "children").read_text().split())
+            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 - for each worker that starts
+                found.extend(map(int, _said(f"/proc/{parent}/task/{task}/children").split()))
         except (OSError, ValueError):
             continue
     return found
