@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from leanhost.engine import can_fork
-from leanhost.engine.native.pages import small_pages
 from leanhost.errors import ImportFailed
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
@@ -79,7 +78,6 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
-    small_pages()
     channel = Channel(connection)
     host.start_tasks()
     limits.take_on(limits_of(config))

@@ -54,7 +54,8 @@ class FreeList:
     def put(self, key: PoolKey, imported: Imported) -> None:
         """Add an environment, as the first to be taken."""
         self._free.append((key, imported))
-        self._evicted.pop(key, None)
+        if self._evicted:  # to hash a key takes longer than all the rest
+            self._evicted.pop(key, None)
 
     def take(self, key: PoolKey) -> Imported | None:
         """Take out the environment with *key* that was put last, if there is one."""

@@ -152,6 +152,7 @@ class SessionPool(Closing, Homebound):
         if max_private_bytes is not None:
             _natural("max_private_bytes", max_private_bytes)
         self._host = host
+        self._source = host.search_path, f"{host.toolchain.library}@{host.toolchain.commit}"
         self._capacity = capacity
         self._options = options or ElabOptions()
         self._max_fresh_imports = max_fresh_imports
@@ -217,9 +218,7 @@ class SessionPool(Closing, Homebound):
                 raise
 
     def _key(self, imports: Sequence[str | Import], is_module: bool) -> PoolKey:
-        host = self._host
-        key = host.import_key(imports, is_module=is_module)
-        return PoolKey(key, host.search_path, f"{host.toolchain.library}@{host.toolchain.commit}")
+        return PoolKey(self._host.import_key(imports, is_module=is_module), *self._source)
 
     def _admit_import(self, loan: Loan) -> None:
         """Reserve a fresh import, or refuse it; called with the lock held."""

@@ -20,6 +20,7 @@ import threading
 import warnings
 from contextlib import suppress
 
+from leanhost.engine.native.pages import small_pages
 from leanhost.services.host import Host
 from leanhost.workers import codec, limits
 from leanhost.workers.child import limits_of, open_host, preload, rehearse, work
@@ -140,6 +141,7 @@ def main(argv: list[str]) -> int:
         if imported:
             rehearse(host, config)
         make_ready(config)
+        small_pages()
         limits.hand_down(limits_of(config))
     except Exception as error:
         control.send(json.dumps({"failed": codec.error_out(error)}).encode())
