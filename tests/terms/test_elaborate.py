@@ -10,6 +10,7 @@ from leanhost.errors import UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr
+from leanhost.services.host import Host
 from leanhost.services.meta_answers import MetaOptions, Ok
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.proof import ProofState
@@ -33,6 +34,16 @@ def test_every_error_is_reported_where_it_is(session: Session) -> None:
 def test_a_syntax_error_has_a_position(session: Session) -> None:
     failure = bad(session.elaborate("1 +"))
     assert failure.diagnostics[0].position == Position(1, 3)
+
+
+def test_what_the_toolchain_cannot_do_is_told_from_what_is_wrong(embedded_host: Host) -> None:
+    code = "(by_elab return .lit (.natVal ([1, 2].map (· + 1)).length))"
+    with embedded_host.session(["Lean.Elab.BuiltinTerm"]) as session:
+        failure = bad(session.elaborate(code))
+        assert failure.code == "unsupported"
+        assert "this toolchain does not ship" in failure.message
+        assert [d.is_error for d in failure.diagnostics] == [True]
+        assert bad(session.elaborate("(by_elab return nope)")).code == "elaboration"
 
 
 def test_an_expected_type_is_enforced(session: Session) -> None:

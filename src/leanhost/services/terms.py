@@ -108,6 +108,8 @@ def elaborate_terms(
                     messages = Messages(lean, _FILE, chosen.diagnostic_bytes)
                     messages.take(engine.eval(table.message_list(log)))
                     errors = [d for d in messages.found if d.is_error]
+                    if beyond := next((why for d in errors if (why := lean.beyond(d.message))), ""):
+                        return ElabFailure("unsupported", beyond, tuple(messages.found))
                     truncated = Limit.DIAGNOSTIC_BYTES in messages.limits
                     return ElabFailure("elaboration", errors[0].message, tuple(messages.found), truncated)
             return Expr(service.home, result)
