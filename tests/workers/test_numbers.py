@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import threading
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from leanhost.errors import PoolClosed, TooManyRequests
+from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers import CheckItem, WorkerPool, supervisor
 from leanhost.workers.metrics import PoolCollector
 from leanhost.workers.stats import LATENCY_BOUNDS_S, WorkerStats
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
@@ -38,6 +39,23 @@ def test_a_snapshot_does_not_change(pool: WorkerPool) -> None:
         before.busy = 7  # type: ignore[misc]
     with pytest.raises(TypeError):
         before.answered[Status.ACCEPTED] = 7  # type: ignore[index]
+
+
+def test_numbers_are_not_waited_for_without_end(fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = fake_pool()
+    assert pool.check("accept").accepted
+    go_on = threading.Event()
+
+    def stand_still() -> None:
+        go_on.wait(60)
+
+    pool._supervisor._post(stand_still)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(supervisor, "STATS_S", 0.1)
+        with pytest.raises(PoolTimeout, match=r"did not answer within 0\.1 s"):
+            pool.stats()
+    go_on.set()
+    assert pool.stats().answered == {Status.ACCEPTED: 1}
 
 
 def test_who_works_and_who_waits(make_pool: MakePool) -> None:

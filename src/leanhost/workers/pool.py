@@ -332,7 +332,10 @@ class WorkerPool(Closing, Homebound):
         return job
 
     def stats(self) -> WorkerStats:
-        """Return what the pool has done and holds; reading memory costs a millisecond for each process."""
+        """Return what the pool has done and holds; reading memory costs a millisecond for each process.
+
+        Raises :class:`~leanhost.errors.PoolTimeout` if the pool's thread gets no turn for ten seconds.
+        """
         return self._supervisor.stats()
 
     def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from types import MappingProxyType
 
-from leanhost.errors import LeanHostError, PoolClosed, TooManyRequests, WorkerStartError
+from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import endings
 from leanhost.workers.heads import Head
@@ -36,6 +36,9 @@ START_ATTEMPTS = 2
 
 CLOSE_S = 10.0
 """Seconds that closing waits for killed processes to end."""
+
+STATS_S = 10.0
+"""Seconds that somebody who asks for numbers waits for the thread, which takes a millisecond for a turn."""
 
 BROKEN = "the pool's supervisor ended with an error; this pool cannot be used any more"
 
@@ -179,7 +182,7 @@ class Supervisor:
                 self.counters.error(outcome)
 
     def stats(self) -> WorkerStats:
-        """Return a snapshot, taken between two turns of the thread."""
+        """Return a snapshot, taken between two turns of the thread; :class:`PoolTimeout` if that does not turn."""
         asked: Future[tuple[WorkerStats, list[int]]] = Future()
         with self._lock:
             running = self._thread is not None and self._thread.is_alive() and not self._closing
@@ -187,7 +190,13 @@ class Supervisor:
                 self._post(lambda: asked.set_result(self._snapshot()))
             else:
                 asked.set_result(self._snapshot())
-        stats, pids = asked.result(CLOSE_S)
+        try:
+            stats, pids = asked.result(STATS_S)
+        except TimeoutError:
+            raise PoolTimeout(
+                f"the pool's thread did not answer within {STATS_S:g} s",
+                hint="this process was stopped meanwhile, or the machine has far too much to do; ask again",
+            ) from None
         private, shared = memory_of(pids)
         return replace(stats, private_bytes=private, shared_bytes=shared)
 
