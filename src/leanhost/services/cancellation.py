@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TypeAlias
 
@@ -19,7 +18,7 @@ class CancellationToken:
     *timeout* is in seconds from now, *deadline* on :func:`time.monotonic`; the earlier of the two counts.
     """
 
-    __slots__ = ("__weakref__", "_event", "deadline")
+    __slots__ = ("__weakref__", "_cancelled", "deadline")
 
     def __init__(self, *, timeout: float | None = None, deadline: float | None = None) -> None:
         if timeout is not None:
@@ -27,17 +26,18 @@ class CancellationToken:
                 raise UsageError(f"timeout must be a number of seconds, not {timeout!r}")
             end = time.monotonic() + timeout
             deadline = end if deadline is None else min(end, deadline)
-        self._event = threading.Event()
+        # No event: one that is being set in a thread cannot be set by a signal handler in the same thread.
+        self._cancelled = False
         self.deadline = deadline
 
     def cancel(self) -> None:
         """Ask for a stop; from any thread or signal handler, as often as wanted."""
-        self._event.set()
+        self._cancelled = True
 
     @property
     def is_cancelled(self) -> bool:
         """Whether :meth:`cancel` was called or the deadline has passed."""
-        return self._event.is_set() or (self.deadline is not None and time.monotonic() >= self.deadline)
+        return self._cancelled or (self.deadline is not None and time.monotonic() >= self.deadline)
 
     def is_set(self) -> bool:
         """Return :attr:`is_cancelled`, under the name :class:`threading.Event` has for it."""

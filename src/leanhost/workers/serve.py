@@ -138,9 +138,9 @@ class Token(CancellationToken):
     @property
     def is_cancelled(self) -> bool:
         """Whether the pool has cancelled the request."""
-        if not self._event.is_set():
+        if not self._cancelled:
             self._channel.look()
-        return self._event.is_set()
+        return self._cancelled
 
 
 def serve(
@@ -155,9 +155,8 @@ def serve(
     while True:
         message, cancelled = channel.next()
         answer(kept, options, message, cancelled, channel.send, allow_cpu)
-        allow_cpu(
-            import_s * CPU_SHARE
-        )  # that of the next request; what is measured of a check begins after it
+        # For the import of the next request; what its check may take is set when that begins.
+        allow_cpu(import_s * CPU_SHARE)
 
 
 def answer(
