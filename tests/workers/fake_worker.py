@@ -83,6 +83,8 @@ def main() -> None:
                 channel.sendall(pack({"id": identity, "result": verdict(), "spent": False}, LIMIT) * 2)
             case "malformed":
                 answer(result=verdict("accepted", theorems=[{"name": 1}]))
+            case "no-float":
+                answer(result=verdict(elapsed_s=10**400))
             case "unknown-status":
                 answer(result=verdict("splendid"))
             case "deep":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from dataclasses import fields, replace
 from pathlib import Path
@@ -75,6 +76,15 @@ def test_no_part_of_a_verdict_is_taken_on_trust(part: str, junk: Any) -> None:
     assert all(isinstance(r, str) for r in result.reasons + result.caveats)
 
 
+@pytest.mark.parametrize("elapsed", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
+def test_a_number_is_one_that_can_be_reckoned_with(elapsed: str) -> None:
+    """Python reads more in JSON than JSON has, and whole numbers that no float can hold."""
+    (message,) = Unpacker().feed(pack({**codec.result_out(FULL), "elapsed_s": 0.25}, 1 << 20))
+    assert codec.result_in(message, "a").elapsed == 0.25
+    with pytest.raises(ProtocolError):
+        codec.result_in({**message, "elapsed_s": json.loads(elapsed)}, "a")
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
@@ -99,6 +109,12 @@ def test_a_frame_over_the_limit_is_refused_before_it_arrives() -> None:
         Unpacker(100).feed(LENGTH.pack(101))
     with pytest.raises(ProtocolError):
         pack({"a": "x" * 100}, 100)
+
+
+@pytest.mark.parametrize("body", [b"{}{}", b"{} {}", b"{}]", b"{}x", b"{}{}\0text", b'{"id":"1"'])
+def test_a_frame_is_one_object_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        Unpacker().feed(LENGTH.pack(len(body)) + body)
 
 
 def test_a_text_travels_beside_the_rest() -> None:

@@ -70,6 +70,11 @@ FORGED: list[tuple[Any, Any]] = [
     (Goals | TacticFailure, {"is": "TacticFailure", "message": "", "limit": "none", "diagnostics": []}),
     (KernelOutcome, {"is": "Checked", "evidence": None, "all": []}),
     (ProgressEvent, {"is": "ProgressEvent", "phase": "", "current": "1", "total": None, "elapsed": 0}),
+    (float, "1"),
+    (float, True),
+    (float, float("nan")),
+    (float, float("-inf")),
+    (float, 10**400),
     (type(None), 0),
 ]
 

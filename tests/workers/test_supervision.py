@@ -30,7 +30,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize(
     "forgery",
-    ["garbage", "huge", "list", "deep", "costly", "other-id", "malformed", "unknown-status"],
+    ["garbage", "huge", "list", "deep", "costly", "other-id", "malformed", "no-float", "unknown-status"],
 )
 def test_a_forged_answer_costs_the_request_that_forged_it(fake_pool: MakePool, forgery: str) -> None:
     pool = fake_pool()

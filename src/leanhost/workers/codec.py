@@ -101,9 +101,6 @@ def result_in(message: object, file: str, stdout: str = "", stderr: str = "") ->
     try:
         value = _dict(message)
         status = Status(_str(value["status"]))
-        elapsed = value["elapsed_s"]
-        if isinstance(elapsed, bool) or not isinstance(elapsed, int | float):
-            raise ProtocolError("elapsed_s is no number")
         return CheckResult(
             file=file,
             status=status,
@@ -111,7 +108,7 @@ def result_in(message: object, file: str, stdout: str = "", stderr: str = "") ->
             theorems=tuple(_theorem(t) for t in _list(value["theorems"])),
             sorries=tuple(Sorry(_str(s)) for s in _list(value["sorries"])),
             reasons=tuple(map(_str, _list(value["reasons"]))),
-            elapsed=float(elapsed),
+            elapsed=values.into(float, value["elapsed_s"]),
             toolchain=_str(value["toolchain"]),
             caveats=tuple(map(_str, _list(value["caveats"]))),
             stdout=stdout,

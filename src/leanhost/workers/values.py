@@ -4,6 +4,7 @@ nothing at all."""
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -68,7 +69,7 @@ def into(wanted: Any, message: object) -> Any:
         except ValueError:
             return _known(message, False)
     if wanted is float:
-        return float(_known(message, isinstance(message, int | float) and not isinstance(message, bool)))
+        return _number(message)
     return _known(message, type(message) is wanted and wanted in (bool, int, str))
 
 
@@ -89,6 +90,13 @@ def _object(wanted: Any, message: object) -> Any:
     assert isinstance(message, dict)
     _known(message, message[_KIND] == cls.__name__)
     return cls(**{name: into(inside.get(each, each), message[name]) for name, each in expected.items()})
+
+
+def _number(message: object) -> float:
+    """Decode a number. Python reads ``NaN`` and ``Infinity`` in JSON, and whole numbers that no float can hold."""
+    _known(message, isinstance(message, int | float) and not isinstance(message, bool))
+    assert isinstance(message, int | float)
+    return float(_known(message, abs(message) <= sys.float_info.max))
 
 
 def _name(message: object) -> Name:
