@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,13 +13,15 @@ import pytest
 from leanhost.engine.native import sandbox
 from leanhost.errors import SandboxUnavailable
 from tests.faults.conftest import GOOD
+from tests.support.confinement import LANDLOCK, WHOLE
 from tests.workers.conftest import MakePool
 
 PRELUDE = """
-import ctypes, fcntl, os, resource, signal, socket, subprocess, sys, threading
+import ctypes, fcntl, os, resource, signal, socket, stat, subprocess, sys, threading
 from pathlib import Path
 from leanhost.engine.native.sandbox import apply, make_ready
 inside = Path(sys.argv[1]); outside = inside.parent / "outside"
+pair = socket.socketpair()
 if {forked}:
     make_ready()
     child = os.fork()
@@ -43,7 +46,7 @@ def confined(tmp_path: Path, code: str, *, programs: bool = False, forked: bool 
         [sys.executable, "-c", script, str(tmp_path / "in")], capture_output=True, text=True, timeout=60
     )
     assert (tmp_path / "outside").read_text() == "kept"
-    if run.stdout.startswith("MISSING"):
+    if run.stdout.startswith("MISSING") and not WHOLE:
         pytest.skip(f"this machine has no whole sandbox: {run.stdout}")
     return run.stdout.strip() or run.stderr[-300:]
 
@@ -59,6 +62,7 @@ FORBIDDEN = {
     "memory of itself": "os.open('/proc/self/mem', os.O_RDWR)",
     "socket": "socket.socket()",
     "unix socket": "socket.socket(socket.AF_UNIX)",
+    "datagram": "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",  # one end could write to any other socket
     "io_uring": "libc(425, 8, 0)",
     "file in memory": "os.memfd_create('x')",
     "program": "os.execv('/bin/true', ['true'])",
@@ -78,7 +82,7 @@ FORBIDDEN = {
     "priority of others": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 1)",
     "processors of others": "os.sched_setaffinity(os.getppid(), {0})",
     "signal to others by a file": "fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())",
-    "signal to others by ioctl": "fcntl.ioctl(socket.socketpair()[0], 0x8901, os.getppid().to_bytes(4, 'little'))",
+    "signal to others by ioctl": "fcntl.ioctl(pair[0], 0x8901, os.getppid().to_bytes(4, 'little'))",
     "tracing": "libc(101, 16, os.getppid(), 0, 0)",
     "namespaces": "libc(272, 0x10000000)",
 }
@@ -97,6 +101,7 @@ def test_nothing_outside_can_be_changed_reached_or_started(tmp_path: Path, forke
 def test_ordinary_work_goes_on(tmp_path: Path, forked: bool) -> None:
     code = """
     (inside / "a").write_text("x"); (inside / "a").rename(inside / "b"); (inside / "b").unlink()
+    (inside / "of").mkdir(); (inside / "c").write_text("x"); (inside / "c").rename(inside / "of" / "c")
     Path("/dev/null").write_text("x")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); fcntl.fcntl(0, fcntl.F_GETFL)
     thread = threading.Thread(target=lambda: print("thread", flush=True)); thread.start(); thread.join()
@@ -124,6 +129,89 @@ def test_an_engine_that_is_a_program_may_start_it_and_no_more(tmp_path: Path) ->
     assert confined(tmp_path, code, programs=True) == "started\nno network\nno rights"
 
 
+ALONE = """
+import os, platform, socket, stat, subprocess, sys
+from pathlib import Path
+from leanhost.engine.native.sandbox import apply
+place = Path(sys.argv[1]); inside = place / "in"
+for name in ("in", "empty", "full"):
+    (place / name).mkdir()
+for name in ("file", "full/file"):
+    (place / name).write_text("kept")
+listening = socket.create_server(("127.0.0.1", 0)); port = listening.getsockname()
+server = socket.socket(socket.AF_UNIX); server.bind("\\0" + str(place)); server.listen()
+platform.machine = lambda: "pdp11"
+report = apply([inside]) if {confined} else None
+assert report is None or [word[:7] for word in report.missing] == ["seccomp"], report
+def control(device):
+    try:
+        os.get_terminal_size(os.open(device, os.O_RDONLY))
+    except OSError as error:
+        if error.errno == 13:
+            raise
+"""
+
+CHANGES = {
+    "write": (1, "(place / 'file').write_text('x')"),
+    "truncate": (3, "os.truncate(place / 'file', 0)"),
+    "make a file": (1, "os.mknod(place / 'new')"),
+    "make a directory": (1, "(place / 'directory').mkdir()"),
+    "make a link": (1, "(place / 'symbolic').symlink_to('file')"),
+    "make a pipe": (1, "os.mkfifo(place / 'pipe')"),
+    "make a socket": (1, "os.mknod(place / 'socket', stat.S_IFSOCK)"),
+    "make a device": (1, "os.mknod(place / 'device', stat.S_IFCHR)"),
+    "remove a directory": (1, "(place / 'empty').rmdir()"),
+    "remove a file": (1, "(place / 'full' / 'file').unlink()"),
+    "start a program": (1, "subprocess.run(['/bin/true'], check=True)"),
+    "connect": (4, "socket.create_connection(port).close()"),
+    "be connected to": (4, "socket.create_server(('127.0.0.1', 0)).close()"),
+    "control a device": (5, "control('/dev/zero')"),
+    "reach a socket without a file": (6, "socket.socket(socket.AF_UNIX).connect('\\0' + str(place))"),
+    "signal others": (6, "os.kill(os.getppid(), 0)"),
+}
+"""With the version of Landlock that can refuse it."""
+if os.geteuid() == 0:
+    CHANGES["make a block device"] = (1, "os.mknod(place / 'block', stat.S_IFBLK)")
+
+
+@pytest.mark.skipif(not LANDLOCK, reason="this machine has no Landlock")
+@pytest.mark.parametrize("confined", [False, True])
+def test_landlock_refuses_its_part_by_itself(tmp_path: Path, confined: bool) -> None:
+    """Two walls: a hole in the filter of system calls is not one in what can be changed."""
+    tries = "\n".join(
+        f"try:\n    {code}\n    print('{name}')\nexcept PermissionError:\n    pass"
+        for name, (_, code) in CHANGES.items()
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", ALONE.format(confined=confined) + tries, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    able = [name for name, (since, _) in CHANGES.items() if not confined or since > LANDLOCK]
+    assert (run.stdout.splitlines(), run.stderr) == (able, "")
+
+
+def test_a_worker_writes_to_its_own_directory_and_to_no_other_workers(tmp_path: Path) -> None:
+    script = f"""
+import os, sys
+from pathlib import Path
+from leanhost.workers.confine import confine
+place = Path({str(tmp_path)!r})
+(place / "other").mkdir()
+said = confine({{"scratch": str(place), "sandbox": "auto"}}, programs=False)
+Path("mine").write_text("x")
+try:
+    (place / "other" / "forged").write_text("x")
+except PermissionError:
+    print("refused", (place / str(os.getpid()) / "mine").read_text(), flush=True)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    if not LANDLOCK:
+        pytest.skip("this machine has no Landlock")
+    assert (run.stdout, run.stderr) == ("refused x\n", "")
+
+
 def test_workers_say_that_nothing_holds(make_pool: MakePool) -> None:
     off = make_pool(sandbox="off")
     assert off.check(GOOD).accepted
@@ -137,6 +225,8 @@ def test_required_means_required(
     try:
         assert pool.check(GOOD).accepted
     except SandboxUnavailable:
+        if WHOLE:
+            raise
         pytest.skip("this machine has no whole sandbox")
     # A machine without: the workers' own Python starts with a sandbox that cannot do its part.
     (tmp_path / "sitecustomize.py").write_text(

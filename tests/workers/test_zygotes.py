@@ -17,6 +17,7 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.limits import family
+from tests.support.confinement import SECCOMP
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_supervision import alive, eventually
 
@@ -187,7 +188,7 @@ def test_a_fork_takes_its_own_memory_in_small_pages(make_pool: MakePool) -> None
 def test_a_zygote_is_confined_as_far_as_its_children_need_it_not(make_pool: MakePool) -> None:
     pool = make_pool(spares=1)
     assert pool.check(GOOD).accepted
-    if "seccomp" not in pool.sandbox:
+    if not SECCOMP:
         pytest.skip(f"this machine has no seccomp: {pool.sandbox}")
     [zygote] = zygotes(pool)
     eventually(lambda: [filters(worker) for worker in family(zygote)[1:]] == [2])

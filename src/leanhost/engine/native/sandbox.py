@@ -28,9 +28,9 @@ _VERSION_FLAG = 1
 _PATH_BENEATH = 1
 _EXECUTE = 1 << 0
 _WRITE_FILE = 1 << 1
-# Remove and make anything, all since the first version; then REFER and TRUNCATE.
+# Remove and make anything, all since the first version; then REFER, TRUNCATE and IOCTL_DEV.
 _CHANGES = sum(1 << bit for bit in range(4, 13)) | _WRITE_FILE
-_SINCE = {2: 1 << 13, 3: 1 << 14}
+_SINCE = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
 _NET_TCP = 3  # bind, connect: since version 4
 _SCOPES = 3  # abstract UNIX sockets, signals: since version 6
 
@@ -187,7 +187,8 @@ def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
 # x86-64 only: a filter has to know every number it is about.
 _MACHINE, _AUDIT_ARCH, _SECCOMP = "x86_64", 0xC000003E, 317
 _CLONE, _KILL_NR, _TGKILL, _PRLIMIT = 56, 62, 234, 302
-_NETWORK = (41,)  # socket
+# socket; socketpair, either end of which can send datagrams to any socket that has a path.
+_NETWORK = (41, 53)
 _PROGRAMS = (57, 58, 59, 322)  # fork, vfork, execve, execveat
 _GROUPS = (109, 112)  # setpgid, setsid: the group is how a process is ended with all it started
 _FILES_IN_MEMORY = (
@@ -221,13 +222,14 @@ _OTHERS = (
     *(438, 424, 440, 448),  # pidfd_getfd, pidfd_send_signal, process_madvise, process_mrelease
     *(200, 129, 297),  # tkill, rt_sigqueueinfo, rt_tgsigqueueinfo
     *(165, 166, 155, 161, 272, 308),  # mount, umount2, pivot_root, chroot, unshare, setns
-    *(428, 429, 430, 431, 432, 433, 442),  # the newer mount calls
+    *(428, 429, 430, 431, 432, 433, 442, 467),  # the newer mount calls
+    *(300,),  # fanotify_init: who has it can hold up what others open
     *(321, 298, 323),  # bpf, perf_event_open, userfaultfd
     *(248, 249, 250),  # keys
     *(175, 176, 313, 246, 320, 169, 167, 168),  # modules, kexec, reboot, swap
     *(303, 304),  # file handles
     *(135, 172, 173, 103, 159, 164, 170, 171, 227, 305),  # personality, ports, syslog, clocks, names
-    *(163, 153, 179),  # accounting, hanging up, quotas
+    *(163, 153, 179, 443),  # accounting, hanging up, quotas
     *(29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 240),  # System V and POSIX message queues
 )
 
