@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import mmap
 import os
@@ -9,8 +10,10 @@ import signal
 import socket
 import sys
 import tempfile
+import termios
 import threading
 import time
+from array import array
 from typing import Any
 
 from leanhost.workers.serve import Channel
@@ -28,15 +31,25 @@ def verdict(status: str = "accepted", **changes: Any) -> dict[str, Any]:
     return {**base, "caveats": [], "elapsed_s": 0.0, "toolchain": "fake", **changes}
 
 
+def unread(pipe: int) -> int:
+    """How many bytes that were written to *pipe* nobody has read yet."""
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     messages = Channel(channel)
     held: list[object] = []
     threading.Thread(target=messages.watch, daemon=True).start()
     messages.next()
+    os.write(1, b"said before it was ready")
+    while unread(1):  # the pool hears of both at once otherwise, in any order
+        time.sleep(0.001)
     channel.sendall(pack({"ready": "fake", "sandbox": "none"}, LIMIT))
     while True:
-        message, _ = messages.next()
+        message, token = messages.next()
         identity = message["id"]
         # Of a session's calls it knows running a source, and asking about positions in one.
         source = message["check"]["source"] if "check" in message else message["arguments"]["source"]
@@ -45,12 +58,31 @@ def main() -> None:
         def answer(identity: str = identity, **fields: Any) -> None:
             channel.sendall(pack({"id": identity, "spent": False, **fields}, LIMIT))
 
-        if what == "never":
-            os._exit(9)
+        match what:
+            case "never":
+                os._exit(9)
+            case "unready":
+                answer(result=verdict("refused", reasons=["could not begin"]))
+                continue
+            case "tell-early":
+                answer(progress=json.loads(argument))
         answer(begun=True)
         match what:
             case "accept":
                 answer(result=verdict(reasons=[str(os.getpid())]))
+            case "spent":
+                answer(result=verdict(reasons=[str(os.getpid())]), spent=json.loads(argument))
+            case "begin-again":
+                answer(begun=True)
+                answer(result=verdict())
+            case "obey":
+                while not token.is_cancelled:
+                    time.sleep(0.001)
+                answer(result=verdict(reasons=[str(os.getpid())]))
+            case "say-and-exit":
+                os.write(1, b"out")
+                os.write(2, b"err")
+                os._exit(3)
             case "last":
                 answer(result=verdict())
                 os._exit(0)
@@ -118,6 +150,9 @@ def main() -> None:
             case "hold":  # megabytes of its own
                 held.append(bytearray(os.urandom(1 << 20) * int(argument)))
                 answer(result=verdict(reasons=[str(os.getpid())]))
+            case "hoard":  # megabytes of its own, for ever
+                held.append(bytearray(os.urandom(1 << 20) * int(argument)))
+                time.sleep(600)
             case "share":  # megabytes that others could have as well, and no file holds
                 shared = mmap.mmap(-1, int(argument) << 20)
                 shared[:] = os.urandom(1 << 20) * int(argument)

@@ -115,6 +115,69 @@ def test_what_may_run_code_is_told_by_its_words(source: str, runs: bool) -> None
     assert own_code.may_run(source) == runs
 
 
+RUNS = [
+    "theorem t : True := by eval_suggest_tactic",
+    'macro "it" : term => `(1)',
+    'elab "it" : term => go',
+    'infixl:65 " ⊹ " => f',
+    'prefix:max "√" => f',
+    'postfix:max "‼" => f',
+    'syntax "it" : term',
+    "simproc s (1 + 1) := go",
+    "grind_propagator s ↑Eq := go",
+    "initialize n : Nat ← go",
+    'declare_simp_like_tactic go "it" go',
+    "register_option a.b : Bool := { defValue := go () }",
+    "add_aesop_rules safe tactic go",
+    "show_panel_widgets [go]",
+    "set_library_suggestions go",
+    "set_premise_selector go",
+    "example : 1 = 1 := by plausible",
+    "example : 1 = 1 := by slim_check",
+    "unsafe def f := go",
+    "def f := ptrAddrUnsafe 1",
+    "def f := String.Internal.append",
+    "def f : False := lcProof",
+    "def f : False := lcUnreachable",
+    "theorem t : Lean.reduceNat n = 1 := rfl",
+    "theorem t : 1 = 1 := Lean.trustCompiler",
+    "theorem t (a : BitVec 8) : a = a := by bv_decide",
+]
+
+
+@pytest.mark.parametrize("source", RUNS)
+def test_each_word_that_runs_code_is_known_without_the_others(source: str) -> None:
+    assert own_code.may_run(source)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "def true := go ()",
+        "abbrev true := go ()",
+        "instance : OfNat Nat 7 := go ()",
+        "opaque true : Bool",
+        "structure true",
+        "class true",
+        "inductive Bit | true",
+        "namespace N\n  deriving Decidable\nend N",
+        "axiom true : Bool",
+        "constant true : Bool",
+        "alias true := go",
+        "theorem u : 1 = 1 := v where\n  true := go ()",
+        "theorem u : 1 = 1 := let rec true := go (); rfl",
+        "export N (true)",
+        "mk_iff N true",
+    ],
+)
+def test_a_literal_is_trusted_only_where_nothing_was_made(made: str) -> None:
+    option = "theorem t : 1 = 1 := by simp (decide := true)\n"
+    assert not own_code.may_run(option)
+    assert not own_code.may_run(f"{made}\n")
+    assert own_code.may_run(f"{made}\n{option}")
+    assert own_code.may_run(option, made)  # of a session that was extended
+
+
 def test_a_long_source_is_not_read() -> None:
     """Reading it would keep everybody else waiting; what is read is read in no time that grows with its square."""
     assert own_code.may_run("x" * (own_code.MAX_READ + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import tracemalloc
 from dataclasses import fields, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from leanhost.workers.wire import (
     Unpacker,
     pack,
     pack_reply,
+    receive,
 )
 
 FULL = CheckResult(
@@ -115,6 +117,15 @@ def test_a_frame_over_the_limit_is_refused_before_it_arrives() -> None:
 def test_a_frame_is_one_object_and_nothing_else(body: bytes) -> None:
     with pytest.raises(ProtocolError):
         Unpacker().feed(LENGTH.pack(len(body)) + body)
+
+
+def test_a_worker_takes_no_frame_over_the_limit() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(pack({"a": "x" * 80}, 100) + LENGTH.pack(101))
+        assert receive(theirs, 100) == {"a": "x" * 80}
+        with pytest.raises(ProtocolError, match="over the limit"):
+            receive(theirs, 100)
 
 
 def test_a_text_travels_beside_the_rest() -> None:

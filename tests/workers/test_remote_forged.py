@@ -156,6 +156,8 @@ def test_forged_progress_ends_the_worker(fake_pool: MakePool) -> None:
         session.run(f"tell {json.dumps({**event, 'current': None})}", progress=events.append)
     with pytest.raises(EngineLost, match="did not keep to the protocol"):
         session.run(f"tell {json.dumps(event)}")  # nobody asked to be told
+    with pytest.raises(EngineLost, match="did not keep to the protocol"):
+        session.run(f"tell-early {json.dumps(event)}", progress=events.append)  # it has not begun
     assert len(events) == 1
 
 

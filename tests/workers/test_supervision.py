@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import UsageError
-from leanhost.services.results import Status
+from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from tests.workers.conftest import MakePool, children
 
@@ -30,7 +30,18 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize(
     "forgery",
-    ["garbage", "huge", "list", "deep", "costly", "other-id", "malformed", "no-float", "unknown-status"],
+    [
+        "garbage",
+        "huge",
+        "list",
+        "deep",
+        "costly",
+        "other-id",
+        "malformed",
+        "no-float",
+        "unknown-status",
+        "begin-again",
+    ],
 )
 def test_a_forged_answer_costs_the_request_that_forged_it(fake_pool: MakePool, forgery: str) -> None:
     pool = fake_pool()
@@ -50,6 +61,7 @@ def test_an_answer_that_never_ends_is_over_in_time(fake_pool: MakePool) -> None:
 def test_a_second_answer_does_not_reach_the_next_request(fake_pool: MakePool) -> None:
     pool = fake_pool()
     assert pool.check("twice").accepted
+    eventually(lambda: pool.stats().ended == {"crashed": 1})
     assert [r.status for r in pool.check_many(["signal 11", "accept"])] == [Status.CRASHED, Status.ACCEPTED]
 
 
@@ -69,9 +81,55 @@ def test_output_is_kept_up_to_the_limit_and_never_blocks(fake_pool: MakePool) ->
 
 
 def test_output_belongs_to_its_own_request(fake_pool: MakePool) -> None:
-    first, second = fake_pool().check_many(["flood 1", "accept"])
+    pool = fake_pool()
+    assert not pool.check("accept").stdout  # a worker's start is nobody's
+    first, second = pool.check_many(["flood 1", "accept"])
     assert first.stdout
     assert not second.stdout
+
+
+def test_what_was_said_before_the_end_is_told(fake_pool: MakePool) -> None:
+    result = fake_pool().check("say-and-exit")
+    assert (result.status, result.stdout, result.stderr) == (Status.CRASHED, "out", "err")
+
+
+def test_a_verdict_that_comes_after_a_cancellation_is_no_verdict(fake_pool: MakePool) -> None:
+    """A worker that stopped in time is used again, and what was cancelled says nothing about what comes then."""
+    pool = fake_pool(grace=300)
+    job = pool.submit("obey", bounded=True)
+    assert not isinstance(job, CheckResult)
+    eventually(lambda: pool.stats().busy == 1 and pool._supervisor._workers[0]._begun)
+    pool.cancel(job)
+    cancelled = job.future.result(60)
+    assert cancelled.status is Status.CANCELLED
+    after = pool.check("accept")
+    assert (after.status, after.reasons) == (Status.ACCEPTED, cancelled.reasons)
+
+
+@pytest.mark.parametrize("spent", ["true", "null", "0", '"no"'])
+def test_a_worker_that_does_not_say_that_it_can_go_on_is_replaced(fake_pool: MakePool, spent: str) -> None:
+    pool = fake_pool()
+    first = pool.check(f"spent {spent}")
+    assert first.accepted
+    assert pool.check("accept").reasons != first.reasons
+    assert pool.stats().ended == {"spent": 1}
+
+
+def test_code_of_a_source_counts_though_its_check_did_not_begin(fake_pool: MakePool) -> None:
+    pool = fake_pool()
+    assert pool.check("unready").status is Status.REFUSED
+    assert pool.check("accept").accepted
+    assert pool.stats().ended == {}
+    assert pool.check("unready #eval 1").status is Status.REFUSED
+    eventually(lambda: pool.stats().ended == {"own code": 1})
+
+
+def test_the_memory_of_the_first_check_of_a_starting_worker_is_watched(fake_pool: MakePool) -> None:
+    pool = fake_pool(memory_limit=32 << 20)
+    result = pool.check(CheckItem(source="hoard 64", timeout=60))
+    assert result.status is Status.OUT_OF_MEMORY
+    assert "memory" in result.reasons[0]
+    assert pool.check("accept").accepted
 
 
 @pytest.mark.parametrize("what", ["sleep 600", "endless-flood", "stop", "grandchild"])
@@ -100,8 +158,10 @@ def test_past_timeout_and_grace_a_worker_is_killed_with_all_it_started(
 def test_an_end_is_read_from_how_the_process_ended(
     fake_pool: MakePool, what: str, status: Status, says: str
 ) -> None:
-    result = fake_pool().check(what)
+    pool = fake_pool()
+    result = pool.check(what)
     assert (result.status, says in result.reasons[0]) == (status, True)
+    assert pool.stats().leases == 1  # a source that was looked at is not tried again
 
 
 def test_a_worker_that_ends_between_two_requests_costs_neither(fake_pool: MakePool) -> None:

@@ -86,9 +86,8 @@ class Job:
         if self.ended:
             return False
         self.ended = True
-        count, self.count = self.count, None
-        if count is not None:
-            count(self, outcome)
+        if self.count is not None:
+            self.count(self, outcome)
         return True
 
     def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
