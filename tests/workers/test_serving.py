@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
-from leanhost.workers import WorkerPool
+from leanhost.services.options import ElabOptions
+from leanhost.services.results import Status
+from leanhost.workers import WorkerPool, codec, wire
 from leanhost.workers.child import REHEARSAL, rehearse
-from leanhost.workers.serve import Channel
-from leanhost.workers.wire import Message, pack
+from leanhost.workers.items import Request
+from leanhost.workers.kept import Kept
+from leanhost.workers.serve import CPU_SHARE, Channel, answer
+from leanhost.workers.wire import Message, Unpacker, pack, pack_reply
 from tests.workers.conftest import GOOD
 
 
@@ -52,6 +57,35 @@ def test_a_cancellation_is_seen_by_whoever_looks(ends: tuple[socket.socket, Chan
     assert token.is_set()
     assert channel.next()[1].is_cancelled  # it was told before its request came
     assert not channel.next()[1].is_cancelled
+
+
+@pytest.mark.parametrize("size", [1 << 20, 2000])
+def test_a_request_is_answered_under_its_own_limits_or_told_why_not(
+    native_host: Host, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The CPU time is there before the pool's clock begins, and what the pool would not take is not sent."""
+    monkeypatch.setattr(wire, "MAX_REPLY_BYTES", size)
+    told: list[Message | float] = []
+
+    def send(message: Message) -> None:
+        told.extend(Unpacker().feed(pack_reply(message)))
+
+    request = Request("#check Nat\n" * 100, "a.lean", None, (), 60.0)
+    question = {"id": "1", "check": codec.request_out(request)}
+    answer(
+        Kept(native_host), ElabOptions(timeout=3, grace=5), question, CancellationToken(), send, told.append
+    )
+    allowed, begun, verdict = told
+    assert allowed == 60.0 * CPU_SHARE + 5
+    assert begun == {"id": "1", "begun": True}
+    assert isinstance(verdict, dict)
+    assert (verdict["id"], verdict["spent"]) == ("1", False)
+    result = codec.result_in(verdict["result"], "a.lean")
+    if size > 2000:
+        assert (result.status, len(result.diagnostics)) == (Status.ACCEPTED, 100)
+    else:
+        assert (result.status, result.diagnostics) == (Status.REFUSED, ())
+        assert "the verdict cannot be sent" in result.reasons[0]
 
 
 def test_rehearsing_stops_when_the_process_is_wanted(embedded_host: Host, tmp_path: Path) -> None:

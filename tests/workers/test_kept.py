@@ -1,0 +1,96 @@
+"""What a worker keeps between two calls: found again only by all it stands on, and no more than so much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from leanhost.services.cancellation import CancellationToken
+from leanhost.services.host import Host
+from leanhost.services.imports import parse_imports
+from leanhost.services.options import ElabOptions
+from leanhost.workers import codec, kept
+from leanhost.workers.kept import Kept, Recent, Shelf
+
+DEFINED = ("def mine : Nat := Nat.zero\n", "a.lean")
+USED = ("def more : Nat := mine\n", "a.lean")
+
+Shelves = Callable[..., Shelf]
+
+
+@pytest.fixture
+def shelf(host: Host) -> Iterator[Shelves]:
+    everything = Kept(host)
+
+    def get(
+        imports: Sequence[str] = ("Init",),
+        options: ElabOptions | None = None,
+        grown: Sequence[tuple[str, str]] = (),
+    ) -> Shelf:
+        standing = {
+            "imports": codec.imports_out(parse_imports(imports)),
+            "options": codec.options_out(options or ElabOptions()),
+            "grown": [list(each) for each in grown],
+        }
+        return everything.shelf(standing, 60.0, CancellationToken())
+
+    yield get
+    everything._shelves.clear()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"imports": ["Init.Core"]},
+        {"options": ElabOptions(max_heartbeats=7)},
+        {"options": ElabOptions(lean={"pp.all": True})},
+        {"grown": [DEFINED]},
+    ],
+)
+def test_a_session_is_found_again_by_all_it_stands_on(shelf: Shelves, other: dict[str, object]) -> None:
+    plain, changed = shelf(), shelf(**other)
+    assert plain is not changed
+    assert plain.session is not changed.session
+    assert shelf() is plain
+    assert shelf(**other) is changed
+
+
+def test_an_extension_stands_on_each_source_once_and_in_order(shelf: Shelves) -> None:
+    base = shelf()
+    # Over what is kept, and over what is not: the same.
+    for _ in range(2):
+        grown = shelf(grown=[DEFINED, USED])
+        assert [constant.name for constant in grown.session.added] == [("mine",), ("more",)]
+        assert not base.session.added
+        assert base.session.run("def mine : Nat := Nat.zero\n").ok
+        shelf(grown=[DEFINED])
+    other = shelf(grown=[("def mine : Nat := Nat.succ Nat.zero\n", "a.lean"), USED])
+    assert other.session is not grown.session
+    assert other.session.run("example : more = Nat.succ Nat.zero := rfl\n").ok
+    assert grown.session.run("example : more = Nat.zero := rfl\n").ok
+
+
+def test_only_the_sessions_used_last_are_kept(shelf: Shelves) -> None:
+    first, second = (shelf(options=ElabOptions(max_heartbeats=n)) for n in range(2))
+    for n in range(2, kept.SESSIONS):
+        shelf(options=ElabOptions(max_heartbeats=n))
+    assert shelf(options=ElabOptions(max_heartbeats=0)) is first  # it has been used now
+    shelf(options=ElabOptions(max_heartbeats=kept.SESSIONS))
+    assert second.session.closed
+    assert not first.session.closed
+
+
+def test_what_has_to_go_is_told_once() -> None:
+    gone: list[str] = []
+    recent: Recent[str] = Recent(2, gone.append)
+    for key in ("a", "b", "c"):
+        assert recent.put(key, key * 2) == key * 2
+    assert (gone, recent.get("a"), recent.get("b")) == (["aa"], None, "bb")
+    recent.put("b", recent.get("b") or "")
+    assert gone == ["aa"]
+    recent.put("b", "other")
+    assert gone == ["aa", "bb"]
+    recent.clear()
+    assert sorted(gone) == ["aa", "bb", "cc", "other"]
+    assert recent.get("b") is None
