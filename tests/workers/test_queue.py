@@ -123,8 +123,20 @@ def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_eve
         for job in jobs:
             with pytest.raises(WorkerStartError, match="no_such_module"):
                 job.future.result(60)
-    assert pool.stats().leases <= 2 * len(jobs) + 1
+        eventually(lambda: pool.stats().free == 0)  # no spare comes in the place of one that failed
+        assert pool.stats().leases <= 2 * len(jobs) + 1
     assert pool.check("accept").accepted
+
+
+def test_spares_are_started_once_workers_were_used_up_and_so_many(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, spares=2)
+    assert pool.check("accept").accepted
+    assert pool.stats().leases == 1
+    assert pool.check("exit 1").status is Status.CRASHED
+    for _ in range(4):
+        assert pool.check("accept").accepted
+        eventually(lambda: pool.stats().free == 3)
+    assert pool.stats().leases == 4
 
 
 def test_workers_that_are_killed_in_bursts_cost_what_they_were_doing(fake_pool: MakePool) -> None:

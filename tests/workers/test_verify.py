@@ -7,7 +7,9 @@ import pytest
 from leanhost.services.results import Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.heads import bare, head_of
+from leanhost.workers.worker import State
 from tests.workers.conftest import ENDLESS, MakePool
+from tests.workers.test_supervision import eventually
 
 REFERENCE = """
 inductive Colour where
@@ -165,6 +167,23 @@ def test_a_judge_that_checks_is_no_judge_any_more(make_pool: MakePool) -> None:
     assert judge.touched
     assert pool.verify(reference, theorem).verified
     assert pool.stats().leases == 3
+
+
+def test_a_check_leaves_the_judge_alone_while_another_worker_is_free(make_pool: MakePool) -> None:
+    """Even if the judge is the older one."""
+    pool = make_pool(max_requests=100, spares=1)
+    reference, theorem = "theorem t : 1 = 1 := by sorry\n", "theorem t : 1 = 1 := rfl\n"
+    assert pool.verify(reference, 'macro "it" : term => `(rfl)\n' + theorem.replace("rfl", "it")).verified
+    (judge,) = [worker for worker in pool._supervisor._workers if worker.is_judge]
+
+    def spare_is_up() -> bool:  # in the place of the one that ran the macro
+        return sorted(w.served for w in pool._supervisor._workers if w.state is State.IDLE) == [0, 1]
+
+    eventually(spare_is_up)
+    assert pool.check(theorem).accepted
+    assert judge.is_judge
+    assert pool.verify(reference, theorem).verified
+    assert judge.served == 2
 
 
 @pytest.mark.parametrize("from_scratch", [False, True])
