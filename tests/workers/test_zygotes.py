@@ -17,6 +17,7 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.limits import family
+from leanhost.workers.worker import State
 from tests.support.confinement import SECCOMP
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_supervision import alive, eventually
@@ -183,6 +184,30 @@ def test_a_fork_takes_its_own_memory_in_small_pages(make_pool: MakePool) -> None
     assert pool.check(GOOD).accepted
     (worker,) = pool._supervisor._workers
     assert "THP_enabled:\t1" not in Path(f"/proc/{worker.process.pid}/status").read_text()
+
+
+def test_a_fork_that_nobody_waits_for_copies_what_it_will_write(make_pool: MakePool) -> None:
+    pool = make_pool(workers=1, max_requests=2, spares=1)
+
+    def own(pid: int) -> int:
+        """Kilobytes of memory that the process has for itself."""
+        said = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(said.partition("Private_Dirty:")[2].split()[0])
+
+    assert pool.check(GOOD).accepted
+    (first,) = [worker.process.pid for worker in pool._supervisor._workers]
+    used = own(first)
+    assert pool.check(
+        GOOD
+    ).accepted  # the last of the first worker: another is started, for which there is no work
+
+    def spares() -> list[int]:
+        workers = pool._supervisor._workers
+        return [w.process.pid for w in workers if w.process.pid not in (0, first) and w.state is State.IDLE]
+
+    eventually(lambda: bool(spares()))
+    # A fork has a third of it by the time it is ready.
+    eventually(lambda: own(spares()[0]) > 0.7 * used)
 
 
 def test_a_zygote_is_confined_as_far_as_its_children_need_it_not(make_pool: MakePool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from leanhost.engine import can_fork
+from leanhost.engine.native.pages import Ranges, populate
 from leanhost.errors import ImportFailed
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
@@ -71,8 +72,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def work(connection: socket.socket, host: Host, config: Message) -> int:
-    """Be a worker over a host that a zygote opened and this process inherited."""
+def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) -> int:
+    """Be a worker over a host that a zygote opened and this process inherited.
+
+    *ahead* is the memory it will write, which it copies while nobody waits for it.
+    """
     try:
         confined = confine(config, programs=False)
     except Exception as error:
@@ -82,6 +86,8 @@ def work(connection: socket.socket, host: Host, config: Message) -> int:
     host.start_tasks()
     limits.take_on(limits_of(config))
     ready(channel, host, confined)
+    if not channel.has_request():
+        populate(ahead)
     options = codec.options_in(config["options"])
 
     def serving() -> None:
@@ -128,12 +134,10 @@ def rehearse(host: Host, config: Message, wanted: Callable[[], bool] = lambda: F
     has rehearsed its errors.
     """
     options = codec.options_in(config["options"])
-    imports = codec.imports_in(config["preload"])
 
     def said(kind: str, source: str, more: Message) -> Message:
         """Have a message come and its answer go as they do in a worker."""
-        request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
-        frame = pack({"id": "rehearsal", kind: codec.request_out(request), **more}, MAX_REPLY_BYTES)
+        frame = rehearsal(config, kind, source, more)
         sent: list[Message] = []
 
         def send(message: Message) -> None:
@@ -152,6 +156,13 @@ def rehearse(host: Host, config: Message, wanted: Callable[[], bool] = lambda: F
         said("verify", STATED, {"whole": False, "text": text})
 
     host.lean.engine.rehearse(answers)
+
+
+def rehearsal(config: Message, kind: str, source: str, more: Message | None = None) -> bytes:
+    """Return the frame of a request of our own."""
+    imports = codec.imports_in(config["preload"])
+    request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
+    return pack({"id": "rehearsal", kind: codec.request_out(request), **(more or {})}, MAX_REPLY_BYTES)
 
 
 def _no_limit(_: float) -> None:

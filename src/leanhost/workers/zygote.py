@@ -20,12 +20,23 @@ import threading
 import warnings
 from contextlib import suppress
 
-from leanhost.engine.native.pages import small_pages
+from leanhost.engine.native.pages import small_pages, written
 from leanhost.services.host import Host
 from leanhost.workers import codec, limits
-from leanhost.workers.child import limits_of, open_host, preload, rehearse, work
+from leanhost.workers.child import (
+    COMMON,
+    limits_of,
+    open_host,
+    preload,
+    rehearsal,
+    rehearse,
+    work,
+)
 from leanhost.workers.confine import make_ready, settle_in
-from leanhost.workers.wire import Message, receive_packet
+from leanhost.workers.wire import Message, ProtocolError, receive, receive_packet
+
+LOOK_S = 10.0
+"""Seconds that the worker may take that shows what workers write; it takes as many milliseconds."""
 
 
 class Zygote:
@@ -36,6 +47,8 @@ class Zygote:
         self._host = host
         self._config = config
         self._selector = selectors.DefaultSelector()
+        self._written: list[tuple[int, int]] = []
+        """Where a worker writes to memory it has from this process."""
         self._children: dict[int, tuple[int, int]] = {}
         """From a child's pidfd to its number and its pid."""
         # What belongs to this process alone, Lean's event loop among it: a candidate could open a pipe of it
@@ -62,21 +75,45 @@ class Zygote:
             return False
         number = json.loads(data)["fork"]
         try:
-            pid = os.fork()
+            pid = self._fork(fds)
         except OSError as error:
-            for fd in fds:
-                os.close(fd)
             self._tell({"refused": number, "why": str(error)})
             return True
-        if pid == 0:
-            self._become_worker(fds)
-        for fd in fds:
-            os.close(fd)
         pidfd = os.pidfd_open(pid)
         self._children[pidfd] = (number, pid)
         self._selector.register(pidfd, selectors.EVENT_READ)
         self._tell({"forked": number, "pid": pid}, [pidfd])
         return True
+
+    def _fork(self, fds: list[int]) -> int:
+        """Fork a worker that has these descriptors, which are closed here."""
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(fds)
+            return pid
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def look_ahead(self, ours: socket.socket, theirs: socket.socket) -> None:
+        """Find out what a worker writes, with one that checks a source of ours over this pair."""
+        ours.settimeout(LOOK_S)
+        pid = 0
+        try:
+            pid = self._fork([theirs.detach(), *(os.open(os.devnull, os.O_WRONLY) for _ in range(2))])
+            ours.sendall(rehearsal(self._config, "check", COMMON))
+            while (message := receive(ours)) is not None and "result" not in message:
+                pass
+            self._written = written(pid)
+        except (OSError, ProtocolError):
+            pass  # they will do without
+        finally:
+            ours.close()
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                shutil.rmtree(f"{self._config['scratch']}/{pid}", ignore_errors=True)
 
     def _reap(self, pidfd: int) -> None:
         number, pid = self._children.pop(pidfd)
@@ -118,7 +155,7 @@ class Zygote:
             for fd in self._private:
                 if fd != channel:  # one that was closed since may have got its number
                     os.dup2(0, fd, inheritable=False)
-            code = work(socket.socket(fileno=channel), self._host, self._config)
+            code = work(socket.socket(fileno=channel), self._host, self._config, self._written)
         finally:
             os._exit(code)
 
@@ -140,6 +177,7 @@ def main(argv: list[str]) -> int:
         host.lean_options(host.lean, codec.options_in(config["options"]))
         if imported:
             rehearse(host, config)
+        pair = socket.socketpair()  # there are none afterwards
         make_ready(config)
         small_pages()
         limits.hand_down(limits_of(config))
@@ -152,8 +190,13 @@ def main(argv: list[str]) -> int:
     warnings.filterwarnings("ignore", "This process", DeprecationWarning)
     gc.collect()
     gc.freeze()
+    zygote = Zygote(control, host, config)
+    if imported:
+        zygote.look_ahead(*pair)
+    for end in pair:
+        end.close()
     control.send(json.dumps({"ready": host.label}).encode())
-    Zygote(control, host, config).run()
+    zygote.run()
     _tidy_up(config["scratch"])
     return 0
 

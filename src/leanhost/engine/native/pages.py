@@ -1,11 +1,26 @@
-"""The size of the pages a process takes new memory in."""
+"""The pages of memory a process has: how large they are, and which of them a fork copies."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from array import array
+from collections.abc import Iterator, Sequence
 
 _PR_SET_THP_DISABLE = 41
+_POPULATE_WRITE = 23
+_SIZE = os.sysconf("SC_PAGE_SIZE")
+_PRESENT, _OF_A_FILE, _ALONE = 1 << 63, 1 << 61, 1 << 56
+_LOOKED_AT = _PRESENT | _OF_A_FILE | _ALONE
+_OWN = _PRESENT | _ALONE
+_CHUNK = 1 << 12
+"""Pages whose state is read at a time."""
+
+Ranges = Sequence[tuple[int, int]]
+"""Where something begins and how long it is, in bytes."""
+
+_libc = ctypes.CDLL(None)
 
 
 def small_pages() -> None:
@@ -17,4 +32,46 @@ def small_pages() -> None:
     """
     if sys.platform == "linux":
         zero = ctypes.c_ulong(0)
-        ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, ctypes.c_ulong(1), zero, zero, zero)
+        _libc.prctl(_PR_SET_THP_DISABLE, ctypes.c_ulong(1), zero, zero, zero)
+
+
+def written(pid: int) -> list[tuple[int, int]]:
+    """Return where a fork of this process has pages of its own, of what both may write.
+
+    Other forks that do the same will write there, too. ``OSError`` where the kernel does not say.
+    """
+    found: list[tuple[int, int]] = []
+    pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for begin, end in _writable():
+            for at in range(begin, end, _CHUNK * _SIZE):
+                count = min(_CHUNK, (end - at) // _SIZE)
+                states = array("Q", os.pread(pagemap, count * 8, at // _SIZE * 8))
+                if states.count(0) == len(states):
+                    continue
+                for i, state in enumerate(states):
+                    if state & _LOOKED_AT == _OWN:
+                        page = at + i * _SIZE
+                        if found and sum(found[-1]) == page:
+                            found[-1] = (found[-1][0], found[-1][1] + _SIZE)
+                        else:
+                            found.append((page, _SIZE))
+    finally:
+        os.close(pagemap)
+    return found
+
+
+def _writable() -> Iterator[tuple[int, int]]:
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
+        for line in lines:
+            where, rights, *_ = line.split()
+            if rights == "rw-p":
+                begin, end = where.split("-")
+                yield int(begin, 16), int(end, 16)
+
+
+def populate(ranges: Ranges) -> None:
+    """Have these pages for this process alone now: together they take less than one by one when they are written."""
+    madvise = _libc.madvise
+    for begin, length in ranges:
+        madvise(ctypes.c_void_p(begin), ctypes.c_size_t(length), _POPULATE_WRITE)
