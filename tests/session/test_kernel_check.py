@@ -8,7 +8,7 @@ import pytest
 
 from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Ctor, ListOf
-from leanhost.errors import UsageError
+from leanhost.errors import ElaborationError, UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.elaboration import Additions, new_guard
 from leanhost.services.evidence import Checked, Judgement, Rejected, Unavailable, Unsupported
@@ -224,3 +224,13 @@ def test_what_the_embedded_toolchain_cannot_do_is_unsupported(source: str, embed
     checked = embedded_host.check_source(source)
     assert (checked.status, checked.accepted) == (Status.UNSUPPORTED, False)
     assert checked.reasons[0] == outcome.message
+
+
+def test_a_session_that_the_embedded_toolchain_cannot_extend_says_what_can(embedded_host: Host) -> None:
+    with embedded_host.session(["Init"]) as session:
+        with pytest.raises(ElaborationError) as beyond:
+            session.extend("def b : Bool := ([1, 2].map (· + 1)).length == 2")
+        assert "toolchain of your own" in beyond.value.hint
+        with pytest.raises(ElaborationError) as wrong:
+            session.extend("def c : Bool := nope")
+        assert not wrong.value.hint

@@ -158,7 +158,14 @@ class Session(Judging):
                     if first
                     else ", ".join(WORDS[limit] for limit in result.limits if limit in WORDS)
                 )
-                raise ElaborationError(f"the session cannot be extended: {why}", result=result)
+                beyond = first is not None and self._lean.beyond(first.message)
+                raise ElaborationError(
+                    f"the session cannot be extended: {why}",
+                    hint="use a toolchain of your own: this one cannot run all code of its library"
+                    if beyond
+                    else "",
+                    result=result,
+                )
             added = self._added + tuple(run.added.constants)
             imported = self._imported.share()
             shown = self._shown + tuple(run.added.shown)
