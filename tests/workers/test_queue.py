@@ -57,6 +57,20 @@ def test_a_single_request_is_served_beside_a_stream_without_end(fake_pool: MakeP
     results.close()  # type: ignore[attr-defined]
 
 
+def test_what_is_cancelled_before_its_turn_takes_no_worker(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, grace=300)
+    running, queued = submitted(pool, "obey"), submitted(pool, "exit 5")
+    pool.cancel(queued)
+    assert queued.future.result(60).status is Status.CANCELLED
+    busy_worker(pool)
+    pool.cancel(running)
+    assert running.future.result(60).status is Status.CANCELLED
+    assert pool.check("accept").accepted
+    stats = pool.stats()
+    assert (stats.leases, stats.ended, stats.waiting) == (1, {}, 0)
+    assert stats.answered == {Status.CANCELLED: 2, Status.ACCEPTED: 1}
+
+
 # --- bounds ---------------------------------------------------------------------------------------
 
 
@@ -114,7 +128,7 @@ def test_a_worker_that_never_comes_up_is_an_error_of_the_pool(
 def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_ever(
     fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = fake_pool(workers=2, spares=1)
+    pool = fake_pool(workers=2, spares=1, grace=300)
     with monkeypatch.context() as broken:
         broken.setattr(
             nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
@@ -125,7 +139,10 @@ def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_eve
                 job.future.result(60)
         eventually(lambda: pool.stats().free == 0)  # no spare comes in the place of one that failed
         assert pool.stats().leases <= 2 * len(jobs) + 1
-    assert pool.check("accept").accepted
+    job = submitted(pool, "obey")
+    eventually(lambda: pool.stats().free == 1)  # it is over, and there are spares again
+    pool.cancel(job)
+    assert job.future.result(60).status is Status.CANCELLED
 
 
 def test_spares_are_started_once_workers_were_used_up_and_so_many(fake_pool: MakePool) -> None:

@@ -17,6 +17,8 @@ import pytest
 from leanhost.errors import UsageError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.supervisor import Supervisor
+from leanhost.workers.worker import Worker
 from tests.workers.conftest import MakePool, children
 
 
@@ -174,6 +176,22 @@ def test_a_source_that_no_worker_comes_to_is_given_up(fake_pool: MakePool) -> No
     result = pool.check("never")
     assert (result.status, "exit status 9" in result.reasons[0]) == (Status.CRASHED, True)
     assert pool.stats().leases == 2
+
+
+def test_a_source_that_no_worker_comes_to_is_not_tried_again_once_it_is_cancelled(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = Supervisor.dying
+
+    def cancelled_just_then(self: Supervisor, worker: Worker, why: str) -> None:
+        dying(self, worker, why)
+        if worker.job is not None:
+            self.cancel(worker.job)
+
+    monkeypatch.setattr(Supervisor, "dying", cancelled_just_then)
+    pool = fake_pool()
+    assert pool.check("never").status is Status.CANCELLED
+    assert pool.stats().leases == 1
 
 
 def test_a_pool_that_was_never_used_starts_nothing(fake_pool: MakePool) -> None:

@@ -410,7 +410,10 @@ class Supervisor:
     def never_begun(self, job: Job) -> bool:
         """Put back a job that a worker did not come to, which says nothing about its source; not for ever."""
         job.starts += 1
-        if job.cancelled or self._closing or job.starts >= START_ATTEMPTS:
+        if job.cancelled:
+            job.finish(job.instead(Status.CANCELLED, "the caller cancelled", self.label))
+            return True
+        if self._closing or job.starts >= START_ATTEMPTS:
             return False
         job.fresh = True  # one that has served may be at its end, too
         self._waiting.put_back(job)

@@ -50,7 +50,7 @@ class Owner(Protocol):
         """The worker ended before it was ready; *lasting*: another would do the same."""
 
     def never_begun(self, job: Job) -> bool:
-        """The worker ended by itself before it looked at the source; whether another one is to try it."""
+        """The worker ended by itself before it looked at the source; whether the owner sees to the job."""
 
     def dying(self, worker: Worker, why: str) -> None:
         """The worker takes no more work; its job, if any, is answered once it is gone."""
