@@ -14,6 +14,7 @@ import pytest
 from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool, nursery, process
+from leanhost.workers import zygotes as zygotes_module
 from leanhost.workers.heads import Head
 from leanhost.workers.items import Request
 from leanhost.workers.job import Job
@@ -143,6 +144,30 @@ def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_eve
     eventually(lambda: pool.stats().free == 1)  # it is over, and there are spares again
     pool.cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
+
+
+def test_imports_that_no_process_survives_cost_who_asked_for_them(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(spares=0)
+    assert pool.check(GOOD).accepted
+    monkeypatch.setattr(
+        zygotes_module,
+        "spawn",
+        lambda _, inherited, **more: process.spawn("tests.workers.no_such_module", inherited, **more),
+    )
+    results = list(pool.check_many([GOOD, "import Init.Core\n" + GOOD, GOOD]))
+    assert [result.status for result in results] == [Status.ACCEPTED, Status.CRASHED, Status.ACCEPTED]
+    assert "no_such_module" in results[1].reasons[0]
+
+
+def test_free_workers_with_other_imports_make_room(make_pool: MakePool) -> None:
+    pool = make_pool(workers=1, spares=1, max_requests=100)
+    for source in (GOOD, "import Init.Core\n" + GOOD, "prelude\nimport Fixture.Logic\n", GOOD):
+        assert pool.check(source).accepted
+        stats = pool.stats()
+        assert stats.free + stats.busy <= 2
+    assert pool.stats().ended["other imports wanted"] >= 1
 
 
 def test_spares_are_started_once_workers_were_used_up_and_so_many(fake_pool: MakePool) -> None:
