@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from itertools import repeat
+from typing import cast
 
 import pytest
 
@@ -18,7 +20,9 @@ from leanhost.workers import zygotes as zygotes_module
 from leanhost.workers.heads import Head
 from leanhost.workers.items import Request
 from leanhost.workers.job import Job
-from leanhost.workers.waiting import Waiting
+from leanhost.workers.lease import Lease
+from leanhost.workers.waiting import NEVER, Waiting
+from leanhost.workers.worker import Worker
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_supervision import alive, eventually
 from tests.workers.test_zygotes import busy_worker, zygotes
@@ -98,6 +102,40 @@ def test_a_place_in_the_queue_is_held_for_a_time(make_pool: MakePool) -> None:
     results.close()  # type: ignore[attr-defined]
     assert pool.check(GOOD).accepted
     assert pool.stats().errors == {"PoolTimeout": 1}
+
+
+def test_who_waits_for_whom_and_how_long(fake_pool: MakePool) -> None:
+    queue = Waiting(fake_pool(workers=1, queue_timeout=50)._settings)
+    request = Request("", "", None, (), 1.0)
+    held = Lease(worker=cast("Worker", object()))
+    stream, own = Job(request, Head(), None), Job(request, Head(), None, lease=held)
+    queue.add(stream)
+    queue.add(own)
+    queue.expire(held=0)
+    assert queue.next_look() == NEVER  # a stream waits for as long as its own items take
+    queue.expire(held=1)
+    since = queue.next_look() - 50
+    assert (
+        stream.queued <= since <= time.monotonic()
+    )  # but not for a session's, which alone waits for its worker
+    queue.expire(held=1)
+    assert queue.next_look() - 50 == since
+    queue.remove(stream)
+    assert queue.next_look() == NEVER
+    queue.remove(own)
+    queue.expire(held=1)
+    after = time.monotonic()
+    queue.add(stream)
+    queue.expire(held=1)
+    assert queue.next_look() >= after + 50  # nobody waited in between
+    queue.expire(held=0)
+    assert queue.next_look() == NEVER
+    for give_up in (after - 1, after + 600):
+        queue.add(Job(request, Head(), give_up))
+    _, late, early = queue
+    queue.expire(held=0)
+    assert list(queue) == [stream, early]
+    assert isinstance(late.future.exception(0), PoolTimeout)
 
 
 def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None:
