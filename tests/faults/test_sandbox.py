@@ -238,6 +238,16 @@ def test_required_means_required(
     assert make_pool(sandbox="auto").check(GOOD).accepted
 
 
+def test_what_does_not_hold_is_said(tmp_path: Path) -> None:
+    """Of a directory that is not there, neither more nor less is allowed: nothing of Landlock is in force."""
+    code = "from leanhost.engine.native.sandbox import apply; report = apply(['/no/such/directory'])"
+    code += "; print(report.landlock, report.missing[0])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    if not LANDLOCK:
+        pytest.skip("this machine has no Landlock")
+    assert run.stdout == "0 Landlock: No such file or directory\n", run.stderr
+
+
 def test_a_report_is_readable() -> None:
     assert str(sandbox.Report(7, True)) == "Landlock 7 and seccomp"
     assert str(sandbox.Report(missing=("all",))) == "none"

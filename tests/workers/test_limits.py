@@ -110,6 +110,34 @@ def test_cpu_time_is_limited_for_the_process_of_an_engine_too() -> None:
         spin.kill()
 
 
+def test_cpu_time_is_counted_from_what_was_used_before() -> None:
+    """By a process that serves several checks, and by that of its engine."""
+    use = "import time\nwhile time.process_time() < 1.1: pass\nprint(flush=True)\n"
+    done = limited(f"""
+    import subprocess
+    code = {use!r} + "time.sleep(600)"
+    helper = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    helper.stdout.readline()
+    exec({use!r})
+    allow_cpu(0.0, [helper.pid])
+    print(*(resource.prlimit(pid, resource.RLIMIT_CPU)[0] >= 3 for pid in (0, helper.pid)))
+    helper.kill()
+    """)
+    assert done.stdout == "\nTrue True\n", done.stderr
+
+
+def test_an_import_has_cpu_time_of_its_own_after_a_short_check(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0, max_requests=10, startup_timeout=1000.0)
+    assert pool.check(CheckItem(source=GOOD, timeout=5)).accepted
+    (served,) = pool._supervisor._workers
+
+    def allowed() -> int:
+        limits = Path(f"/proc/{served.process.pid}/limits").read_text()
+        return int(limits.partition("Max cpu time")[2].split()[0])
+
+    eventually(lambda: allowed() >= 4000)  # it is set once the answer is on its way
+
+
 def test_a_file_grows_up_to_a_size(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "Limits", partial(Limits, file_size=1 << 20))
     pool = make_pool(spares=0)
@@ -140,6 +168,14 @@ def test_files_are_limited_in_number_and_together(monkeypatch: pytest.MonkeyPatc
         assert places.overfull(9) is None
     finally:
         places.remove()
+
+
+def test_what_a_worker_wrote_goes_with_it(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0)
+    for write in ('(IO.FS.writeFile "file" "x").count = 1', "1 = 1"):
+        assert pool.check(evaluated(write, WRITE)).accepted
+    place = pool._supervisor._nursery.scratch
+    eventually(lambda: not list(place.iterdir()))
 
 
 def test_processes_are_limited_in_number() -> None:

@@ -94,14 +94,31 @@ def test_what_a_killed_pool_left_is_removed_by_the_next_and_what_a_living_one_ha
     left = tmp_path / f"{places.PREFIX}left"
     (left / "12").mkdir(parents=True)
     (tmp_path / "leanhost-other").mkdir()
+    if os.geteuid() == 0:  # another user's
+        (tmp_path / f"{places.PREFIX}theirs").mkdir()
+        os.chown(tmp_path / f"{places.PREFIX}theirs", 65534, 65534)
+    others = set(tmp_path.iterdir()) - {left}
     first, second = fake_pool(), fake_pool()
     for pool in (first, second, first):
         assert pool.check("accept").accepted
     living = [pool._supervisor._nursery.scratch for pool in (first, second)]
-    assert sorted(tmp_path.iterdir()) == sorted([*living, tmp_path / "leanhost-other"])
+    assert sorted(tmp_path.iterdir()) == sorted([*living, *others])
     first.close()
     second.close()
-    assert list(tmp_path.iterdir()) == [tmp_path / "leanhost-other"]
+    assert set(tmp_path.iterdir()) == others
+
+
+def test_a_directory_that_its_pool_has_not_claimed_yet_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    from leanhost.workers.scratch import PREFIX, Scratch
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"{PREFIX}new").mkdir()
+    Scratch().remove()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}new"]
 
 
 # --- an error of the pool's own -------------------------------------------------------------------
@@ -389,9 +406,11 @@ def test_a_request_given_up_during_a_long_import_harms_nobody(make_pool: MakePoo
     assert pool.stats().zygotes_started == 1
 
 
-def test_a_zygote_whose_pool_goes_while_it_imports_goes_too() -> None:
+def test_a_zygote_whose_pool_goes_while_it_imports_goes_too(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    (left / "12").mkdir(parents=True)
     code = "import socket, sys, time; from leanhost.workers.zygote import Watch\n"
-    code += "watch = Watch(socket.socket(fileno=int(sys.argv[1])), '/no/such'); time.sleep(600)"
+    code += f"watch = Watch(socket.socket(fileno=int(sys.argv[1])), {str(left)!r}); time.sleep(600)"
     import socket
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -401,6 +420,7 @@ def test_a_zygote_whose_pool_goes_while_it_imports_goes_too() -> None:
         )
     ours.close()
     assert process.wait(60) == 1
+    assert not left.exists()
 
 
 HOST = """
@@ -449,10 +469,16 @@ time.sleep(600)
 
 def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(make_pool: MakePool) -> None:
     """A pipe can be opened again through ``/proc/self/fd``: what leads to another process must not be there."""
-    pool = make_pool(spares=0)
-    pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
-    place = Path(f"/proc/{busy_worker(pool)}")
+    pool = make_pool(workers=2, spares=0)
+    for _ in range(2):  # the second was forked beside the first
+        pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    eventually(lambda: [worker._begun for worker in pool._supervisor._workers] == [True, True])
     (zygote,) = zygotes_of(pool)
+    for one in pool._supervisor._workers:
+        holds_its_own(Path(f"/proc/{one.process.pid}"), zygote)
+
+
+def holds_its_own(place: Path, zygote: int) -> None:
     held = {int(fd.name): str(fd.readlink()) for fd in (place / "fd").iterdir()}
     shared = {str(fd.readlink()) for fd in Path(f"/proc/{zygote}/fd").iterdir()} & set(held.values())
     assert shared == {"/dev/null"}
@@ -462,6 +488,26 @@ def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(mak
         flags = int((place / "fdinfo" / str(fd)).read_text().split("flags:")[1].split()[0], 8)
         assert fd <= 2 or flags & os.O_CLOEXEC  # nothing survives an exec
     assert not [line for line in (place / "maps").read_text().splitlines() if line.split()[1][1::2] == "ws"]
+
+
+def test_a_worker_does_not_read_what_its_host_is_told() -> None:
+    body = """
+    pool.close()
+    os.dup2(os.pipe()[0], 0)
+    pool = WorkerPool(toolchain=nothing, workers=1, spares=0)
+    pool.check("accept")
+    print(*[os.readlink(f"/proc/{pid}/fd/0") for pid in family(os.getpid())[1:]], flush=True)
+    """
+    with parent(body) as process:
+        assert process.communicate(timeout=60) == ("/dev/null\n", "")
+
+
+def test_a_file_in_the_current_directory_stands_in_for_no_module(
+    fake_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(9)", encoding="ascii")
+    monkeypatch.chdir(tmp_path)
+    assert fake_pool().check("accept").accepted
 
 
 def test_a_worker_does_not_know_the_environment(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,8 +520,13 @@ def test_a_worker_does_not_know_the_environment(make_pool: MakePool, monkeypatch
 
 
 def test_the_limits_hold_for_every_process_of_a_worker(engine: str, request: pytest.FixtureRequest) -> None:
-    with pool_of(engine, request, spares=0) as pool:
-        limited(pool)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))  # many a shell has lowered it already
+    try:
+        with pool_of(engine, request, spares=0) as pool:
+            limited(pool)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
 def limited(pool: WorkerPool) -> None:
@@ -490,11 +541,15 @@ def limited(pool: WorkerPool) -> None:
         assert len(found) > 1
     for pid in found:
         limits = Path(f"/proc/{pid}/limits").read_text()
-        rows = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()[1:]}
-        assert rows["Max core file size"] == "0"
-        assert rows["Max file size"] == str(256 << 20)
-        assert rows["Max open files"] == "512"
-        assert rows["Max cpu time"].isdigit()
-        assert rows["Max processes"] != own.partition("Max processes")[2].split()[0]
+        # What is in force, and how far the process could raise it again.
+        rows = {line[:26].strip(): line[26:].split()[:2] for line in limits.splitlines()[1:]}
+        assert rows["Max core file size"] == ["0", "0"]
+        assert rows["Max file size"] == [str(256 << 20)] * 2
+        assert rows["Max open files"] == ["512", "512"]
+        assert rows["Max cpu time"][0].isdigit()
+        soft, hard = rows["Max processes"]
+        assert soft == hard != own.partition("Max processes")[2].split()[1]
         if pool._settings.forks:
-            assert rows["Max data size"].isdigit()
+            soft, hard = rows["Max data size"]
+            assert soft.isdigit()
+            assert soft == hard

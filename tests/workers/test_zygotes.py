@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.limits import family
 from leanhost.workers.worker import State
+from leanhost.workers.process import make_ends
+from leanhost.workers.zygotes import Forked
+from tests.faults.candidates import SPAWN, evaluated, spawned
 from tests.support.confinement import SECCOMP
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_supervision import alive, eventually
@@ -138,6 +142,92 @@ time.sleep(600)
     assert pids
     eventually(lambda: not any(alive(int(pid)) for pid in pids))
     eventually(lambda: not Path(scratch).exists())
+
+
+# --- one fork, as the pool knows it ---------------------------------------------------------------
+
+
+@pytest.fixture
+def fork() -> Iterator[Forked]:
+    ends, inherited = make_ends(10)
+    made = Forked(inherited)
+    yield made
+    made.close()
+    ends.close()
+
+
+def sleeper(code: str = "") -> subprocess.Popen[str]:
+    """A process that leads a group of its own, and says a line when it has run *code*."""
+    script = f"import os, time\n{code}\nprint(flush=True); time.sleep(600)"
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def test_no_signal_hits_a_process_that_has_got_the_pid_of_one_that_ended(fork: Forked) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    pidfd = os.pidfd_open(ended.pid)
+    ended.wait()
+    with sleeper() as other:
+        fork.orphan = True
+        fork.born(other.pid, pidfd)
+        fork.kill()
+        other.terminate()  # too late if it was killed
+        assert other.wait(60) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("given_up", [Forked.kill, Forked.close])
+def test_a_fork_that_was_given_up_before_it_was_there_is_killed(
+    fork: Forked, given_up: Callable[[Forked], None]
+) -> None:
+    fork.release()  # it was asked for
+    given_up(fork)
+    with sleeper() as child:
+        fork.born(child.pid, os.pidfd_open(child.pid))
+        child.terminate()  # too late
+        assert child.wait(60) == -signal.SIGKILL
+
+
+def test_an_orphan_is_killed_with_its_group(fork: Forked) -> None:
+    """As long as there is a zygote, that does it, before the pid can be another's."""
+    with sleeper("child = os.fork()\nif child: print(child, flush=True)") as leader:
+        assert leader.stdout is not None
+        member = next(int(line) for line in leader.stdout if line.strip())
+        fork.orphan = True
+        fork.born(leader.pid, os.pidfd_open(leader.pid))
+        fork.kill()
+        assert leader.wait(60) == -signal.SIGKILL
+        eventually(lambda: not alive(member))
+
+
+def test_what_a_worker_started_in_its_group_ends_with_it(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0, sandbox="off")
+    seconds = f"600.{uuid.uuid4().int}"
+    start = spawned("/bin/sleep", seconds).replace("true, true⟩", "true, false⟩")  # no session of its own
+    assert pool.check(evaluated(f"{start} = 1", SPAWN)).accepted
+
+    def left() -> list[int]:
+        return [
+            int(place.name)
+            for place in Path("/proc").iterdir()
+            if place.name.isdigit() and seconds.encode() in said(place / "cmdline")
+        ]
+
+    try:
+        eventually(lambda: not left())
+    finally:
+        for pid in left():
+            os.kill(pid, signal.SIGKILL)
+
+
+def said(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""
+
+
+# --- imports --------------------------------------------------------------------------------------
 
 
 def test_a_damaged_import_is_the_sources_fault_alone(
