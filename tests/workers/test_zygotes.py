@@ -18,8 +18,8 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.limits import family
-from leanhost.workers.worker import State
 from leanhost.workers.process import make_ends
+from leanhost.workers.worker import State
 from leanhost.workers.zygotes import Forked
 from tests.faults.candidates import SPAWN, evaluated, spawned
 from tests.support.confinement import SECCOMP
