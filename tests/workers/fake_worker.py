@@ -173,6 +173,13 @@ def main() -> None:
                     os.setsid()
                     time.sleep(600)
                 time.sleep(600)
+            case "orphan":  # in the same group, but nobody's child
+                if (child := os.fork()) == 0:
+                    if os.fork() == 0:
+                        time.sleep(600)
+                    os._exit(0)
+                os.waitpid(child, 0)
+                time.sleep(600)
 
 
 if __name__ == "__main__":

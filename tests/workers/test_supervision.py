@@ -9,6 +9,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.supervisor import Supervisor
 from leanhost.workers.worker import Worker
+from tests.cli.test_manners import MARK, marked
 from tests.workers.conftest import MakePool, children
 
 
@@ -134,18 +136,19 @@ def test_the_memory_of_the_first_check_of_a_starting_worker_is_watched(fake_pool
     assert pool.check("accept").accepted
 
 
-@pytest.mark.parametrize("what", ["sleep 600", "endless-flood", "stop", "grandchild"])
+@pytest.mark.parametrize("what", ["sleep 600", "endless-flood", "stop", "grandchild", "orphan"])
 def test_past_timeout_and_grace_a_worker_is_killed_with_all_it_started(
-    fake_pool: MakePool, what: str
+    fake_pool: MakePool, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = children()
+    before, mark = children(), uuid.uuid4().hex
+    monkeypatch.setenv(MARK, mark)  # what has lost its parent is known by it alone
     pool = fake_pool(grace=0.2)
     result = pool.check(CheckItem(source=what, timeout=0.2))
     assert result.status is Status.TIMEOUT
     assert pool.check("accept").accepted
     assert pool.stats().ended == {"timeout": 1}
     pool.close()
-    eventually(lambda: children() <= before)
+    eventually(lambda: children() <= before and not marked(mark))
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,14 @@ def test_workers_are_all_in_this_process_family(make_pool: MakePool) -> None:
     assert finish().status is Status.TIMEOUT
 
 
+def test_every_process_leads_a_session_of_its_own(make_pool: MakePool) -> None:
+    """Which a terminal's signals do not reach, and whose group is all that it starts."""
+    pool = make_pool(spares=0)
+    pool.submit(ENDLESS, bounded=True)
+    for pid in (busy_worker(pool), *zygotes(pool)):
+        assert os.getsid(pid) == pid
+
+
 def test_a_zygote_has_rehearsed_and_nothing_of_it_is_seen(make_pool: MakePool) -> None:
     pool = make_pool(spares=0)
     again = pool.check("theorem rehearsed (p : Prop) (h : p) : p := h\n")

@@ -143,8 +143,6 @@ class Zygote:
         code = 70
         try:
             os.setsid()
-            self._control.close()
-            self._selector.close()
             for pidfd in self._children:
                 os.close(pidfd)
             channel, stdout, stderr = fds
