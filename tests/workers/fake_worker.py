@@ -61,6 +61,8 @@ def main() -> None:
         match what:
             case "never":
                 os._exit(9)
+            case "mute":
+                time.sleep(600)
             case "unready":
                 answer(result=verdict("refused", reasons=["could not begin"]))
                 continue
@@ -144,8 +146,9 @@ def main() -> None:
                 answer(result=verdict(), extra={"value": json.loads(argument)})
             case "error":
                 answer(result=verdict(), extra={"error": json.loads(argument)})
-            case "tell":
-                answer(progress=json.loads(argument))
+            case "tell" | "tell-early":
+                if what == "tell":
+                    answer(progress=json.loads(argument))
                 answer(result=verdict(), extra={"value": json.loads(COMMAND_RESULT)})
             case "hold":  # megabytes of its own
                 held.append(bytearray(os.urandom(1 << 20) * int(argument)))

@@ -181,6 +181,17 @@ def test_a_source_that_no_worker_comes_to_is_given_up(fake_pool: MakePool) -> No
     assert pool.stats().leases == 2
 
 
+def test_a_worker_that_does_not_get_ready_is_given_up(fake_pool: MakePool) -> None:
+    pool = fake_pool(grace=0.2)
+    assert pool.check("accept").accepted  # a start has all the time it takes
+    object.__setattr__(pool._settings, "startup_timeout", 0.2)
+    job = pool.submit(CheckItem(source="mute", timeout=1000), bounded=True)
+    assert not isinstance(job, CheckResult)
+    result = job.future.result(60)
+    assert (result.status, "getting ready took more than" in result.reasons[0]) == (Status.TIMEOUT, True)
+    assert pool.stats().ended == {"timeout": 1}
+
+
 def test_a_source_that_no_worker_comes_to_is_not_tried_again_once_it_is_cancelled(
     fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
