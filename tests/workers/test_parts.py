@@ -22,6 +22,7 @@ from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import codec
+from leanhost.workers.compare import Refusal
 from leanhost.workers.heads import Head, bare, head_of, importable
 from leanhost.workers.items import Request
 from leanhost.workers.verdicts import UNKNOWN, of_death
@@ -85,6 +86,15 @@ def test_a_number_is_one_that_can_be_reckoned_with(elapsed: str) -> None:
     assert codec.result_in(message, "a").elapsed == 0.25
     with pytest.raises(ProtocolError):
         codec.result_in({**message, "elapsed_s": json.loads(elapsed)}, "a")
+
+
+@pytest.mark.parametrize(
+    "junk", [None, {}, "abc", ["abc"], [["a", "b"]], [["a", "b", "c", "d"]], [["a", "b", 3]], [[]]]
+)
+def test_no_refusal_is_taken_on_trust(junk: Any) -> None:
+    assert codec.refusals_in([["sorry", "t", "t uses `sorry`"]]) == (Refusal("sorry", "t", "t uses `sorry`"),)
+    with pytest.raises(ProtocolError):
+        codec.refusals_in(junk)
 
 
 @settings(deadline=None, max_examples=50)
