@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
 from leanhost.services.imports import parse_imports
 from leanhost.services.options import ElabOptions
+from leanhost.services.session import Session
 from leanhost.workers import codec, kept
 from leanhost.workers.kept import Kept, Recent, Shelf
 
@@ -58,17 +60,29 @@ def test_a_session_is_found_again_by_all_it_stands_on(shelf: Shelves, other: dic
 
 def test_an_extension_stands_on_each_source_once_and_in_order(shelf: Shelves) -> None:
     base = shelf()
-    # Over what is kept, and over what is not: the same.
-    for _ in range(2):
-        grown = shelf(grown=[DEFINED, USED])
-        assert [constant.name for constant in grown.session.added] == [("mine",), ("more",)]
-        assert not base.session.added
-        assert base.session.run("def mine : Nat := Nat.zero\n").ok
-        shelf(grown=[DEFINED])
-    other = shelf(grown=[("def mine : Nat := Nat.succ Nat.zero\n", "a.lean"), USED])
-    assert other.session is not grown.session
-    assert other.session.run("example : more = Nat.succ Nat.zero := rfl\n").ok
+    grown = shelf(grown=[DEFINED, USED])  # over the base
+    shelf(grown=[DEFINED])
+    further = shelf(grown=[DEFINED, ("def more : Nat := Nat.succ mine\n", "a.lean")])  # over the one before
+    for each in (grown, further):
+        assert [constant.name for constant in each.session.added] == [("mine",), ("more",)]
     assert grown.session.run("example : more = Nat.zero := rfl\n").ok
+    assert further.session.run("example : more = Nat.succ Nat.zero := rfl\n").ok
+    assert not base.session.added
+
+
+def test_what_lies_between_is_not_kept(shelf: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Session] = []
+    extend = Session.extend
+
+    def noted(self: Session, source: str, **more: Any) -> Session:
+        made.append(extend(self, source, **more))
+        return made[-1]
+
+    monkeypatch.setattr(Session, "extend", noted)
+    base, grown = shelf(), shelf(grown=[DEFINED, USED])
+    assert [session.closed for session in made] == [True, False]
+    assert grown.session is made[-1]
+    assert not base.session.closed
 
 
 def test_only_the_sessions_used_last_are_kept(shelf: Shelves) -> None:
