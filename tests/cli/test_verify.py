@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leanhost.cli import verify
+from leanhost.services.results import CheckResult, Status
+from leanhost.workers import Verification
 from tests.cli.conftest import clean, leanhost
 
 STATED = "def two : Nat := 2\ntheorem swap (a b : Nat) (h : a = b) : b = a := by sorry\n"
@@ -54,6 +58,37 @@ def test_refusals_have_code_name_and_message(native: Sequence[str], reference: P
         "  definition two: two is not what it is in the reference",
         "  sorry swap: swap uses `sorry`",
     ]
+
+
+def test_names_move_no_cursor(native: Sequence[str], reference: Path) -> None:
+    reference.write_text("theorem «a\x1b[2Jb» : 1 = 1 := by sorry\n")
+    path = candidate(reference, "")
+    done = leanhost("verify", *native, reference, path)
+    assert done.returncode == 1
+    _, refusal = done.stdout.splitlines()
+    assert refusal.startswith("  missing «a␛[2Jb»: «a␛[2Jb» is not declared")
+    assert "\x1b" not in done.stdout
+    path = reference.with_name("c\x1b[2J\n.lean")
+    path.write_text("theorem t : «\x1b[2Jwrong» := 1\n")
+    done = leanhost("verify", *native, reference, path)
+    assert done.returncode == 1
+    where = str(path).replace("\x1b", "␛").replace("\n", "␊")
+    assert f"{where}:1:27: error: " in done.stdout
+    assert "␛[2Jwrong" in done.stdout
+    assert f"\n{where}: does not prove " in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("status", Status)
+def test_each_status_has_its_exit_status(
+    reference: Path, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    """Also those that no Lean at hand produces on demand: only a judgement is an answer to the question."""
+    verdict = Verification(status, (), CheckResult("candidate.lean", status))
+    monkeypatch.setattr(verify, "_verify", lambda *_: verdict)
+    arguments = Namespace(reference=str(reference), candidate=str(candidate(reference, "")), json=False)
+    expected = {Status.ACCEPTED: 0, Status.UNSUPPORTED: 2, Status.REFUSED: 2}
+    assert verify.run(arguments) == expected.get(status, 1)
 
 
 def test_a_candidate_that_does_not_elaborate(native: Sequence[str], reference: Path) -> None:
