@@ -469,10 +469,10 @@ time.sleep(600)
 
 def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(make_pool: MakePool) -> None:
     """A pipe can be opened again through ``/proc/self/fd``: what leads to another process must not be there."""
-    pool = make_pool(workers=3, spares=0)
-    for _ in range(3):  # the zygote knows of the first two when it forks the last
+    pool = make_pool(workers=6, spares=0)
+    for _ in range(6):  # what a zygote knows of the first ones takes numbers that nothing else had
         pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
-    eventually(lambda: [worker._begun for worker in pool._supervisor._workers] == [True] * 3)
+    eventually(lambda: [worker._begun for worker in pool._supervisor._workers] == [True] * 6)
     (zygote,) = zygotes_of(pool)
     for one in pool._supervisor._workers:
         holds_its_own(Path(f"/proc/{one.process.pid}"), zygote)
