@@ -70,6 +70,8 @@ FORGED: list[tuple[Any, Any]] = [
     (Goals | TacticFailure, {"is": "TacticFailure", "message": "", "limit": "none", "diagnostics": []}),
     (KernelOutcome, {"is": "Checked", "evidence": None, "all": []}),
     (ProgressEvent, {"is": "ProgressEvent", "phase": "", "current": "1", "total": None, "elapsed": 0}),
+    (tuple[str, int], ["a"]),
+    (tuple[str, int], ["a", 1, 2]),
     (float, "1"),
     (float, True),
     (float, float("nan")),
