@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 
+from leanhost.version import VERSION
+
 # Type checkers take it for true; importing `typing` for it would cost more than all the rest of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ if TYPE_CHECKING:
     from leanhost.workers.free_list import MissReason
     from leanhost.workers.session_pool import PooledSession, PoolStats, SessionPool
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "DEFAULT_AXIOMS",

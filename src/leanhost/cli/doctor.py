@@ -8,13 +8,13 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
-from leanhost import __version__
 from leanhost.cli.entry import ACCEPTED, TROUBLE
 from leanhost.cli.text import visible
 from leanhost.cli.toolchain import describe
 from leanhost.errors import ToolchainError
 from leanhost.toolchain import Finding, Toolchain, embedded, explain
 from leanhost.toolchain.cache import cache_dir
+from leanhost.version import VERSION
 
 if TYPE_CHECKING:
     from leanhost.services.selftest import Progress, Report, Step
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = next((finding for finding in findings if finding.chosen), None)
     toolchain = chosen.found if chosen is not None else None
     diagnosis: dict[str, Any] = {
-        "leanhost": __version__,
+        "leanhost": VERSION,
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "platform": platform.platform(),
         "cache": {"path": str(cache_dir()), "exists": cache_dir().is_dir()},

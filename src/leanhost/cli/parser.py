@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from leanhost import __version__
+from leanhost.version import VERSION
 
 _EPILOG = """\
 exit status of check:
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"leanhost {__version__}")
+    parser.add_argument("--version", action="version", version=f"leanhost {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _check(commands)
     _verify(commands)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost import __version__
 from leanhost.engine.base import Data, Guard, Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
@@ -23,6 +22,7 @@ from leanhost.services.exports.closure import Unit, closure_of
 from leanhost.services.exports.form import FORMAT_VERSION
 from leanhost.services.exports.terms import TermWriter, items
 from leanhost.services.progress import Phase, ProgressSink, phase
+from leanhost.version import VERSION
 
 _PIECE = 64
 """How many constants are copied out of Lean in one step, at most."""
@@ -176,7 +176,7 @@ class _Export:
     def _meta(self, missing: tuple[str, ...]) -> None:
         version, commit = self._lean.version()
         meta: dict[str, Any] = {
-            "exporter": {"name": "leanhost", "version": __version__},
+            "exporter": {"name": "leanhost", "version": VERSION},
             "format": {"version": FORMAT_VERSION},
             "lean": {"githash": commit, "version": version},
         }
