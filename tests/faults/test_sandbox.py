@@ -28,6 +28,7 @@ if {forked}:
     if child:
         os.pidfd_open(child)
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
 report = apply([inside], programs={programs})
 if report.missing:
     print("MISSING", report.missing); sys.exit()
@@ -85,6 +86,11 @@ FORBIDDEN = {
     "signal to others by ioctl": "fcntl.ioctl(pair[0], 0x8901, os.getppid().to_bytes(4, 'little'))",
     "tracing": "libc(101, 16, os.getppid(), 0, 0)",
     "namespaces": "libc(272, 0x10000000)",
+    "node of a disk": "os.mknod(inside / 'disk', 0o600 | stat.S_IFBLK, os.makedev(8, 0))",
+    "node of a device": "os.mknod(inside / 'memory', 0o600 | stat.S_IFCHR, os.makedev(1, 1))",
+    "node of a socket": "os.mknod(inside / 'socket', 0o600 | stat.S_IFSOCK)",
+    "limits of its own": "resource.prlimit(0, resource.RLIMIT_NOFILE, (200, 300))",
+    "another user": "os.setuid(12345)",
 }
 
 
@@ -108,6 +114,16 @@ def test_ordinary_work_goes_on(tmp_path: Path, forked: bool) -> None:
     print(outside.read_text())
     """
     assert confined(tmp_path, code, forked=forked).split() == ["thread", "kept"]
+
+
+@pytest.mark.parametrize("forked", [False, True], ids=["alone", "forked"])
+@pytest.mark.parametrize("programs", [False, True], ids=["native", "wasm"])
+def test_nothing_of_root_is_left_but_reading(tmp_path: Path, forked: bool, programs: bool) -> None:
+    code = """
+    said = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(*(int(said[name], 16) & ~4 for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")), said["NoNewPrivs"].strip())
+    """
+    assert confined(tmp_path, code, forked=forked, programs=programs) == "0 0 0 0 1"
 
 
 def test_a_process_can_still_end_itself_and_its_group(tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ from pathlib import Path
 
 _PR_SET_NO_NEW_PRIVS = 38
 
+# --- capabilities ---
+
+_CAPABILITIES_3 = 0x20080522
+_KEPT_CAPABILITIES = 1 << 2  # DAC_READ_SEARCH: reading is not prevented, and imports may need it
+
 # --- Landlock (numbers are the same on every machine) ---
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -31,6 +36,9 @@ _WRITE_FILE = 1 << 1
 # Remove and make anything, all since the first version; then REFER, TRUNCATE and IOCTL_DEV.
 _CHANGES = sum(1 << bit for bit in range(4, 13)) | _WRITE_FILE
 _SINCE = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
+_NODES = (
+    1 << 6 | 1 << 9 | 1 << 11
+)  # MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK: who makes a disk's node can write to the disk
 _NET_TCP = 3  # bind, connect: since version 4
 _SCOPES = 3  # abstract UNIX sockets, signals: since version 6
 
@@ -62,8 +70,8 @@ class _Means:
     """What confining needs and every process of a kind has in common; made before a fork, it costs nothing after it."""
 
     def __init__(self, programs: bool) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.prctl = libc.prctl
+        self._libc = libc = ctypes.CDLL(None, use_errno=True)
+        self._restricted = False
         self._syscall = libc.syscall
         self._syscall.restype = ctypes.c_long
         self.version = 0
@@ -104,7 +112,7 @@ class _Means:
         ruleset = self.call(_CREATE_RULESET, self._attributes, size, ctypes.c_uint32(0))
         try:
             for path in writable:
-                self._beneath(ruleset, path, self._changes)
+                self._beneath(ruleset, path, self._changes & ~_NODES)
             self._beneath(ruleset, os.devnull, _WRITE_FILE)
             self.call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
         finally:
@@ -120,9 +128,20 @@ class _Means:
             os.close(handle)
 
     def restrict(self) -> None:
-        """Give up what set-user-ID programs could give, without which the kernel takes no restriction."""
-        if self.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        """Give up what root may do, and what set-user-ID programs could give: else the kernel takes no restriction."""
+        if self._restricted:
+            return
+        libc = self._libc
+        header, sets = struct.pack("=Ii", _CAPABILITIES_3, 0), ctypes.create_string_buffer(24)
+        if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), f"no_new_privs: {os.strerror(ctypes.get_errno())}")
+        if libc.capget(header, sets) == 0:
+            _, permitted, *_ = struct.unpack("=6I", sets.raw)
+            kept = permitted & _KEPT_CAPABILITIES
+            if libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)) == 0:
+                self._restricted = True
+                return
+        raise OSError(ctypes.get_errno(), f"capabilities: {os.strerror(ctypes.get_errno())}")
 
     def seccomp(self, *, whole: bool = True) -> None:
         """Filter this process's system calls; without *whole*, as far as one can bear that forks others."""
