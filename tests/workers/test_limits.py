@@ -17,7 +17,6 @@ from leanhost.workers import CheckItem, scratch, settings, worker
 from leanhost.workers.job import Job
 from leanhost.workers.limits import Limits
 from leanhost.workers.scratch import Scratch
-from leanhost.workers.serve import CPU_SHARE
 from leanhost.workers.worker import State, Worker
 from tests.faults.candidates import NATIVE, WRITE, evaluated
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
@@ -87,18 +86,6 @@ time.sleep(600)
             eventually(lambda: not alive(pid))
         finally:
             process.kill()
-
-
-def test_what_a_check_left_of_its_cpu_time_is_not_all_that_the_next_import_has(make_pool: MakePool) -> None:
-    pool = make_pool(spares=0, max_requests=100, startup_timeout=600)
-    assert pool.check(CheckItem(source=GOOD, timeout=20)).accepted
-    (kept,) = pool._supervisor._workers
-
-    def allowed() -> int:
-        rows = Path(f"/proc/{kept.process.pid}/limits").read_text()
-        return int(rows.partition("Max cpu time")[2].split()[0])
-
-    eventually(lambda: allowed() >= 600 * CPU_SHARE)
 
 
 def test_cpu_time_is_limited_for_the_process_of_an_engine_too() -> None:

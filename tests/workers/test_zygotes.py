@@ -295,9 +295,8 @@ def test_a_fork_that_nobody_waits_for_copies_what_it_will_write(make_pool: MakeP
     assert pool.check(GOOD).accepted
     (first,) = [worker.process.pid for worker in pool._supervisor._workers]
     used = own(first)
-    assert pool.check(
-        GOOD
-    ).accepted  # the last of the first worker: another is started, for which there is no work
+    # The last of the first worker: another is started, for which there is no work.
+    assert pool.check(GOOD).accepted
 
     def spares() -> list[int]:
         workers = pool._supervisor._workers

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_OTHER_TOOLCHAIN = "use a toolchain of your own: this one cannot run all code of its library"
+
 
 class Session(Judging):
     """Elaboration and judgement over one environment, which no call changes.
@@ -159,13 +161,8 @@ class Session(Judging):
                     else ", ".join(WORDS[limit] for limit in result.limits if limit in WORDS)
                 )
                 beyond = first is not None and self._lean.beyond(first.message)
-                raise ElaborationError(
-                    f"the session cannot be extended: {why}",
-                    hint="use a toolchain of your own: this one cannot run all code of its library"
-                    if beyond
-                    else "",
-                    result=result,
-                )
+                hint = _OTHER_TOOLCHAIN if beyond else ""
+                raise ElaborationError(f"the session cannot be extended: {why}", hint=hint, result=result)
             added = self._added + tuple(run.added.constants)
             imported = self._imported.share()
             shown = self._shown + tuple(run.added.shown)

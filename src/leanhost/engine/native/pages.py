@@ -41,24 +41,24 @@ def written(pid: int) -> list[tuple[int, int]]:
     Other forks that do the same will write there, too. ``OSError`` where the kernel does not say.
     """
     found: list[tuple[int, int]] = []
-    pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    for page in _own_pages(pid):
+        if found and sum(found[-1]) == page:
+            found[-1] = (found[-1][0], found[-1][1] + _SIZE)
+        else:
+            found.append((page, _SIZE))
+    return found
+
+
+def _own_pages(pid: int) -> Iterator[int]:
+    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:  # noqa: PTH123
         for begin, end in _writable():
             for at in range(begin, end, _CHUNK * _SIZE):
                 count = min(_CHUNK, (end - at) // _SIZE)
-                states = array("Q", os.pread(pagemap, count * 8, at // _SIZE * 8))
-                if states.count(0) == len(states):
-                    continue
-                for i, state in enumerate(states):
-                    if state & _LOOKED_AT == _OWN:
-                        page = at + i * _SIZE
-                        if found and sum(found[-1]) == page:
-                            found[-1] = (found[-1][0], found[-1][1] + _SIZE)
-                        else:
-                            found.append((page, _SIZE))
-    finally:
-        os.close(pagemap)
-    return found
+                states = array("Q", os.pread(pagemap.fileno(), count * 8, at // _SIZE * 8))
+                if states.count(0) < len(states):
+                    yield from (
+                        at + i * _SIZE for i, state in enumerate(states) if state & _LOOKED_AT == _OWN
+                    )
 
 
 def _writable() -> Iterator[tuple[int, int]]:

@@ -36,9 +36,8 @@ _WRITE_FILE = 1 << 1
 # Remove and make anything, all since the first version; then REFER, TRUNCATE and IOCTL_DEV.
 _CHANGES = sum(1 << bit for bit in range(4, 13)) | _WRITE_FILE
 _SINCE = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
-_NODES = (
-    1 << 6 | 1 << 9 | 1 << 11
-)  # MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK: who makes a disk's node can write to the disk
+# MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK: who makes a disk's node can write to the disk.
+_NODES = 1 << 6 | 1 << 9 | 1 << 11
 _NET_TCP = 3  # bind, connect: since version 4
 _SCOPES = 3  # abstract UNIX sockets, signals: since version 6
 
