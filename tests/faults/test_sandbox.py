@@ -264,6 +264,24 @@ def test_what_does_not_hold_is_said(tmp_path: Path) -> None:
     assert run.stdout == "0 Landlock: No such file or directory\n", run.stderr
 
 
+@pytest.mark.skipif(not WHOLE, reason="this machine has no whole sandbox")
+def test_capabilities_that_cannot_be_given_up_are_reported_and_the_rest_holds(tmp_path: Path) -> None:
+    """As where a service may not call `capset`."""
+    script = f"""
+import ctypes, struct
+from leanhost.engine.native.sandbox import apply
+libc = ctypes.CDLL(None)
+lines = [(0x20, 0, 0, 0), (0x15, 0, 1, 126), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.syscall(317, 1, 0, struct.pack("=HxxxxxxQ", len(lines), ctypes.addressof(code))) == 0
+report = apply([{str(tmp_path)!r}])
+print(report.landlock > 0, report.seccomp, report.missing)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.stdout == "True True ('capabilities: Operation not permitted',)\n", run.stderr
+
+
 def test_a_report_is_readable() -> None:
     assert str(sandbox.Report(7, True)) == "Landlock 7 and seccomp"
     assert str(sandbox.Report(missing=("all",))) == "none"

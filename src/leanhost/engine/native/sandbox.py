@@ -70,7 +70,7 @@ class _Means:
 
     def __init__(self, programs: bool) -> None:
         self._libc = libc = ctypes.CDLL(None, use_errno=True)
-        self._restricted = False
+        self._forgone = False
         self._syscall = libc.syscall
         self._syscall.restype = ctypes.c_long
         self.version = 0
@@ -88,7 +88,10 @@ class _Means:
 
     def call(self, number: int, *args: object) -> int:
         """Make a system call; ``OSError`` when it fails."""
-        result = int(self._syscall(ctypes.c_long(number), *args))
+        return self._checked(int(self._syscall(ctypes.c_long(number), *args)))
+
+    @staticmethod
+    def _checked(result: int) -> int:
         if result < 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
@@ -127,20 +130,19 @@ class _Means:
             os.close(handle)
 
     def restrict(self) -> None:
-        """Give up what root may do, and what set-user-ID programs could give: else the kernel takes no restriction."""
-        if self._restricted:
+        """Give up what set-user-ID programs could give, without which the kernel takes no restriction."""
+        self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+    def forgo(self) -> None:
+        """Give up what root may do, but reading."""
+        if self._forgone:
             return
-        libc = self._libc
         header, sets = struct.pack("=Ii", _CAPABILITIES_3, 0), ctypes.create_string_buffer(24)
-        if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), f"no_new_privs: {os.strerror(ctypes.get_errno())}")
-        if libc.capget(header, sets) == 0:
-            _, permitted, *_ = struct.unpack("=6I", sets.raw)
-            kept = permitted & _KEPT_CAPABILITIES
-            if libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)) == 0:
-                self._restricted = True
-                return
-        raise OSError(ctypes.get_errno(), f"capabilities: {os.strerror(ctypes.get_errno())}")
+        self._checked(self._libc.capget(header, sets))
+        _, permitted, *_ = struct.unpack("=6I", sets.raw)
+        kept = permitted & _KEPT_CAPABILITIES
+        self._checked(self._libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)))
+        self._forgone = True
 
     def seccomp(self, *, whole: bool = True) -> None:
         """Filter this process's system calls; without *whole*, as far as one can bear that forks others."""
@@ -162,7 +164,10 @@ def make_ready() -> None:
     if sys.platform != "linux":
         return
     means = _means(False)
-    with suppress(OSError):  # they find out for themselves, and report it
+    # What cannot be is found out by them, too, and reported.
+    with suppress(OSError):
+        means.forgo()
+    with suppress(OSError):
         if not means.no_seccomp:
             means.restrict()
             means.seccomp(whole=False)
@@ -180,8 +185,12 @@ def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
     try:
         means.restrict()
     except OSError as error:
-        return Report(missing=(str(error.strerror),))
+        return Report(missing=(f"no_new_privs: {error.strerror}",))
     missing = []
+    try:
+        means.forgo()
+    except OSError as error:
+        missing.append(f"capabilities: {error.strerror}")
     landlock, no_landlock, no_seccomp = means.version, means.no_landlock, means.no_seccomp
     if not no_landlock:
         try:
