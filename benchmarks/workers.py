@@ -128,24 +128,45 @@ def kept(settings: dict[str, Any], sizes: Sequence[int], alone: Callable[[int], 
             show(f"A check of {_theorems(size)} in a worker that is kept (p50)", COLUMNS, rows)
 
 
+def leases(host: Host, settings: dict[str, Any]) -> None:
+    """How long it takes to get a process: one that is forked when it is asked for, and one that is kept ahead."""
+
+    def alone() -> None:
+        assert host.check_source(fresh(), imports=["Big"]).accepted
+
+    with WorkerPool(**settings, max_requests=1, spares=0) as pool:
+        made = Leases(pool)
+        _pooled(pool, 1)
+        made.seconds.clear()
+        works = {IN_THIS_PROCESS: alone, "fork": lambda: _pooled(pool, 1)}
+        warm = statistics.median(alternate(works, 10, 4)[IN_THIS_PROCESS])
+    with WorkerPool(**settings, max_requests=1, spares=1) as pool:
+        taken = Assignments(pool)
+        waited: list[float] = []
+        for _ in range(30):
+            # As between two requests of a caller that does something with the answer.
+            until = time.monotonic() + 1
+            while not _ready_spare(pool) and time.monotonic() < until:
+                time.sleep(0.001)
+            begun = time.perf_counter()
+            taken.at.clear()
+            _pooled(pool, 1)
+            waited.extend(at - begun for at in taken.at)
+    rows = {
+        IN_THIS_PROCESS: warm,
+        "the lease of a fork kept ahead (the default): until it has the check": statistics.median(waited),
+        "the lease of a fork made when asked for: until it is ready": statistics.median(made.seconds),
+    }
+    table = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in rows.items()]
+    show("A lease (p50)", COLUMNS, table)
+
+
 def forked(settings: dict[str, Any], sizes: Sequence[int], alone: Callable[[int], None]) -> None:
     """A fork for each check against this process."""
     with ExitStack() as stack:
         each = stack.enter_context(WorkerPool(**settings, max_requests=1, spares=0))
         ahead = stack.enter_context(WorkerPool(**settings, max_requests=1, spares=1))
-        leases, taken = Leases(each), Assignments(ahead)
-        waited: list[float] = []
         inner: list[float] = []
-
-        def beforehand(size: int) -> None:
-            # As between two requests of a caller that does something with the answer.
-            until = time.monotonic() + 1
-            while not _ready_spare(ahead) and time.monotonic() < until:
-                time.sleep(0.001)
-            begun = time.perf_counter()
-            taken.at.clear()
-            _pooled(ahead, size)
-            waited.extend(at - begun for at in taken.at)
 
         def first(size: int) -> None:
             result = each.check(fresh(size))
@@ -153,7 +174,6 @@ def forked(settings: dict[str, Any], sizes: Sequence[int], alone: Callable[[int]
 
         for pool in (each, ahead):
             _pooled(pool, 1)
-        leases.seconds.clear()
         for size in sizes:
             inner.clear()
             works = {
@@ -164,11 +184,6 @@ def forked(settings: dict[str, Any], sizes: Sequence[int], alone: Callable[[int]
             seconds = alternate(works, 8, 3)
             middle = {name: statistics.median(values) for name, values in seconds.items()}
             middle["— of it the first check in the fresh child"] = statistics.median(inner)
-            if size == 1:
-                middle["— of it the lease: asked for until ready"] = statistics.median(leases.seconds)
-                for _ in range(30):
-                    beforehand(1)
-                middle["the lease of a fork kept ahead: until it has the check"] = statistics.median(waited)
             warm = middle[IN_THIS_PROCESS]
             rows = [[name, ms(value), f"{value / warm:.2f}x"] for name, value in middle.items()]
             show(f"A check of {_theorems(size)} in a process of its own (p50)", COLUMNS, rows)
@@ -350,6 +365,7 @@ def main() -> None:
     memory(search_path, settings, fresh())
     with Host(toolchain, search_path) as host:
         session_pool(host)
+        leases(host, settings)
         isolation(host, settings)
         throughput(host, settings)
         side_by_side(host, settings, search_path)

@@ -36,6 +36,20 @@ def test_no_engine_is_loaded_by_looking_at_types() -> None:
     assert not {name for name in loaded if name.startswith(("leanhost.engine.native", "leanhost.cli"))}
 
 
+def test_a_worker_loads_nothing_that_acts_in_each_fork() -> None:
+    loaded = modules_after("import leanhost.workers.zygote")
+    assert "leanhost.workers.serve" in loaded
+    assert not loaded & {"random", "tempfile", "secrets", "platformdirs", "subprocess", "asyncio", "anyio"}
+
+
+def test_a_worker_has_no_spans() -> None:
+    """Not even where those who could record them are installed: it does not look for them."""
+    span = "from leanhost.services.tracing import span\nwith span('one', a=1) as s: s.set('b', 2)"
+    assert "opentelemetry" in modules_after(span)
+    before = "from leanhost.workers.confine import settle_in\nsettle_in({'scratch': '/'})"
+    assert "opentelemetry" not in modules_after(f"{before}\n{span}")
+
+
 def test_the_version_is_that_of_the_distribution() -> None:
     assert leanhost.__version__ == metadata.version("leanhost")
 

@@ -7,15 +7,11 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
-
-import platformdirs
 
 from leanhost.errors import ToolchainInstallError
 
@@ -39,6 +35,8 @@ def cache_dir(env: Mapping[str, str] | None = None) -> Path:
     chosen = environment(env).get("LEANHOST_CACHE")
     if chosen:
         return Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - no symlink resolution wanted
+    import platformdirs  # here, as `tempfile` below
+
     return platformdirs.user_cache_path("leanhost", appauthor=False)
 
 
@@ -93,6 +91,8 @@ def temp_dir(parent: Path) -> Iterator[Path]:
     tells the leftovers of a killed process from the work of a running one (a process id could have been
     reused). It is made first and removed last, so no leftover is ever without one.
     """
+    import tempfile  # here, for the sake of the workers that are forked: it brings hooks along
+
     handle, name = tempfile.mkstemp(prefix=_TEMP_PREFIX, suffix=_LOCK_SUFFIX, dir=parent)
     lock = Path(name)
     made = lock.with_suffix("")
@@ -153,7 +153,7 @@ def sync_dir(path: Path) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write *value* as JSON to *path*, atomically: readers see the old file or the new one."""
     # Not mkstemp: its files are for one user only, and a cache may be installed by one and read by others.
-    made = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    made = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
     try:
         with made.open("x", encoding="utf-8") as out:
             json.dump(value, out, separators=(",", ":"), sort_keys=True)

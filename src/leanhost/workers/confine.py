@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
+import sys
 
 from leanhost.engine.native import sandbox
 from leanhost.errors import SandboxUnavailable
+from leanhost.services.tracing import stay_silent
 from leanhost.workers.wire import Message
 
 
 def settle_in(config: Message) -> None:
-    """Put temporary files where the pool, or the next one, removes them: this process can be killed at any moment."""
-    tempfile.tempdir = os.environ["TMPDIR"] = config["scratch"]
+    """Do what concerns the process itself, before it opens a host.
+
+    Temporary files go where the pool, or the next one, removes them: this process can be killed at any moment.
+    """
+    stay_silent()
+    _put_temporary_files(config["scratch"])
 
 
 def make_ready(config: Message) -> None:
@@ -29,10 +33,12 @@ def confine(config: Message, *, programs: bool) -> str:
     :class:`~leanhost.errors.SandboxUnavailable` when the pool requires what this machine does not have.
     """
     scratch = f"{config['scratch']}/{os.getpid()}"
-    with suppress(FileExistsError):
+    try:  # in few steps, like all that is done after each fork
         os.mkdir(scratch, 0o700)  # noqa: PTH102
+    except FileExistsError:
+        pass
     os.chdir(scratch)
-    tempfile.tempdir = os.environ["TMPDIR"] = scratch
+    _put_temporary_files(scratch)
     if config["sandbox"] == "off":
         return "off"
     report = sandbox.apply([scratch], programs=programs)
@@ -42,3 +48,9 @@ def confine(config: Message, *, programs: bool) -> str:
             hint='use a Linux with Landlock and seccomp, or sandbox="auto" for trusted sources',
         )
     return str(report)
+
+
+def _put_temporary_files(place: str) -> None:
+    os.environ["TMPDIR"] = place
+    if (tempfile := sys.modules.get("tempfile")) is not None:  # which may have looked already
+        tempfile.tempdir = place  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ class Job:
     """When the caller stops waiting for a worker, on :func:`time.monotonic`."""
     future: Future[CheckResult] = field(default_factory=Future)
     queued: float = field(default_factory=time.monotonic)
-    identity: str = field(default_factory=lambda: secrets.token_hex(16))
+    identity: str = field(default_factory=lambda: os.urandom(16).hex())
     """Not to be guessed: an answer must have seen the question."""
     kind: str = "check"
     """What the worker is asked: ``check``, ``export`` or ``verify``."""

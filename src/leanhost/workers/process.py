@@ -14,6 +14,7 @@ from pathlib import Path
 
 import leanhost
 from leanhost.errors import WorkerStartError
+from leanhost.toolchain.cache import cache_dir
 from leanhost.workers.limits import family
 
 LAUNCHING = threading.Lock()
@@ -29,7 +30,6 @@ _KEPT = {
     "TMPDIR",
     "LD_LIBRARY_PATH",
     "XDG_CACHE_HOME",
-    "LEANHOST_CACHE",
 }
 _KEPT_PREFIXES = ("LC_", "LEAN_", "PYTHON", "COVERAGE_")
 
@@ -206,6 +206,7 @@ def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
     # A candidate can read the environment of its process, and secrets are often kept in there.
     environment = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
     roots = [str(Path(leanhost.__file__).parents[1]), environment.get("PYTHONPATH", "")]
+    environment["LEANHOST_CACHE"] = str(cache_dir())  # not to be found out by each of them
     environment["UV_USE_IO_URING"] = "0"  # Lean's event loop: rings are memory that forks would share
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))
     channel, stdout, stderr = inherited.fds

@@ -185,7 +185,6 @@ class Worker:
         elif isinstance(message.get("ready"), str):
             self.label = message["ready"][:400]
             self.sandbox = str(message.get("sandbox", ""))[:400]
-            self._memory_at_start = self.memory()
             # Of its start; what comes now may be of the check already.
             self._ends.stdout.clear()
             self._ends.stderr.clear()
@@ -195,6 +194,7 @@ class Worker:
             else:
                 self.state = State.IDLE
                 self.deadline = float("inf")
+            self._memory_at_start = self.memory()
         else:
             raise ProtocolError("a frame of no known kind")
 
