@@ -25,6 +25,7 @@ from leanhost.workers.lease import Lease
 from leanhost.workers.limits import family
 from leanhost.workers.nursery import Nursery
 from leanhost.workers.process import LAUNCHING, Process
+from leanhost.workers.roster import Roster
 from leanhost.workers.settings import Settings
 from leanhost.workers.stats import Counters, WorkerStats, memory_of
 from leanhost.workers.waiting import Waiting
@@ -62,7 +63,7 @@ class Supervisor:
         self._answers: deque[tuple[Job, CheckResult]] = deque()
         self._open: dict[str, Job] = {}
         """Every job without an answer, wherever it is, by its identity."""
-        self._workers: list[Worker] = []
+        self._workers = Roster(settings)
         self._recent = settings.default_head
         self._used_up = 0
         self._start_trouble = False
@@ -206,9 +207,9 @@ class Supervisor:
         nursery, counters = self._nursery, self.counters
         stats = WorkerStats(
             workers=self.settings.workers,
-            busy=self._busy(),
-            free=len(living) - self._busy(),
-            held=self._held(),
+            busy=self._workers.busy,
+            free=len(living) - self._workers.busy,
+            held=self._workers.held,
             waiting=self.waiting,
             answered=MappingProxyType(dict(counters.answered)),
             errors=MappingProxyType(dict(counters.errors)),
@@ -264,8 +265,8 @@ class Supervisor:
             if worker.next_look() <= now or worker.state is State.DYING:
                 worker.tick(now)
         self._nursery.tick(now)
-        self._workers = [worker for worker in self._workers if worker.state is not State.GONE]
-        self._waiting.expire(self._held())
+        self._workers.strike_off()
+        self._waiting.expire(self._workers.held)
         # A free worker gets its next job before callers are woken, who would compete for the interpreter.
         self._dispatch()
         self._deliver()
@@ -298,26 +299,12 @@ class Supervisor:
 
     # --- scheduling ---
 
-    def _busy(self) -> int:
-        """Count the workers that are somebody's: at work, or held by a session."""
-        return sum(
-            1
-            for worker in self._workers
-            if (worker.job is not None or worker.lease is not None) and worker.state is not State.DYING
-        )
-
-    def _held(self) -> int:
-        return sum(1 for worker in self._workers if worker.lease is not None)
-
-    def _living(self) -> int:
-        return sum(1 for worker in self._workers if worker.state is not State.DYING)
-
     def _dispatch(self) -> None:
         while self._waiting and not self._closing and (job := self._next_job()) is not None:
             claim = job.claim
             try:
                 worker = claim.worker if claim is not None else None
-                worker = worker or self._free_worker(job) or self._launch(job.head)
+                worker = worker or self._workers.free_for(job) or self._launch(job.head)
                 if claim is not None:
                     claim.worker, worker.lease = worker, claim
                 self._recent = job.head
@@ -330,37 +317,15 @@ class Supervisor:
                 job.fail(error)
 
     def _next_job(self) -> Job | None:
-        return self._waiting.next(room=self._busy() < self.settings.workers, held=self._held())
+        return self._waiting.next(room=self._workers.has_room, held=self._workers.held)
 
     def _keep_spare(self) -> None:
-        if not self._closing and self._wants_spare():
+        wanted = self._used_up > 0 and not self._start_trouble and self._workers.lacks_spare
+        if wanted and not self._closing:
             try:
                 self._launch(self._recent)
             except LeanHostError:
                 self._start_trouble = True
-
-    def _free_worker(self, job: Job) -> Worker | None:
-        """Return a worker without a job, best one that has the imports; make room when there is none to use."""
-        free = [
-            w
-            for w in self._workers
-            if w.job is None and w.lease is None and w.state in (State.IDLE, State.STARTING)
-        ]
-        usable = [w for w in free if not (job.clean and w.touched) and not (job.fresh and w.served)]
-        fitting = [w for w in usable if w.head == job.head or not self.settings.forks]
-        if fitting:
-            # Judges are kept for judging: another would have to be started in the place of one that is not clean.
-            return min(fitting, key=lambda w: (w.state is State.STARTING, w.is_judge != job.clean, w.born))
-        if len(free) + self._busy() >= self.settings.workers + self.settings.spares and free:
-            min(free, key=lambda worker: worker.born).kill(None, "other imports wanted")
-        return None
-
-    def _wants_spare(self) -> bool:
-        return (
-            self._used_up > 0
-            and not self._start_trouble
-            and self._living() - self._busy() < self.settings.spares
-        )
 
     def _launch(self, head: Head) -> Worker:
         with LAUNCHING:
