@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from leanhost.errors import ProjectError, ToolchainCorrupt, ToolchainError, ToolchainNotFound
+from leanhost.errors import (
+    ProjectError,
+    ToolchainCorrupt,
+    ToolchainError,
+    ToolchainInstallError,
+    ToolchainNotFound,
+)
 from leanhost.toolchain import Toolchain, explain, list_toolchains, native_runtime, resolve
+from leanhost.toolchain.cache import cache_dir
 
 from .conftest import COMMIT, ELF_X86_64
 
@@ -362,3 +370,26 @@ def test_native_runtime_without_the_wheel(bare_env: dict[str, str], monkeypatch:
 
 def test_elf_stub_is_only_a_header() -> None:
     assert len(ELF_X86_64) == 20
+
+
+def test_a_user_without_a_home(
+    bare_env: dict[str, str], make_lean: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("HOME", "XDG_CACHE_HOME", "LEANHOST_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+        bare_env.pop(name, None)
+    with pytest.raises(ToolchainInstallError, match="there is no cache directory: ") as caught:
+        cache_dir()
+    assert caught.value.hint == "set LEANHOST_CACHE to a directory"
+    with pytest.raises(ToolchainInstallError, match="there is no cache directory ~no-such-user/x: "):
+        cache_dir({"LEANHOST_CACHE": "~no-such-user/x"})
+    with pytest.raises(ToolchainNotFound, match="'~no-such-user/lean': there is no such home directory"):
+        resolve("~no-such-user/lean", env=bare_env)
+    with pytest.raises(ToolchainNotFound, match="which is not installed"):
+        resolve("v4.35.0", env=bare_env)
+    made = make_lean(tmp_path / "argument", "4.32.0")
+    assert resolve(str(made), env=bare_env).version == "4.32.0"

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from leanhost.errors import PoolClosed, WorkerStartError
+from leanhost.errors import PoolClosed, ToolchainInstallError, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool, items, supervisor, worker, zygotes
 from leanhost.workers.limits import family
@@ -55,6 +55,17 @@ def test_without_a_temporary_directory_a_request_fails_and_the_pool_lives(
     with pytest.raises(WorkerStartError, match="no/such"):
         pool.check("accept")
     monkeypatch.undo()
+
+
+def test_without_a_cache_directory_a_request_fails_and_the_pool_lives(
+    fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = fake_pool()
+    with monkeypatch.context() as patch:
+        patch.setenv("LEANHOST_CACHE", "~no-such-user/cache")
+        with pytest.raises(ToolchainInstallError, match="~no-such-user"):
+            pool.check("accept")
+    assert pool.check("accept").accepted
 
 
 def test_a_request_that_is_larger_than_a_frame_is_refused(

@@ -31,13 +31,22 @@ def environment(env: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def cache_dir(env: Mapping[str, str] | None = None) -> Path:
-    """Return the cache directory (not created): ``LEANHOST_CACHE``, else the platform's one for the user."""
-    chosen = environment(env).get("LEANHOST_CACHE")
-    if chosen:
-        return Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - no symlink resolution wanted
-    import platformdirs  # here, as `tempfile` below
+    """Return the cache directory (not created): ``LEANHOST_CACHE``, else the platform's one for the user.
 
-    return platformdirs.user_cache_path("leanhost", appauthor=False)
+    :class:`~leanhost.errors.ToolchainInstallError` for a user without a home.
+    """
+    chosen = environment(env).get("LEANHOST_CACHE")
+    try:
+        if chosen:
+            return Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - no symlink resolution wanted
+        import platformdirs  # here, as `tempfile` below
+
+        return platformdirs.user_cache_path("leanhost", appauthor=False)
+    except RuntimeError as error:
+        raise ToolchainInstallError(
+            f"there is no cache directory{f' {chosen}' if chosen else ''}: {error}",
+            hint="set LEANHOST_CACHE to a directory",
+        ) from None
 
 
 def ensure_dir(path: Path) -> Path:

@@ -169,7 +169,13 @@ def _by_name_or_path(given: str | Path, because: str, env: Mapping[str, str] | N
         return native_runtime.locate(env)
     if isinstance(given, str) and elan.find_toolchain(given, env) is not None:
         return elan.require_toolchain(given, because, env)
-    path = Path(given).expanduser()
+    try:
+        path = Path(given).expanduser()
+    except RuntimeError:
+        raise ToolchainNotFound(
+            f"{because} is {str(given)!r}: there is no such home directory",
+            hint="name the directory without a ~",
+        ) from None
     if path.is_dir():
         return describe_sysroot(path.resolve(), str(given), f"{because}, a directory")
     if path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,11 +30,14 @@ class Wanted:
 
 
 def home(env: Mapping[str, str] | None = None) -> Path:
-    """Return elan's directory: ``ELAN_HOME``, else ``~/.elan``."""
+    """Return elan's directory: ``ELAN_HOME``, else ``~/.elan``; for a user without a home, one that never exists."""
     variables = environment(env)
     if chosen := variables.get("ELAN_HOME"):
         return Path(chosen)
-    return Path(variables.get("HOME") or Path.home()) / ".elan"
+    try:
+        return Path(variables.get("HOME") or Path.home()) / ".elan"
+    except RuntimeError:
+        return Path(os.devnull) / ".elan"
 
 
 def is_name(text: str) -> bool:
