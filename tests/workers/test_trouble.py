@@ -421,7 +421,7 @@ def test_a_zygote_whose_pool_goes_while_it_imports_goes_too(tmp_path: Path) -> N
     left = tmp_path / "left"
     (left / "12").mkdir(parents=True)
     code = "import socket, sys, time; from leanhost.workers.zygote import Watch\n"
-    code += f"watch = Watch(socket.socket(fileno=int(sys.argv[1])), {str(left)!r}); time.sleep(600)"
+    code += f"with Watch(socket.socket(fileno=int(sys.argv[1])), {str(left)!r}): time.sleep(600)"
     import socket
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

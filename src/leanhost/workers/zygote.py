@@ -160,22 +160,20 @@ def main(argv: list[str]) -> int:
     if config is None:
         return 0
     settle_in(config)
-    watch = Watch(control, config["scratch"])
     try:
-        host = open_host(config, tasks=False)
-        imported = preload(host, config)
-        host.lean_options(host.lean, codec.options_in(config["options"]))
-        if imported:
-            rehearse(host, config)
-        pair = socket.socketpair()  # there are none afterwards
-        make_ready(config)
-        small_pages()
-        limits.hand_down(limits_of(config))
+        with Watch(control, config["scratch"]):
+            host = open_host(config, tasks=False)
+            imported = preload(host, config)
+            host.lean_options(host.lean, codec.options_in(config["options"]))
+            if imported:
+                rehearse(host, config)
+            pair = socket.socketpair()  # there are none afterwards
+            make_ready(config)
+            small_pages()
+            limits.hand_down(limits_of(config))
     except Exception as error:
         control.send(json.dumps({"failed": codec.error_out(error)}).encode())
         return 3
-    finally:
-        watch.end()
     # Lean's own idle threads do not take part in anything here.
     warnings.filterwarnings("ignore", "This process", DeprecationWarning)
     gc.collect()
@@ -208,14 +206,24 @@ def _tidy_up(scratch: str) -> None:
 
 
 class Watch:
-    """Ends this process if the pool goes while it imports, which looks at no socket."""
+    """Ends this process if the pool goes while it imports, which looks at no socket.
+
+    The thread is gone on leaving the context, as it must be before the first fork; so is every trace of it.
+    """
 
     def __init__(self, control: socket.socket, scratch: str) -> None:
         self._control = control
         self._scratch = scratch
         self._bell, self._bell_in = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
         self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._bell.close()
+        self._thread.join()
+        self._bell_in.close()
 
     def _run(self) -> None:
         look = select.poll()
@@ -224,12 +232,6 @@ class Watch:
         if any(fd == self._control.fileno() for fd, _ in look.poll()):
             _tidy_up(self._scratch)
             os._exit(1)
-
-    def end(self) -> None:
-        """Stop watching; the thread is gone afterwards, as it must be before the first fork."""
-        self._bell.close()
-        self._thread.join()
-        self._bell_in.close()
 
 
 if __name__ == "__main__":
