@@ -31,6 +31,15 @@ def test_every_error_is_reported_where_it_is(session: Session) -> None:
     assert not failure.truncated
 
 
+def test_positions_count_lines_and_characters_not_bytes(session: Session) -> None:
+    failure = bad(session.elaborate("(∀ n, n = α) ∧\n  αβ + bar = 1"))
+    assert [(d.position, d.end) for d in failure.diagnostics if d.is_error] == [
+        (Position(1, 10), Position(1, 11)),
+        (Position(2, 2), Position(2, 4)),
+        (Position(2, 7), Position(2, 10)),
+    ]
+
+
 def test_a_syntax_error_has_a_position(session: Session) -> None:
     failure = bad(session.elaborate("1 +"))
     assert failure.diagnostics[0].position == Position(1, 3)

@@ -13,7 +13,7 @@ from leanhost.services.host import Host
 from leanhost.services.meta_answers import MetaOptions
 from leanhost.services.proof import ProofState
 from leanhost.services.proof_answers import TacticFailure
-from leanhost.services.results import Limit
+from leanhost.services.results import Limit, Position
 from leanhost.services.session import Session
 from tests.terms.answers import failure, state
 
@@ -65,6 +65,29 @@ def test_a_recovered_error_is_a_failure(session: Session) -> None:
     start = state(session.prove("∀ p : Prop, p → p ∧ p"))
     found = start.apply("intro p h; constructor\n· exact nonsense\n· exact h")
     assert isinstance(found, TacticFailure)
+
+
+def test_what_a_tactic_logs_is_reported_where_it_is(session: Session) -> None:
+    start = state(session.prove("∀ p : Prop, p → p ∧ p"))
+    for tactics, places in {
+        "· exact α": [Position(1, 8), Position(1, 9)],
+        "intro p h; constructor\n· exact (α)\n· exact h": [Position(2, 9), Position(2, 10)],
+    }.items():
+        logged = failure(start.apply(tactics)).diagnostics[0]
+        assert [logged.position, logged.end] == places, tactics
+
+
+def test_where_a_tactic_does_not_parse(session: Session) -> None:
+    start = state(session.prove("∀ p : Prop, p → p"))
+    for tactics, place in {
+        "exact (1 +": "1:10: ",
+        "intro p; exact (": "1:16: ",
+        "intro p h garbage h )": "1:20: ",
+        "intro p h\nexact )": "2:6: ",
+        "intro p h\nexact (1 +": "2:10: ",
+    }.items():
+        message = failure(start.apply(tactics)).message
+        assert message.startswith(f"<tactic>:{place}"), (tactics, message)
 
 
 def test_several_tactics_at_once(session: Session) -> None:

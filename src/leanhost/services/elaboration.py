@@ -18,7 +18,7 @@ from leanhost.services.cancellation import Cancellation
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
 from leanhost.services.results import CommandResult, Declared, Diagnostic, Limit, Position, Severity, Sorry
-from leanhost.services.source import file_name
+from leanhost.services.source import file_name, position_of_byte
 
 _KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
 WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
@@ -45,10 +45,18 @@ class Elaborated:
 
 
 class Messages:
-    """Collects Lean's messages up to a budget of bytes."""
+    """Collects Lean's messages up to a budget of bytes.
 
-    def __init__(self, lean: Lean, file: str, budget: int) -> None:
+    A term or a tactic is elaborated without a map of its lines: Lean then puts every position in line 1, with the
+    byte as its column. *text* is what the bytes are of, the first of them number *start*.
+    """
+
+    def __init__(
+        self, lean: Lean, file: str, budget: int, *, text: str | None = None, start: int = 0
+    ) -> None:
         self._lean = lean
+        self._text = text
+        self._start = start
         self._file = file
         self._left = budget
         self.found: list[Diagnostic] = []
@@ -79,20 +87,24 @@ class Messages:
                 return
             text = raw[: self._left].decode("utf-8", "ignore")
         self._left = max(0, self._left - len(raw))
+        end = message.get("endPos")
         self.found.append(
             Diagnostic(
-                severity, text, _position(message["pos"]), _end(message.get("endPos")), self._file, kind
+                severity,
+                text,
+                self._position(message["pos"]),
+                None if end is None else self._position(end),
+                self._file,
+                kind,
             )
         )
 
-
-def _position(value: object) -> Position:
-    assert isinstance(value, dict)
-    return Position(int(value["line"]), int(value["column"]))
-
-
-def _end(value: object) -> Position | None:
-    return None if value is None else _position(value)
+    def _position(self, value: object) -> Position:
+        assert isinstance(value, dict)
+        line, column = int(value["line"]), int(value["column"])
+        if self._text is None:
+            return Position(line, column)
+        return position_of_byte(self._text, column - self._start)
 
 
 def new_guard(

@@ -156,29 +156,30 @@ class ProofState:
             if isinstance(text, Diagnostic):
                 return TacticFailure(text.message, None, (text,))
             (env,) = lean.step(_environment)(self._saved.core)
-            syntax = prover.parse(env, text)
-            if isinstance(syntax, str):
-                return TacticFailure(bounded(syntax))
+            parsed = prover.parse(env, text)
+            if isinstance(parsed, str):
+                return TacticFailure(bounded(parsed))
             try:
-                (produced,) = lean.step(_run)(target, syntax, *contexts.strict)
+                (produced,) = lean.step(_run)(target, parsed.syntax, *contexts.strict)
             except Thrown as thrown:
                 return prover.failed(thrown, guard)
             if guard.why:
                 return TacticFailure("the tactic was stopped", WHY_LIMITS[guard.why])
             saved = contexts.save()
-            objections = self._logged(saved)
+            objections = self._logged(saved, text, parsed.before)
             if objections:
                 return TacticFailure(objections[0].message, None, tuple(objections))
             new = lean.items(produced)
             others = [ref for i, ref in enumerate(self._ids) if i != goal]
             return ProofState(prover, saved, self._root, self._open(saved, [*new, *others]))
 
-    def _logged(self, saved: Saved) -> list[Diagnostic]:
+    def _logged(self, saved: Saved, text: str, before: int) -> list[Diagnostic]:
         lean, table = self._prover.lean, self._prover.lean.table
         log, wrong = lean.step(_log)(saved.core)
         if not lean.small(wrong):
             return []
-        messages = Messages(lean, FILE, self._prover.options.diagnostic_bytes)
+        budget = self._prover.options.diagnostic_bytes
+        messages = Messages(lean, FILE, budget, text=text, start=before)
         messages.take(lean.engine.eval(table.message_list(log)))
         return [d for d in messages.found if d.is_error]
 

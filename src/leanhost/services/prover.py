@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from leanhost.engine.base import Guard, Ref, Thrown
@@ -16,6 +18,7 @@ from leanhost.services.cancellation import CancellationToken
 from leanhost.services.meta import MetaService, is_short
 from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported
 from leanhost.services.proof_answers import TacticFailure
+from leanhost.services.source import position
 
 if TYPE_CHECKING:
     from leanhost.services.evidence import KernelOutcome
@@ -24,6 +27,20 @@ T = TypeVar("T")
 
 FILE = "<tactic>"
 """The label of a tactic's text in what Lean says about it."""
+
+_BLOCK = "(\n"
+"""What stands before the tactics of a block."""
+_OBJECTION = re.compile(rf"{FILE}:(\d+):(\d+): (.*)", re.DOTALL)
+"""How Lean's parser objects (``Lean.Parser.runParserCategory``)."""
+_END = "expected end of input"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The syntax of a tactic's text, and how many bytes were put before that text."""
+
+    syntax: Ref
+    before: int
 
 
 class Prover:
@@ -76,20 +93,34 @@ class Prover:
             case stopped:
                 return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
 
-    def parse(self, env: Ref, text: str) -> Ref | str:
+    def parse(self, env: Ref, text: str) -> Parsed | str:
         """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
         lean = self.lean
         category = lean.name(("tactic",))
         # Lines end tactics only inside a block, and a single tactic is cheaper without one.
-        block = f"(\n{text}\n)"
-        tries = [block] if "\n" in text.strip() else [text, block]
-        objection = ""
-        for attempt in tries:
+        tries = [_BLOCK] if "\n" in text.strip() else ["", _BLOCK]
+        objections: list[tuple[int, int, str]] = []
+        for before in tries:
+            whole = f"{before}{text}\n)" if before else text
             try:
-                return lean.step(_parse)(env, category, attempt)[0]
+                return Parsed(lean.step(_parse)(env, category, whole)[0], len(before))
             except Thrown as thrown:
-                objection = objection or str(lean.engine.dump(thrown.error))
-        return objection
+                said = str(lean.engine.dump(thrown.error))
+                objections.append(_objection(said, text, before.count("\n")))
+        # On its own a tactic ends where the second one of a block begins; a `)` too many ends the block itself.
+        first, last = objections[0], objections[-1]
+        line, column, message = last if last[:2] > first[:2] and last[2] != _END else first
+        return f"{FILE}:{line}:{column}: {message}"
+
+
+def _objection(said: str, text: str, lines: int) -> tuple[int, int, str]:
+    """Return line, column and message of an objection to *text* behind so many lines; no further than its end."""
+    found = _OBJECTION.fullmatch(said)
+    if found is None:
+        return 1, 0, said
+    end = position(text, len(text))
+    line, column = min((int(found[1]) - lines, int(found[2])), (end.line, end.column))
+    return line, column, found[3]
 
 
 def _parse(table: Table, env: Arg, category: Arg, text: Arg) -> tuple[Arg, ...]:

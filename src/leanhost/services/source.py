@@ -17,6 +17,11 @@ def position(text: str, offset: int) -> Position:
     return Position(line, offset - (text.rfind("\n", 0, offset) + 1))
 
 
+def position_of_byte(text: str, byte: int) -> Position:
+    """Return the position of a byte of *text* in UTF-8; the end of *text* for one behind it."""
+    return position(text, len(text.encode("utf-8")[: max(0, byte)].decode("utf-8", "ignore")))
+
+
 def file_name(label: str) -> str:
     """Return a file's label as a Lean string can hold it: what stands for bytes that are no UTF-8 becomes `?`."""
     return label if label.isascii() else label.encode("utf-8", "replace").decode("utf-8")

@@ -105,7 +105,7 @@ def elaborate_terms(
                             return limited(stopped.limit)
                 log = engine.eval(table.core_messages(table.get_ref(contexts.six.core_state)))
                 if lean.number(table.has_errors(log)):
-                    messages = Messages(lean, _FILE, chosen.diagnostic_bytes)
+                    messages = Messages(lean, _FILE, chosen.diagnostic_bytes, text=text)
                     messages.take(engine.eval(table.message_list(log)))
                     errors = [d for d in messages.found if d.is_error]
                     if beyond := next((why for d in errors if (why := lean.beyond(d.message))), ""):
