@@ -13,6 +13,7 @@ from leanhost.errors import ImportFailed, UsageError
 from leanhost.services.header import parse_header
 from leanhost.services.host import Host
 from leanhost.services.results import Status
+from leanhost.toolchain import Toolchain
 from tests.conftest import open_host
 from tests.session.sources import GOOD
 from tests.support.fixture_core import compile_module
@@ -189,6 +190,17 @@ def test_a_compiled_module_is_imported(host: Host, compiled: Compile) -> None:
 )
 def test_an_unknown_module(host: Host, name: str) -> None:
     assert failure(host, name).startswith(f"unknown module {name}: no such .olean in ")
+
+
+def test_a_toolchain_without_a_library_says_so(native_toolchain: Toolchain) -> None:
+    with Host(native_toolchain) as bare:
+        for module in ("Init", "Std.Nowhere"):
+            with pytest.raises(ImportFailed) as caught:
+                bare.session([module])
+            assert "no core library" in caught.value.hint
+        with pytest.raises(ImportFailed) as caught:
+            bare.session(["Nowhere"])
+        assert "check the name" in caught.value.hint
 
 
 @pytest.mark.usefixtures("visible")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.services.cancellation import CancellationToken
+from leanhost.services.host import Host
 from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.meta_program import Meta
+from leanhost.services.options import ElabOptions
 from leanhost.services.results import Limit
 from leanhost.services.session import Session
 from tests.terms.answers import term
@@ -154,6 +157,33 @@ def test_the_m_of_an_ended_program_is_dead(session: Session) -> None:
     session.run_meta(kept.append)
     with pytest.raises(UsageError, match="has ended"):
         kept[0].elab("Nat")
+
+
+def test_the_states_of_an_ended_program_are_not_touched(session: Session) -> None:
+    """A state put back between two programs would be what the next one begins with."""
+    kept: list[tuple[Meta, Any]] = []
+
+    def program(m: Meta) -> None:
+        with m.attempt() as tried:
+            m.fresh_mvar(m.elab("Nat"))
+            kept.append((m, m.save()))
+        assert repr(tried) == "Attempt(ok=True, error=None)"
+        with pytest.raises(UsageError, match="not str"):
+            m.restore("state")  # type: ignore[arg-type]
+
+    session.run_meta(program)
+    ((m, saved),) = kept
+    for use in (m.save, lambda: m.restore(saved)):
+        with pytest.raises(UsageError, match="has ended"):
+            use()
+
+
+def test_a_limit_of_a_program_says_what_to_raise(host: Host) -> None:
+    deep = "(((((((((((((((((((((((((((((((0)))))))))))))))))))))))))))))))"
+    with host.session(["Init"], ElabOptions(max_rec_depth=20)) as shallow:
+        with pytest.raises(MetaError) as caught:
+            shallow.run_meta(lambda m: m.elab(deep))
+        assert (caught.value.limit, "max_rec_depth" in caught.value.hint) == ("rec_depth", True)
 
 
 def test_limits_inside_a_program(session: Session) -> None:

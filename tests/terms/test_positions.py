@@ -68,7 +68,9 @@ def test_what_is_no_text_cannot_be_inspected(session: Session) -> None:
 def test_a_closed_view_says_so(session: Session) -> None:
     with session.inspect("theorem t : True := by trivial") as view:
         assert view.goals_at(1, 23)
+        assert repr(view) == "<SourceView of 1 lines: 1 declarations>"
     view.close()
+    assert repr(view) == "<SourceView of 1 lines: closed>"
     for ask in (view.goals_at, view.type_at, view.references):
         with pytest.raises(ClosedError, match="view"):
             ask(1, 23)

@@ -211,7 +211,7 @@ def test_library_that_is_no_library(bare_env: dict[str, str], tmp_path: Path, ma
 
 
 def test_project_that_is_not_there(bare_env: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(ProjectError):
+    with pytest.raises(ProjectError, match="toolchain="):
         resolve(project=tmp_path / "nowhere", env=bare_env)
 
 

@@ -23,7 +23,7 @@ from leanhost.workers.job import Job
 from leanhost.workers.lease import Lease
 from leanhost.workers.waiting import NEVER, Waiting
 from leanhost.workers.worker import Worker
-from tests.workers.conftest import ENDLESS, GOOD, MakePool
+from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
 from tests.workers.test_supervision import alive, eventually
 from tests.workers.test_zygotes import busy_worker, zygotes
 
@@ -294,6 +294,15 @@ def test_an_import_that_does_not_end_is_given_up(make_pool: MakePool) -> None:
     assert not alive(zygote)
     assert pool.stats().zygotes_started > 1
     assert pool.stats().waiting == 0
+
+
+def test_a_start_that_takes_too_long_says_what_to_raise(engine: str, request: pytest.FixtureRequest) -> None:
+    with (
+        pool_of(engine, request, spares=0, startup_timeout=0.001) as pool,
+        pytest.raises(WorkerStartError, match=r"0\.001 s") as caught,
+    ):
+        pool.check(GOOD)
+    assert "startup_timeout" in caught.value.hint
 
 
 def test_closing_under_a_stream_is_told_to_who_reads_it(fake_pool: MakePool) -> None:

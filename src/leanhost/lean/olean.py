@@ -21,6 +21,12 @@ _PARTS = (".olean.server", ".olean.private", ".ir", ".ir.sig")
 """What a ``module`` has beside its ``.olean``, each a file of the same form."""
 
 _MAX_NAME = 1024
+_CORE = {("Init",), ("Std",), ("Lean",)}
+_UNKNOWN = "check the name; open the Lake project that has it (leanhost.open(project=...)) and lake build it"
+_NO_CORE = (
+    "this toolchain has no core library: take another one (toolchain='embedded', or an elan toolchain's name), or name "
+    "the directories of one with search_path="
+)
 _REBUILD = "rebuild it with the toolchain in use (lake build), or open the toolchain it was built with"
 
 
@@ -161,7 +167,7 @@ def check_closure(
             by = f" (imported by {importer})" if importer else ""
             raise ImportFailed(
                 f"unknown module {show(module)}{by}: no such .olean in {where}",
-                hint="check the name; open the Lake project that has it (leanhost.open(project=...)) and lake build it",
+                hint=_UNKNOWN if core is not None or module[:1] not in _CORE else _NO_CORE,
             )
         if core is not None and file.is_relative_to(core):
             continue

@@ -16,6 +16,8 @@ T = TypeVar("T")
 class MetaOptions:
     """Limits of one ``MetaM`` call.
 
+    How deep it may recurse is the session's: :attr:`leanhost.ElabOptions.max_rec_depth`.
+
     Attributes:
         heartbeats: in thousands of small allocations, as ``maxHeartbeats``; 0 turns the limit off.
         transparency: which definitions may be unfolded: ``all``, ``default``, ``reducible``, ``instances``.
@@ -72,3 +74,9 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 """What a bounded ``MetaM`` call returns; use ``match``."""
 
 DEFAULT = MetaOptions()
+
+LIMIT_HINTS = {
+    Limit.HEARTBEATS: "allow more with MetaOptions(heartbeats=...); 0 turns the limit off",
+    Limit.REC_DEPTH: "make the session with a higher ElabOptions(max_rec_depth=...)",
+}
+"""What to do about a limit that a program was stopped by."""

@@ -19,7 +19,13 @@ from leanhost.services.elaboration import WHY_LIMITS
 from leanhost.services.expr_builder import ExprBuilder
 from leanhost.services.exprs import Expr, Home, Name, NameLike
 from leanhost.services.meta import MetaService
-from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported, TimeoutOrHeartbeat
+from leanhost.services.meta_answers import (
+    LIMIT_HINTS,
+    Failed,
+    MetaOptions,
+    MetaUnsupported,
+    TimeoutOrHeartbeat,
+)
 
 T = TypeVar("T")
 
@@ -61,9 +67,12 @@ class Meta:
         """Make every further use an error."""
         self._expired = True
 
-    def _eval(self, action: Arg) -> Ref:
+    def _check_running(self) -> None:
         if self._expired:
             raise UsageError("this MetaM program has ended; its `m` cannot be used any more")
+
+    def _eval(self, action: Arg) -> Ref:
+        self._check_running()
         if self._guard.why:
             raise Cancelled(f"the MetaM program was stopped: {WHY_LIMITS[self._guard.why]}")
         try:
@@ -75,7 +84,8 @@ class Meta:
                 case TimeoutOrHeartbeat(limit):
                     if self._guard.why:
                         raise Cancelled(f"the MetaM program was stopped: {limit}") from None
-                    raise MetaError(f"a limit was hit: {limit}", limit=str(limit)) from None
+                    hint = LIMIT_HINTS.get(limit, "")
+                    raise MetaError(f"a limit was hit: {limit}", limit=str(limit), hint=hint) from None
 
     def _expr(self, action: Arg) -> Expr:
         return Expr(self._service.home, self._eval(action))
@@ -243,11 +253,18 @@ class Meta:
     # --- backtracking ---
 
     def save(self) -> Saved:
-        """The state now; :meth:`restore` comes back to it."""
+        """The state now: metavariables, environment, messages; :meth:`restore` comes back to it, as often as wanted.
+
+        The local context is no part of it: that is the ``with`` blocks around the call.
+        """
+        self._check_running()
         return self._contexts.save()
 
     def restore(self, saved: Saved) -> None:
         """Go back to a saved state."""
+        self._check_running()
+        if not isinstance(saved, Saved):
+            raise UsageError(f"a state that m.save() returned is wanted, not {type(saved).__name__}")
         self._contexts.restore(saved)
 
     @contextmanager
@@ -271,14 +288,12 @@ class Meta:
             self._six = six
 
 
+@dataclass(slots=True)
 class Attempt:
-    """How a :meth:`Meta.attempt` block ended."""
+    """How a :meth:`Meta.attempt` block ended: ``ok``, or the ``error`` that undid it."""
 
-    __slots__ = ("error", "ok")
-
-    def __init__(self) -> None:
-        self.ok = False
-        self.error: MetaError | None = None
+    ok: bool = False
+    error: MetaError | None = None
 
 
 def local_decls(home: Home, lctx: Ref) -> list[LocalDecl]:

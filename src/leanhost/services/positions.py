@@ -80,6 +80,10 @@ class SourceView(Closing):
                 _Command(start, end, lean.engine.eval_all([Index(trees, i) for i in range(count)]))
             )
 
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self.result.declarations)} declarations"
+        return f"<SourceView of {len(self._source_lines)} lines: {state}>"
+
     # --- positions ---
 
     def _byte(self, line: int, column: int) -> int:

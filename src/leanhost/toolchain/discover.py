@@ -125,7 +125,10 @@ def _ask(
     toolchain: str | Path | Toolchain | None, project: Path | None, env: Mapping[str, str] | None
 ) -> _Question:
     if project is not None and not Path(project).exists():
-        raise ProjectError(f"there is no project directory {project}")
+        raise ProjectError(
+            f"there is no project directory {project}",
+            hint="name the directory that has the lakefile; a Lean is named with toolchain=",
+        )
     return _Question(toolchain, Path(project) if project is not None else None, env)
 
 

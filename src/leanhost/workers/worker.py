@@ -29,6 +29,8 @@ REAP_S = 0.005
 LINGER_S = 5.0
 """Seconds after which a killed process that has not ended is no longer waited for."""
 
+_LATE = "did not start in time"
+
 
 class State(enum.Enum):
     """Where a worker is in its life."""
@@ -284,7 +286,7 @@ class Worker:
         if self._cause is not None:
             self.kill(*self._cause)
         elif self.state is State.STARTING:
-            self.kill(None, "did not start in time")
+            self.kill(None, _LATE)
         elif self._begun:
             assert self.job is not None
             why = f"the wall-clock limit of {self.job.request.timeout:g} s ran out; Lean did not stop and was killed"
@@ -329,9 +331,7 @@ class Worker:
         self._owner.gone(self)
         job, self.job = self.job, None
         if self._was_starting and (self._cause is None or job is None):
-            error = self._failed or WorkerStartError(
-                f"a worker {self._why} while starting: {verdicts.of_death(code, stderr)[1]}"
-            )
+            error = self._failed or self._not_started(code, stderr)
             if job is not None:
                 job.worker, self.job = None, job
             self._owner.start_failed(self, error, self._lasting)
@@ -343,6 +343,15 @@ class Worker:
             status, why = self._cause or verdicts.of_death(code, stderr)
             result = job.instead(status, why, self.label, now - self._since)
             job.finish(replace(result, stdout=stdout, stderr=stderr))
+
+    def _not_started(self, code: int | None, stderr: str) -> WorkerStartError:
+        if self._why == _LATE:
+            limit = self._owner.settings.startup_timeout
+            return WorkerStartError(
+                f"a worker was not ready within {limit:g} s, and was killed",
+                hint="allow more with startup_timeout=",
+            )
+        return WorkerStartError(f"a worker {self._why} while starting: {verdicts.of_death(code, stderr)[1]}")
 
     def close(self) -> None:
         """Let go of everything; the process must have been killed or have ended."""

@@ -178,7 +178,10 @@ class Zygote:
             return
         if self.state is ZygoteState.STARTING:
             limit = self._owner.settings.startup_timeout
-            self.kill(WorkerStartError(f"importing took more than {limit:g} s"), lasting=True)
+            late = WorkerStartError(
+                f"importing took more than {limit:g} s", hint="allow more with startup_timeout="
+            )
+            self.kill(late, lasting=True)
         else:
             self.kill(WorkerStartError(f"a zygote did not fork within {FORK_S:g} s"))
 
