@@ -166,6 +166,20 @@ NATIVE = {
         MEMORY,
         says="with files",
     ),
+    # In each other, faster than anybody looks; their removal is the pool's.
+    "directories": fault(
+        evaluated(
+            'dig 2000 "d" = 1',
+            _RESULT,
+            '@[extern "x"] opaque IO.FS.createDir (path : String) : Result',
+            '@[extern "x"] opaque IO.Process.setCurrentDir (path : String) : Result',
+            "partial def dig (n : Nat) (s : String) : Nat := if n = 0 then 1\n"
+            "  else if (IO.FS.createDir s).count = 0 then 0\n"
+            "  else if (IO.Process.setCurrentDir s).count = 0 then 0 else dig (Nat.pred n) s",
+        ),
+        ACCEPTED,
+        MEMORY,
+    ),
     "output": fault(
         evaluated(
             'flood (double 20 "x") 0 = 1',

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
+
+from leanhost.workers.removal import remove_tree
 
 PREFIX = "leanhost-pool-"
 MAX_FILES = 1000
@@ -44,8 +46,14 @@ class Scratch:
                         taken += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
                         if entry.is_dir(follow_symlinks=False):
                             front.append(entry.path)
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue  # it was removed meanwhile
+            except PermissionError:
+                return "the check made a directory that nobody may look into"
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    return "the check made directories in each other beyond what a path can say"
+                continue  # this process, or the machine, is out of something
         return f"the check filled more than {MAX_BYTES} bytes with files" if taken > MAX_BYTES else None
 
     def clean(self, pid: int) -> None:
@@ -56,12 +64,12 @@ class Scratch:
         except FileNotFoundError:
             pass
         except OSError:
-            shutil.rmtree(place, ignore_errors=True)
+            remove_tree(str(place))
 
     def remove(self) -> None:
         """Remove everything, once."""
         if self._claim >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_tree(str(self.path))
             self.abandon()
 
     def abandon(self) -> None:
@@ -83,7 +91,7 @@ def _sweep(place: Path) -> None:
             continue
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(str(path))
         except OSError:
             pass  # its pool lives
         finally:

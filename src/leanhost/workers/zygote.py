@@ -12,7 +12,6 @@ import json
 import os
 import select
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -25,6 +24,7 @@ from leanhost.services.host import Host
 from leanhost.workers import codec, limits
 from leanhost.workers.child import COMMON, limits_of, open_host, preload, rehearsal, rehearse, work
 from leanhost.workers.confine import make_ready, settle_in
+from leanhost.workers.removal import remove_tree
 from leanhost.workers.wire import Message, ProtocolError, receive, receive_packet
 
 LOOK_S = 10.0
@@ -105,7 +105,7 @@ class Zygote:
             if pid:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-                shutil.rmtree(f"{self._config['scratch']}/{pid}", ignore_errors=True)
+                remove_tree(f"{self._config['scratch']}/{pid}")
 
     def _reap(self, pidfd: int) -> None:
         number, pid = self._children.pop(pidfd)
@@ -202,7 +202,7 @@ def _configuration(control: socket.socket) -> Message | None:
 
 def _tidy_up(scratch: str) -> None:
     """Remove what is left. The pool kills its zygotes: one that gets here has outlived it, and nobody else will."""
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_tree(scratch)
 
 
 class Watch:
