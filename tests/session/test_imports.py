@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import leanhost
 from leanhost.engine.wasm.engine import WasmEngine
 from leanhost.errors import ImportFailed, UsageError
 from leanhost.services.header import parse_header
@@ -201,6 +202,22 @@ def test_a_toolchain_without_a_library_says_so(native_toolchain: Toolchain) -> N
         with pytest.raises(ImportFailed) as caught:
             bare.session(["Nowhere"])
         assert "check the name" in caught.value.hint
+
+
+def test_a_search_path_is_looked_at_first(
+    native_toolchain: Toolchain, fixture_core: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAN_PATH", str(tmp_path))
+    with leanhost.open(toolchain=native_toolchain, search_path=[str(fixture_core)]) as opened:
+        assert opened.search_path == (fixture_core, tmp_path)
+        assert opened.check_source(GOOD).accepted
+
+
+def test_one_directory_is_no_search_path(native_toolchain: Toolchain, tmp_path: Path) -> None:
+    for one in (str(tmp_path), tmp_path):
+        for opening in (leanhost.open, leanhost.WorkerPool):
+            with pytest.raises(UsageError, match=f"write \\['{tmp_path}'\\]"):
+                opening(toolchain=native_toolchain, search_path=one)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("visible")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -165,6 +167,12 @@ def test_names_follow_the_rules_of_prometheus_and_the_guide_lists_them(fake_pool
         )
         for name, metric in found.items()
     ]
+
+
+def test_without_the_client_there_is_a_next_step() -> None:
+    code = "import sys; sys.modules['prometheus_client'] = None; import leanhost.workers.metrics"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "  next step: pip install 'leanhost[metrics]'"
 
 
 def test_every_number_can_be_scraped(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:

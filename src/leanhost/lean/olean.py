@@ -25,7 +25,7 @@ _CORE = {("Init",), ("Std",), ("Lean",)}
 _UNKNOWN = "check the name; open the Lake project that has it (leanhost.open(project=...)) and lake build it"
 _NO_CORE = (
     "this toolchain has no core library: take another one (toolchain='embedded', or an elan toolchain's name), or name "
-    "the directories of one with search_path="
+    "the directories of one (search_path=, LEAN_PATH)"
 )
 _REBUILD = "rebuild it with the toolchain in use (lake build), or open the toolchain it was built with"
 

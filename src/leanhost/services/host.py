@@ -32,7 +32,7 @@ from leanhost.services.results import (
 )
 from leanhost.services.session import Session
 from leanhost.services.source import decode, prepare, read
-from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
+from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
 
 KEPT_IMPORTS = 4
 """How many imported environments a host keeps for :meth:`Host.check_source`."""
@@ -45,24 +45,28 @@ def open(
     project: str | Path | None = None,
     toolchain: str | Path | Toolchain | None = None,
     *,
+    search_path: Sequence[Path | str] = (),
     strict: bool = False,
 ) -> Host:
     """Open a Lean and return its :class:`Host`.
 
     *project* is a directory inside a built Lake project, whose modules can then be imported and whose
     ``lean-toolchain`` is honoured. *toolchain* is a name, a path or a :class:`Toolchain`; see
-    ``leanhost doctor`` for the order of discovery. ``strict=True`` refuses a Lean that no version table
+    ``leanhost doctor`` for the order of discovery. *search_path* are further directories of ``.olean`` files,
+    looked at first; those of ``LEAN_PATH`` come last. ``strict=True`` refuses a Lean that no version table
     names.
 
-    Raises :class:`~leanhost.errors.ToolchainError` or :class:`~leanhost.errors.ProjectError`.
+    Raises :class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.ProjectError` or
+    :class:`~leanhost.errors.UsageError`.
     """
+    first = directories(search_path)
     lake = load_project(Path(project)) if project is not None else None
     found = (
         toolchain
         if isinstance(toolchain, Toolchain)
         else resolve(toolchain, Path(project) if project else None)
     )
-    extra = (*(lake.search_path if lake else ()), *lean_path())
+    extra = (*first, *(lake.search_path if lake else ()), *lean_path())
     return Host(found, extra, strict=strict)
 
 

@@ -4,13 +4,14 @@ Nothing here loads a Lean: a :class:`Toolchain` is a description that an engine 
 """
 
 from leanhost.toolchain.discover import explain, list_toolchains, resolve
-from leanhost.toolchain.lake import LakeProject, lean_path, load_project
+from leanhost.toolchain.lake import LakeProject, directories, lean_path, load_project
 from leanhost.toolchain.model import Finding, Toolchain
 
 __all__ = [
     "Finding",
     "LakeProject",
     "Toolchain",
+    "directories",
     "explain",
     "lean_path",
     "list_toolchains",

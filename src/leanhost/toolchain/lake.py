@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from leanhost.errors import ProjectError, ToolchainError
+from leanhost.errors import ProjectError, ToolchainError, UsageError
 from leanhost.toolchain import elan
 from leanhost.toolchain.cache import environment
 
@@ -79,6 +79,13 @@ def load_project(path: Path) -> LakeProject:
             hint=f"run `lake build` in {root}",
         )
     return LakeProject(root, name, _toolchain(root), tuple(found), tuple(unbuilt))
+
+
+def directories(given: Iterable[Path | str]) -> tuple[Path, ...]:
+    """Return a search path as callers write it. Raises :class:`~leanhost.errors.UsageError` for one alone."""
+    if isinstance(given, str | Path):
+        raise UsageError(f"search_path is a sequence of directories; write [{str(given)!r}]")
+    return tuple(map(Path, given))
 
 
 def lean_path(env: Mapping[str, str] | None = None) -> tuple[Path, ...]:

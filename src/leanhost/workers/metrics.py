@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+try:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+    from prometheus_client.metrics_core import Metric
+    from prometheus_client.registry import Collector
+except ImportError as error:
+    message = "leanhost.workers.metrics needs prometheus-client\n  next step: pip install 'leanhost[metrics]'"
+    raise ImportError(message, name=error.name) from None
 
 from leanhost.services.results import Status
 from leanhost.workers.pool import WorkerPool

@@ -19,7 +19,7 @@ from leanhost.services.imports import parse_imports
 from leanhost.services.lifetime import Closing, Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
-from leanhost.toolchain import Toolchain, lean_path, load_project, resolve
+from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
 from leanhost.workers import codec
 from leanhost.workers.calls import LOOK_S, Desk
 from leanhost.workers.compare import Refusal
@@ -104,7 +104,7 @@ class WorkerPool(Closing, Homebound):
         options = options or ElabOptions()
         self._settings = Settings(
             toolchain=found,
-            search_path=(*map(Path, search_path), *(lake.search_path if lake else ()), *lean_path()),
+            search_path=(*directories(search_path), *(lake.search_path if lake else ()), *lean_path()),
             strict=strict,
             workers=workers,
             # The child cancels at the timeout; being killed after the grace is the supervisor's decision.
