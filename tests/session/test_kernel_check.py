@@ -234,3 +234,13 @@ def test_a_session_that_the_embedded_toolchain_cannot_extend_says_what_can(embed
         with pytest.raises(ElaborationError) as wrong:
             session.extend("def c : Bool := nope")
         assert not wrong.value.hint
+
+
+@pytest.mark.parametrize("name", ["eq_1", "match_1", "_helper", "_n.t"])
+def test_a_theorem_is_evidence_by_whatever_name(session: Session, name: str) -> None:
+    """Lean gives its own details such names; an author's theorem is one all the same."""
+    source = f"theorem {name} : 1 = 1 := rfl\n"
+    outcome = session.kernel_check(source)
+    assert isinstance(outcome, Checked), outcome
+    assert outcome.evidence.name == name
+    assert [found.name for found in session.run(source).declarations] == [name]

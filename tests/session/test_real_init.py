@@ -149,3 +149,10 @@ def test_rejected(host: Host, what: str) -> None:
     checked = host.check_source(WRONG[what])
     assert checked.status is Status.REJECTED
     assert any(d.is_error for d in checked.diagnostics)
+
+
+def test_what_tactics_make_of_the_library_is_no_theorem_of_the_source(host: Host) -> None:
+    source = "theorem t (xs : List Nat) : xs.map id = xs := by fun_induction List.map <;> simp_all\n"
+    result = host.check_source(source)
+    assert result.status is Status.ACCEPTED
+    assert [theorem.name for theorem in result.theorems] == ["t"]

@@ -14,6 +14,16 @@ from tests.workers.judging import codes, refusals
 
 WRONG = "theorem t : 1 = 2 := by sorry\n"
 
+LAZY = """class A where
+  x : Nat
+def f (h : True ∧ True) : Nat := And.rec (motive := fun _ => Nat) (fun _ _ => 2) h
+def h : True ∧ True := ⟨trivial, trivial⟩
+"""
+IS = """inductive Is : Nat → Type
+  | mk (n : Nat) : Is n
+def Is.get (_ : Is N) (n : Nat) : Nat := n
+"""
+
 # A reference, a candidate, and what has to be among the refusals (code, name).
 # fmt: off
 ATTACKS = {
@@ -149,6 +159,24 @@ ATTACKS = {
         "class P : Prop where\n  h : 1 = 2\ninstance : P := by sorry\ntheorem t : 1 = 1 := by sorry\n",
         "class P : Prop where\n  h : 1 = 2\ntheorem t : 1 = 1 := rfl\n",
         ("missing", "instP")),
+    "a proof without a name, left open": (
+        "class P (n : Nat) : Prop where\n  h : n = 2\ninstance : P 1 := by sorry\ntheorem t : 1 = 1 := by sorry\n",
+        "class P (n : Nat) : Prop where\n  h : n = 2\ninstance : P 2 := ⟨rfl⟩\n"
+        "instance other : P 1 := by sorry\ntheorem t : 1 = 1 := rfl\n",
+        ("missing", "instPOfNatNat")),
+    "a theorem whose name is like one of Lean's own details": (
+        "theorem t : 1 = 1 := by sorry\ntheorem eq_1 : 1 = 2 := by sorry\n", "theorem t : 1 = 1 := rfl\n",
+        ("missing", "eq_1")),
+    "a theorem whose name begins with an underscore": (
+        "theorem t : 1 = 1 := by sorry\nnamespace _n\ntheorem u : 1 = 2 := by sorry\nend _n\n",
+        "theorem t : 1 = 1 := rfl\n",
+        ("missing", "_n.u")),
+    "a value that computes no more, so that the reference's instance has no type": (
+        LAZY + "def N : Nat := f h\n" + IS + "instance : A := ⟨Is.get (Is.mk 2 : Is N) 1⟩\n"
+        "theorem t : A.x = 5 := by sorry\n",
+        LAZY + "opaque stuck : True ∧ True := h\ndef N : Nat := f stuck\n" + IS + "instance : A := ⟨5⟩\n"
+        "theorem t : A.x = 5 := rfl\n",
+        ("statement", "t")),
     "a command that is another": (
         WRONG,
         'local macro "theorem " n:ident " : " t:term " := " p:term : command => `(def $n : True := trivial)\n'

@@ -117,6 +117,29 @@ class A (n : Nat) where
 instance mine : A 0 := ⟨1⟩
 theorem t : A.x 0 = 1 := rfl
 """),
+"a proof without a name, which Lean gives another here": ("""
+class P (n : Nat) : Prop where
+  h : 0 < n
+instance : P 1 := by sorry
+def f (n : Nat) [P n] : Nat := n
+theorem t : f 1 = 1 := by sorry
+""","""
+class P (n : Nat) : Prop where
+  h : 0 < n
+instance : P 2 := ⟨.step .refl⟩
+instance : P 1 := ⟨.refl⟩
+def f (n : Nat) [P n] : Nat := n
+theorem t : f 1 = 1 := rfl
+"""),
+"nothing but a proof without a name": ("""
+class P : Prop where
+  h : 0 < 1
+instance : P := by sorry
+""","""
+class P : Prop where
+  h : 0 < 1
+theorem p : P := ⟨.refl⟩
+"""),
 "variables, included and left out": ("""
 section
 variable (n : Nat) (h : n = 0)
@@ -224,6 +247,14 @@ theorem t : f 1 = 2 := by sorry
 ""","""module
 public def f (n : Nat) : Nat := n + 1
 public theorem t : f 1 = 2 := by rfl
+"""),
+"what tactics make of the library": ("""
+theorem t (xs : List Nat) : xs.map id = xs := by fun_induction List.map <;> simp_all
+theorem u (xs : List Nat) : xs.zipWith (fun a b => a + b) [] = [] := by
+  unfold List.zipWith; split <;> simp_all
+""","""
+theorem t (xs : List Nat) : xs.map id = xs := by simp
+theorem u (xs : List Nat) : xs.zipWith (fun a b => a + b) [] = [] := by cases xs <;> rfl
 """),
 "deriving": ("""
 inductive Colour where | red | green

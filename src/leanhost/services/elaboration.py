@@ -282,7 +282,9 @@ class Additions:
 def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:
     """Read from the environment what elaboration added, and freeze the result."""
     described = described_constants(lean, done.env, _description, known)
-    places = {c.name: _selected(where) for c, (internal, where) in described if not internal}
+    places = {
+        c.name: _selected(where) for c, (internal, where) in described if not internal or _stated(c, where)
+    }
     added = sorted((c for c, _ in described), key=lambda constant: _place(constant.name, places))
     shown = [(c, places[c.name]) for c in added if c.name in places]
     sorries = declarations_with_sorry(lean, added)
@@ -295,6 +297,14 @@ def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tupl
         limits=tuple(sorted(done.limits)),
     )
     return result, Additions(added, shown)
+
+
+def _stated(constant: Constant, found: Data) -> bool:
+    """Whether an author has claimed it, by whatever name: ``theorem eq_1`` reads like one of Lean's own details.
+
+    What Lean makes on the way has no place in the source, but for the definitions behind a macro.
+    """
+    return constant.kind in ("theorem", "axiom") and _selected(found) is not None
 
 
 def _selected(found: Data) -> Position | None:

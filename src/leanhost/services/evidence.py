@@ -286,7 +286,9 @@ def _judge(
         axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
         caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
         evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant, owned))
-        if constant.kind in ("theorem", "axiom") and (where or not derived(constant.name, rests)):
+        if constant.kind in ("theorem", "axiom") and (
+            where or not derived(lean, ground.env, constant.name, rests)
+        ):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
     caveats = (CAVEAT_BODIES,) if total.unseen else ()
     said = (*(d.message for d in result.errors), *(f.message for f in failures if f.code == "kernel"))
@@ -329,10 +331,13 @@ _STRIDE = 32
 """How many constants are put into an environment in one expression."""
 
 
-def derived(name: NameTuple, added: Container[NameTuple]) -> bool:
-    """Tell whether Lean made a constant for another added one: ``f.eq_def``, ``T.mk.injEq``, a private one too."""
-    forms = {name, user_name(name)}
-    return any(form[:end] in added for form in forms for end in range(1, len(form)))
+def derived(lean: Lean, env: Ref, name: NameTuple, added: Container[NameTuple]) -> bool:
+    """Tell whether Lean made a constant for another: ``f.eq_def``, ``T.mk.injEq``, a private one too.
+
+    The other is one of *added* or of *env*: ``split`` makes what it needs for a ``match`` of the library as well.
+    """
+    above = [form[:end] for form in {name, user_name(name)} for end in range(1, len(form))]
+    return any(form in added for form in above) or any(info is not None for info in lean.find(env, above))
 
 
 def open_question(reason: str) -> Limit:

@@ -50,7 +50,8 @@ class Comparison:
     """Compares what a reference says with what *candidate* declared.
 
     *theorems* have to say the same, *others* to be the same, and so has everything of the library that either
-    of them mentions; what else is in *own*, the reference's constants, only has to be seen through.
+    of them mentions; what else is in *own*, the reference's constants, only has to be seen through. What the
+    *unnamed* say is to be said by any of the candidate's *proofs*, which rest on nothing that is not allowed.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class Comparison:
         candidate: Replayed,
         theorems: Collection[NameTuple],
         others: Collection[NameTuple],
+        unnamed: Collection[NameTuple],
         own: Collection[NameTuple],
+        proofs: Collection[NameTuple],
         options: ElabOptions,
         cancellation: Cancellation = None,
     ) -> None:
@@ -67,7 +70,11 @@ class Comparison:
         self._env = candidate.kernel_env
         self._theorems = frozenset(theorems)
         self._named = frozenset((*theorems, *others))
+        self._unnamed = frozenset(unnamed)
         self._own = frozenset(own)
+        self._proofs = tuple(proofs)
+        self.stated = set(theorems)
+        """The candidate's theorems that the reference asks for."""
         self._options = options
         self._cancellation = cancellation
         self._called = {name: Primitives.aside(name) for name in map(names.parse, candidate.set_aside)}
@@ -98,6 +105,9 @@ class Comparison:
         parts = [*body["types"], *body["ctors"]] if word == "inductive" else [body]
         for part in parts:
             name = self._tables.name(part["name"])
+            if name in self._unnamed and not self._proved(name, part):
+                text = f"nothing the candidate proves says what {show(name)} says, which has no name in the reference"
+                yield Refusal("missing", show(name), text)
             if name in self._own and name not in self._named and word in ("axiom", "def", "opaque"):
                 self._auxiliary(word, name, part)
                 continue
@@ -122,6 +132,27 @@ class Comparison:
             return "kind", f"{name} is a theorem in the reference and here {_a(theirs.kind)}"
         match = self._says(theirs, part)
         return _refused(match, "statement", name, f"{name} does not say what the reference says")
+
+    def _proved(self, name: NameTuple, part: dict[str, Any]) -> bool:
+        """Whether the candidate proves what *name* says, an instance whose name is of Lean's making."""
+        for other in self._proofs:
+            theirs = self._find(other)
+            if theirs is not None and self._writes(theirs, part):
+                return True
+        theirs = self._find(name)
+        if theirs is None or theirs.kind != "theorem" or not self._says(theirs, part):
+            return False
+        self.stated.add(name)
+        return True
+
+    def _writes(self, theirs: Constant, part: dict[str, Any]) -> bool:
+        """Whether types are the same term."""
+        lean, table, ours = self._lean, self._lean.table, self._universes(part)
+        universes = lean.name_list(table.constant_levels(theirs.info))
+        if len(universes) != len(ours):
+            return False
+        asked = renamed(lean, self._builder.expr(part["type"]), ours, universes)
+        return bool(lean.number(table.expr_eqv(table.constant_type(theirs.info), asked)))
 
     def _same(self, word: str, theirs: Constant, part: dict[str, Any]) -> tuple[str, str] | None:
         name = show(theirs.name)
@@ -177,12 +208,16 @@ class Comparison:
     # --- what Lean made for it ---
 
     def _auxiliary(self, word: str, name: NameTuple, part: dict[str, Any]) -> None:
-        """Have the candidate's stand for the reference's if it is the same, and else declare that aside."""
+        """Have the candidate's stand for the reference's if it is the same, and else declare that aside.
+
+        Where that cannot be done, what mentions it mentions nothing: the candidate's of the same name is another.
+        """
         theirs = self._find(name)
         if theirs is not None and self._is(theirs, word, part):
             return
         lean, table = self._lean, self._lean.table
         aside = (RESERVED, "reference", *name)
+        self._called[name] = aside
         built = lean.name(aside)
         params = ListOf([self._builder.names[number] for number in part["levelParams"]])
         header = table.constant_header(built, params, self._builder.expr(part["type"]))
@@ -201,8 +236,7 @@ class Comparison:
                 add = table.add_decl(self._env, options, declaration, token)
                 _, self._env = lean.engine.eval_all([table.set_heartbeats(0), add])
         except Thrown:
-            return  # it rests on something the candidate has not: whatever mentions it will differ
-        self._called[name] = aside
+            return  # it rests on something that is not the same for the candidate
 
     def _is(self, theirs: Constant, word: str, part: dict[str, Any]) -> bool:
         lean, table = self._lean, self._lean.table

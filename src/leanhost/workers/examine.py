@@ -126,7 +126,7 @@ def judge_export(
         except ElaborationError as error:
             return [_unusable(error)]
         with session:
-            theorems, others = _written(session, text)
+            theorems, others, unnamed = _written(session, text)
             added = {constant.name for constant in session.added}
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
@@ -137,11 +137,14 @@ def judge_export(
             unshipped = {names.show(name) for name, original in imported.items() if not original}
             allowed = {*standard, *own, *reference.allow_axioms, *unshipped}
             compared = [name for name in imported if names.show(name) in allowed]
-            wanted = [*theorems, *others, *compared]
+            wanted = [*theorems, *others, *unnamed, *compared]
             statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
-    comparison = Comparison(lean, theirs, theorems, others, added, options, cancellation)
+    proofs = [
+        names.parse(t.name) for t in theirs.theorems if allowed.issuperset(t.axioms) and SORRY not in t.axioms
+    ]
+    comparison = Comparison(lean, theirs, theorems, others, unnamed, added, proofs, options, cancellation)
     found = list(comparison.differences(statements.encode()))
-    stated = set(map(names.show, theorems))
+    stated = set(map(names.show, comparison.stated))
     for theorem in theirs.theorems:
         if theorem.name in stated:
             for axiom in theorem.axioms:
@@ -150,7 +153,7 @@ def judge_export(
                 elif axiom not in allowed:
                     text = f"{theorem.name} rests on the axiom {axiom}, which is not allowed"
                     found.append(Refusal("axiom", theorem.name, text))
-    if not theorems:
+    if not theorems and not unnamed:
         found.append(Refusal("reference", "", "the reference states no theorem"))
     return found
 
@@ -159,21 +162,24 @@ def _unusable(error: LeanHostError) -> Refusal:
     return Refusal("reference", "", f"the reference itself does not elaborate: {error.message}")
 
 
-def _written(session: Session, text: str) -> tuple[list[names.NameTuple], dict[names.NameTuple, str]]:
-    """The theorems of a reference, and the other constants its author named, with their kinds.
+def _written(
+    session: Session, text: str
+) -> tuple[list[names.NameTuple], dict[names.NameTuple, str], list[names.NameTuple]]:
+    """The theorems of a reference, the other constants its author named, with their kinds, and unnamed proofs.
 
     What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions. Nor are
-    instances without a name: Lean numbers them by what came before, and what mentions one is compared through it.
-    Nor is notation: it says how a text is read, and candidates are compared by what was read.
+    instances without a name: Lean numbers them by what came before, and what mentions one is compared through it;
+    but those that are proofs claim something. Nor is notation: it says how a text is read, and candidates are
+    compared by what was read.
     """
     added = {constant.name for constant in session.added}
     lines = text.split("\n")
+    unnamed = {c.name for c, where in session.shown if where is not None and _unnamed(lines, where)}
     wrote = [
         c
         for c, where in session.shown
-        if (
-            not derived(c.name, added) if where is None else c.kind == "theorem" or not _unnamed(lines, where)
-        )
+        if (c.name not in unnamed or c.kind == "theorem")
+        and (where is not None or not derived(session.lean, session.env, c.name, added))
     ]
     odd = unchecked(session.lean, wrote)
     safe = [c for c in wrote if c.name not in odd and c.kind not in ("recursor", "constructor")]
@@ -183,8 +189,9 @@ def _written(session: Session, text: str) -> tuple[list[names.NameTuple], dict[n
         for c, used in zip(safe, used_constants(session.lean, types), strict=True)
         if c.kind != "definition" or not used or not used <= _NOTATION
     ]
-    theorems = [c.name for c in safe if c.kind == "theorem"]
-    return theorems, {c.name: c.kind for c in safe if c.kind != "theorem"}
+    theorems = [c.name for c in safe if c.kind == "theorem" and c.name not in unnamed]
+    others = {c.name: c.kind for c in safe if c.kind != "theorem"}
+    return theorems, others, [c.name for c in safe if c.name in unnamed]
 
 
 def _unnamed(lines: Sequence[str], where: Position) -> bool:
