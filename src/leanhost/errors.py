@@ -136,6 +136,11 @@ class ImportFailed(LeanError):
 
     code = "leanhost.lean.import"
 
+    def __init__(self, message: str, *, module: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.module = module
+        """Which of the imports leads to an unknown module; ``""`` for another failure."""
+
 
 class ProjectError(LeanHostError):
     """A Lake project could not be read (no manifest, not built, malformed)."""

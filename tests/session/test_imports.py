@@ -13,7 +13,7 @@ from leanhost.engine.wasm.engine import WasmEngine
 from leanhost.errors import ImportFailed, UsageError
 from leanhost.services.header import parse_header
 from leanhost.services.host import Host
-from leanhost.services.results import Status
+from leanhost.services.results import Position, Status
 from leanhost.toolchain import Toolchain
 from tests.conftest import open_host
 from tests.session.sources import GOOD
@@ -191,6 +191,18 @@ def test_a_compiled_module_is_imported(host: Host, compiled: Compile) -> None:
 )
 def test_an_unknown_module(host: Host, name: str) -> None:
     assert failure(host, name).startswith(f"unknown module {name}: no such .olean in ")
+
+
+def test_an_unknown_module_is_reported_where_it_is_imported(host: Host) -> None:
+    for source, start, end in [
+        ("/- α -/ import Init import Nowhere\n", (1, 20), (1, 34)),
+        ("module\nimport Init\npublic import «α».Nowhere\nexample : True := trivial", (3, 0), (3, 25)),
+        ("import «α».Nowhere -- Init", (1, 0), (1, 18)),
+    ]:
+        (fault,) = host.check_source(source).diagnostics
+        assert (fault.position, fault.end) == (Position(*start), Position(*end)), source
+    (implicit,) = host.check_source("theorem t : True := trivial", imports=["Nowhere"]).diagnostics
+    assert (implicit.position, implicit.end) == (Position(1, 0), None)
 
 
 def test_a_toolchain_without_a_library_says_so(native_toolchain: Toolchain) -> None:

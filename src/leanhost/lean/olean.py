@@ -155,9 +155,9 @@ def check_closure(
     Raises :class:`~leanhost.errors.ImportFailed` for an unknown module, a damaged file, or another Lean's file.
     """
     seen: set[NameTuple] = set()
-    pending: list[tuple[NameTuple, str]] = [(module, "") for module in modules]
+    pending: list[tuple[NameTuple, str, NameTuple]] = [(module, "", module) for module in modules]
     while pending:
-        module, importer = pending.pop()
+        module, importer, first = pending.pop()
         if module in seen:
             continue
         seen.add(module)
@@ -167,9 +167,10 @@ def check_closure(
             by = f" (imported by {importer})" if importer else ""
             raise ImportFailed(
                 f"unknown module {show(module)}{by}: no such .olean in {where}",
+                module=show(first),
                 hint=_UNKNOWN if core is not None or module[:1] not in _CORE else _NO_CORE,
             )
         if core is not None and file.is_relative_to(core):
             continue
-        pending.extend((name, show(module)) for name in look_over(file, word, commit))
+        pending.extend((name, show(module), first) for name in look_over(file, word, commit))
     return len(seen)

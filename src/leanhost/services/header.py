@@ -6,13 +6,13 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from leanhost.engine.base import Node
-from leanhost.engine.expressions import Arg, ArrayOf, Field, Index, Size
+from leanhost.engine.base import Node, Ref
+from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration import Messages
-from leanhost.services.results import Diagnostic
-from leanhost.services.source import file_name
+from leanhost.services.results import Diagnostic, Position
+from leanhost.services.source import file_name, position_of_byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,34 @@ class Headers:
         return header
 
 
+def import_place(lean: Lean, text: str, file: str, module: str) -> tuple[Position, Position] | None:
+    """Return where the import of *module* begins and ends; ``None`` when the header does not write it out."""
+    engine, table = lean.engine, lean.table
+    with engine.eval(table.parsed_syntax(_parsed(lean, text, file))) as syntax:
+        imports = [_import(item) for item in lean.array(table.header_imports(syntax))]
+        written = engine.eval(Field(Index(Field(syntax, 2), 2), 2))
+        count = lean.number(Size(written))
+        # What is imported without a word comes first.
+        for at, found in enumerate(imports[len(imports) - count :]):
+            if names.show(found.module) == module:
+                item = Index(written, at)
+                place = engine.eval_data(Ctor(0, (table.syntax_start(item), table.syntax_end(item))))
+                match place:
+                    case Node(_, (Node(_, (int(start),)), Node(_, (int(end),)))):
+                        return position_of_byte(text, start), position_of_byte(text, end)
+    return None
+
+
+def _parsed(lean: Lean, text: str, file: str) -> Ref:
+    table = lean.table
+    context = lean.engine.eval(table.input_context(text, file_name(file), len(text.encode("utf-8"))))
+    return lean.io(table.parse_header(context))
+
+
 def parse_header(lean: Lean, text: str, file: str) -> Header:
     """Parse a prepared source's header with Lean's own parser (``Lean.Parser.parseHeader``)."""
     engine, table = lean.engine, lean.table
-    context = engine.eval(table.input_context(text, file_name(file), len(text.encode("utf-8"))))
-    parsed = lean.io(table.parse_header(context))
+    parsed = _parsed(lean, text, file)
     syntax, state, said = engine.eval_all(
         [
             table.parsed_syntax(parsed),

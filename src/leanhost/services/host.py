@@ -17,7 +17,7 @@ from leanhost.services.cancellation import Cancellation, check
 from leanhost.services.checking import Check
 from leanhost.services.exports.outcome import ReplayOutcome
 from leanhost.services.exports.replay import Source, replay
-from leanhost.services.header import Header, Headers
+from leanhost.services.header import Header, Headers, import_place
 from leanhost.services.imports import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.lifetime import Closing, Homebound, Life
 from leanhost.services.opening import Opened, open_lean
@@ -377,7 +377,9 @@ class Host(Closing, Homebound):
         except Cancelled:
             return answer.cancelled(header.diagnostics)
         except ImportFailed as error:
-            fault = Diagnostic(Severity.ERROR, str(error), Position(1, 0), None, file, error.code)
+            place = import_place(lean, text, file, error.module) if error.module else None
+            start, end = place or (Position(1, 0), None)
+            fault = Diagnostic(Severity.ERROR, str(error), start, end, file, error.code)
             return answer.refused((*header.diagnostics, fault))
         if imported is not None:
             imported()
