@@ -21,7 +21,10 @@ _STALE_QUERIES = 16
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The three elaboration states at one moment (``Term.SavedState`` without the messages' history)."""
+    """The three elaboration states at one moment (``Term.SavedState`` without the messages' history).
+
+    A program in Python gets one from :meth:`leanhost.Meta.save`, to give it back.
+    """
 
     term: Ref
     meta: Ref

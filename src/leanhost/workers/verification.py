@@ -17,7 +17,8 @@ class Verification:
     definitions, and resting on allowed axioms only. ``from_scratch`` says what the kernel began with: nothing,
     so that the library went through it too, or an import of the library of its own. ``status`` is ``accepted``
     then, ``rejected`` when ``refusals`` say why not, and otherwise what became of the process that was working.
-    ``candidate`` is the result of elaborating the candidate.
+    ``candidate`` says how the candidate's elaboration ended: its status, and diagnostics where it was refused; its
+    theorems, axioms and time are not told.
     """
 
     status: Status
