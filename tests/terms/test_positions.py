@@ -65,6 +65,13 @@ def test_what_is_no_text_cannot_be_inspected(session: Session) -> None:
         session.inspect("\ud800")
 
 
+def test_a_position_is_two_whole_numbers(session: Session) -> None:
+    with session.inspect("theorem t : True := by trivial") as view:
+        for line, column in [("1", 0), (1, 0.5), (None, 0)]:
+            with pytest.raises(UsageError, match="whole numbers"):
+                view.goals_at(line, column)  # type: ignore[arg-type]
+
+
 def test_a_closed_view_says_so(session: Session) -> None:
     with session.inspect("theorem t : True := by trivial") as view:
         assert view.goals_at(1, 23)

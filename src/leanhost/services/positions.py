@@ -89,6 +89,8 @@ class SourceView(Closing):
     def _byte(self, line: int, column: int) -> int:
         if self._closed:
             raise ClosedError("this view of a source is closed")
+        if not isinstance(line, int) or not isinstance(column, int):
+            raise UsageError(f"a line and a column are whole numbers, not {line!r} and {column!r}")
         if not 1 <= line <= len(self._source_lines):
             raise UsageError(f"there is no line {line}; the source has {len(self._source_lines)}")
         text = self._source_lines[line - 1]
