@@ -333,6 +333,15 @@ def test_it_is_refused_from_the_first_axiom_on_as_well(native_host: Host, name: 
     assert wanted in codes(native_host, reference, candidate, whole=True)
 
 
+def test_what_a_macro_of_the_reference_states_is_wanted(host: Host) -> None:
+    """By whatever name: its own nobody can write."""
+    macro = 'macro "state" : command => `(theorem about : 1 = 2 := by sorry)\nstate\n'
+    theorem = "theorem t : 1 = 1 := rfl\n"
+    [(code, name)] = codes(host, macro + theorem, "theorem about : 2 = 2 := rfl\n" + theorem)
+    assert code == "missing"
+    assert name.startswith("about.")
+
+
 def test_what_is_equal_by_definition_is_the_same(host: Host) -> None:
     reference = "def two : Nat := 2\ntheorem t : two = 2 := by sorry\n"
     candidate = "def two : Nat := Nat.succ 1\ntheorem t : Nat.succ 1 = two := rfl\n"

@@ -140,6 +140,16 @@ class P : Prop where
   h : 0 < 1
 theorem p : P := ⟨.refl⟩
 """),
+"theorems of a macro's own": ("""
+macro "state " n:ident : command => `(
+  def three : Nat := 3
+  theorem about : three = 3 := by sorry
+  theorem $n : 1 = 1 := by sorry)
+state t
+""","""
+theorem three : Nat.succ 2 = 3 := rfl
+theorem t : 1 = 1 := rfl
+"""),
 "variables, included and left out": ("""
 section
 variable (n : Nat) (h : n = 0)

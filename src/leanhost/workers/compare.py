@@ -134,15 +134,16 @@ class Comparison:
         return _refused(match, "statement", name, f"{name} does not say what the reference says")
 
     def _proved(self, name: NameTuple, part: dict[str, Any]) -> bool:
-        """Whether the candidate proves what *name* says, an instance whose name is of Lean's making."""
-        for other in self._proofs:
-            theirs = self._find(other)
-            if theirs is not None and self._writes(theirs, part):
-                return True
-        theirs = self._find(name)
-        if theirs is None or theirs.kind != "theorem" or not self._says(theirs, part):
+        """Whether the candidate proves what *name* says, which is a name of Lean's making."""
+        proofs = [theirs for other in self._proofs if (theirs := self._find(other)) is not None]
+        if any(self._writes(theirs, part) for theirs in proofs):
+            return True
+        if any(self._says(theirs, part) for theirs in proofs):
+            return True
+        same = self._find(name)
+        if same is None or same.kind != "theorem" or not self._says(same, part):
             return False
-        self.stated.add(name)
+        self.stated.add(name)  # why it does not count is told with the axioms
         return True
 
     def _writes(self, theirs: Constant, part: dict[str, Any]) -> bool:

@@ -31,6 +31,9 @@ _NOTATION = frozenset(
 )
 """The types of what ``notation``, ``syntax`` and ``macro`` declare."""
 
+_MACRO_SCOPE = "_@"
+"""A part of every name that a macro made of its own (``Lean.addMacroScope``)."""
+
 _INSTANCE = re.compile(r"instance(?![\w.!?'])")
 """The word that Lean selects for an instance without a name."""
 
@@ -169,12 +172,16 @@ def _written(
 
     What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions. Nor are
     instances without a name: Lean numbers them by what came before, and what mentions one is compared through it;
-    but those that are proofs claim something. Nor is notation: it says how a text is read, and candidates are
-    compared by what was read.
+    but those that are proofs claim something. Names that a macro made, which nobody can write, are none either. Nor is
+    notation: it says how a text is read, and candidates are compared by what was read.
     """
     added = {constant.name for constant in session.added}
     lines = text.split("\n")
-    unnamed = {c.name for c, where in session.shown if where is not None and _unnamed(lines, where)}
+    unnamed = {
+        c.name
+        for c, where in session.shown
+        if _MACRO_SCOPE in c.name or (where is not None and _unnamed(lines, where))
+    }
     wrote = [
         c
         for c, where in session.shown
