@@ -130,9 +130,11 @@ def test_limits_of_questions_are_the_callers(there: WorkerSession) -> None:
     assert isinstance(long, Failed)
     assert long.truncated
     for wrong in (b"Nat", 1, ["Nat"]):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=f"as text, not {type(wrong).__name__}"):
             there.elaborate(wrong)  # type: ignore[arg-type]
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"\.text of a TermText"):
+        there.meta.whnf(TermText("Nat", "Type"))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="without _bulk"):
         there.elaborate_bulk("Nat")
     with pytest.raises(UsageError, match="Lean options"):
         there.elaborate("Nat", lean_options={"maxHeartbeats": 1})

@@ -198,8 +198,12 @@ def elaborating(
 
 def texts_out(terms: Sequence[str]) -> list[str]:
     """Encode terms given as text; :class:`~leanhost.errors.UsageError` for what is none."""
-    if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
-        raise UsageError(
-            "terms are given to a worker as a sequence of texts", hint="the form without _bulk takes one term"
-        )
+    if isinstance(terms, str):
+        raise UsageError("terms are a sequence of texts", hint="the form without _bulk takes one term")
+    for term in terms:
+        if not isinstance(term, str):
+            raise UsageError(
+                f"a worker takes a term as text, not {type(term).__name__}",
+                hint="pass its text: str() of an Expr, .text of a TermText",
+            )
     return list(terms)
