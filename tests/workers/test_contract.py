@@ -123,7 +123,7 @@ def test_closing_during_a_check_answers_it_and_leaves_nothing(
         job.future.result(0)
     assert children() <= before
     assert descriptors() <= open_before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert not scratch.exists()
     pool.close()
     with pytest.raises(PoolClosed):

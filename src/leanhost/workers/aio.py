@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from leanhost.workers.stream import Result, Sent
+
 T = TypeVar("T")
 
 LOOK_UP_S = 1.0
@@ -44,6 +46,22 @@ class Bell:
 async def in_thread(function: Callable[[], T]) -> T:
     """Run something short that reads files in a worker thread, to its end."""
     return await anyio.to_thread.run_sync(function)
+
+
+async def awaited(begin: Callable[[], Sent[Result]]) -> Result:
+    """Have *begin* run in a thread and wait for what it sets off; a task that is cancelled stops that."""
+    begun: list[Sent[Result]] = []
+    try:
+        # Kept outside: a cancelled task does not get what the thread returns.
+        await in_thread(lambda: begun.append(begin()))
+        bell = Bell()
+        bell.hang_on(begun[0].future)
+        await bell.rung()
+        return begun[0].future.result()
+    except BaseException:
+        for sent in begun:
+            sent.cancel()
+        raise
 
 
 def _waker(function: Callable[[], object]) -> Callable[[], None]:

@@ -33,6 +33,8 @@ class Job:
     """When the caller stops waiting for a worker, on :func:`time.monotonic`."""
     future: Future[CheckResult] = field(default_factory=Future)
     queued: float = field(default_factory=time.monotonic)
+    turn: float = 0.0
+    """Those with an earlier one come first: when it was queued, or what it goes on with."""
     identity: str = field(default_factory=lambda: os.urandom(16).hex())
     """Not to be guessed: an answer must have seen the question."""
     kind: str = "check"
@@ -56,6 +58,9 @@ class Job:
     ended: bool = False
     count: Callable[[Job, CheckResult | BaseException], None] | None = None
     """Told of the end, once, before the caller is."""
+
+    def __post_init__(self) -> None:
+        self.turn = self.queued
 
     @property
     def claim(self) -> Lease | None:

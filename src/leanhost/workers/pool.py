@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from leanhost.engine import can_fork
 from leanhost.errors import UsageError
@@ -18,11 +19,9 @@ from leanhost.services.cancellation import Cancellation
 from leanhost.services.imports import parse_imports
 from leanhost.services.lifetime import Closing, Homebound
 from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.results import CheckResult
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
-from leanhost.workers import codec
-from leanhost.workers.calls import LOOK_S, Desk
-from leanhost.workers.compare import Refusal
+from leanhost.workers.calls import Desk
 from leanhost.workers.heads import Head, bare, head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
@@ -30,8 +29,9 @@ from leanhost.workers.lease import Hold, Lease
 from leanhost.workers.sessions import WorkerSession
 from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
-from leanhost.workers.stream import ProgressCallback, Stream
+from leanhost.workers.stream import ProgressCallback, Sent, Stream, check_iterable, known
 from leanhost.workers.supervisor import Supervisor
+from leanhost.workers.trial import Pair, Trial
 from leanhost.workers.verification import Verification
 from leanhost.workers.wire import Message
 
@@ -181,53 +181,17 @@ class WorkerPool(Closing, Homebound):
         whatever *items* or *progress* raises. Raises as :meth:`check` does, except that waiting for a worker has
         no limit.
         """
-        stream = Stream(self, items, ordered=ordered, progress=progress, cancellation=cancellation)
-        source = iter(items)
-        exhausted = False
-        try:
-            while True:
-                while not exhausted and stream.wants_more:
-                    try:
-                        item = next(source)
-                    except StopIteration:
-                        exhausted = True
-                    else:
-                        stream.add(item)
-                result = stream.pop()
-                if result is not None:
-                    yield result
-                elif stream.empty:
-                    return
-                else:
-                    slice_s = LOOK_S if stream.watches else None
-                    wait(stream.awaited, timeout=slice_s, return_when=FIRST_COMPLETED)
-        finally:
-            running = stream.cancel()
-            if not self._supervisor.here:  # a forgotten iterator can be collected on any thread
-                wait(running, timeout=self._settings.grace + 10)
+        check_iterable(items, "check")
+        stream = Stream(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        return stream.results(items)
 
     async def acheck(self, item: CheckItem | str) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
-        from leanhost.workers.aio import Bell, in_thread
+        from leanhost.workers.aio import awaited
 
-        queued: list[Job | CheckResult] = []
-        try:
-            # Kept outside: a cancelled task does not get what the thread returns.
-            await in_thread(lambda: queued.append(self.submit(item, bounded=True)))
-            entry = queued[0]
-            if isinstance(entry, CheckResult):
-                return entry
-            bell = Bell()
-            bell.hang_on(entry.future)
-            await bell.rung()
-            return entry.future.result()
-        except BaseException:
-            for entry in queued:
-                if isinstance(entry, Job):
-                    self.cancel(entry)
-            raise
+        return await awaited(lambda: self._check(item, bounded=True))
 
-    async def acheck_many(
+    def acheck_many(
         self,
         items: Iterable[CheckItem | str] | AsyncIterable[CheckItem | str],
         *,
@@ -239,32 +203,9 @@ class WorkerPool(Closing, Homebound):
 
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
-        from leanhost.workers.aio import Bell, in_thread
-
-        stream = Stream(self, items, ordered=ordered, progress=progress, cancellation=cancellation)
-        bell = Bell()
-        source = aiter(items) if isinstance(items, AsyncIterable) else _asynchronous(items)
-        exhausted = False
-        try:
-            while True:
-                while not exhausted and stream.wants_more:
-                    try:
-                        item = await anext(source)
-                    except StopAsyncIteration:
-                        exhausted = True
-                    else:
-                        future = await in_thread(partial(stream.add, item))
-                        if future is not None:
-                            bell.hang_on(future)
-                result = stream.pop()
-                if result is not None:
-                    yield result
-                elif stream.empty:
-                    return
-                else:
-                    await bell.rung(LOOK_S if stream.watches else None)
-        finally:
-            stream.cancel()
+        check_iterable(items, "acheck")
+        stream = Stream(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        return stream.aresults(items)
 
     def verify(
         self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
@@ -281,32 +222,57 @@ class WorkerPool(Closing, Homebound):
         environment, and the library is compared like everything else; without, that is only done where the two
         do not begin with the same imports. Raises as :meth:`check` does.
         """
-        asked, answered = self._request(reference), self._request(candidate)
-        if isinstance(answered, CheckResult):
-            refusal = Refusal("elaboration", "", answered.reasons[0])
-            return Verification(answered.status, (refusal,), answered)
-        whole = from_scratch or (
-            isinstance(asked, Request)
-            and not head_of(asked.source, bare(asked.imports)).shared_with(
-                head_of(answered.source, bare(answered.imports))
-            )
+        trial = Trial(self, (reference, candidate), from_scratch=from_scratch, bounded=True)
+        try:
+            return trial.future.result()
+        except BaseException:
+            trial.cancel()
+            raise
+
+    def verify_many(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        from_scratch: bool = False,
+        ordered: bool = True,
+        progress: ProgressCallback | None = None,
+        cancellation: Cancellation = None,
+    ) -> Iterator[Verification]:
+        """Verify any number of pairs of a reference and a candidate, as many at once as there are workers.
+
+        ``((reference, candidate) for candidate in candidates)`` are many candidates for one reference. The rest is as
+        in :meth:`check_many`; which pair a :class:`Verification` is about, ``candidate.file`` tells.
+        """
+        stream = Stream(
+            self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
         )
-        export = self._queue(answered, bounded=True, kind="export", more={"whole": whole})
-        elaborated = self._answer(export)
-        text = export.extra
-        if elaborated.status is not Status.ACCEPTED or not isinstance(text, str):
-            refusal = Refusal("elaboration", "", elaborated.reasons[0] if elaborated.reasons else "no export")
-            return Verification(elaborated.status, (refusal,), elaborated)
-        if isinstance(asked, CheckResult):
-            return Verification(asked.status, (Refusal("reference", "", asked.reasons[0]),), elaborated)
-        more = {"text": text, "whole": whole}
-        job = self._queue(asked, bounded=True, kind="verify", more=more, clean=True)
-        judged = self._answer(job)
-        if judged.status in (Status.ACCEPTED, Status.REJECTED):
-            refusals = codec.refusals_in(job.extra)
-        else:
-            refusals = (Refusal("limit", "", judged.reasons[0]),)
-        return Verification(judged.status, refusals, elaborated, from_scratch=whole)
+        return stream.results(pairs)
+
+    async def averify(
+        self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
+    ) -> Verification:
+        """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
+        from leanhost.workers.aio import awaited
+
+        return await awaited(lambda: self._trying(from_scratch, bounded=True)((reference, candidate)))
+
+    def averify_many(
+        self,
+        pairs: Iterable[Pair] | AsyncIterable[Pair],
+        *,
+        from_scratch: bool = False,
+        ordered: bool = True,
+        progress: ProgressCallback | None = None,
+        cancellation: Cancellation = None,
+    ) -> AsyncIterator[Verification]:
+        """Verify any number of pairs from asyncio or trio; as :meth:`verify_many`.
+
+        Close the iterator (``contextlib.aclosing``) when leaving it early.
+        """
+        stream = Stream(
+            self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
+        )
+        return stream.aresults(pairs)
 
     def session(
         self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
@@ -343,6 +309,19 @@ class WorkerPool(Closing, Homebound):
         request = self._request(item)
         return request if isinstance(request, CheckResult) else self._queue(request, bounded=bounded)
 
+    def _check(self, item: CheckItem | str, *, bounded: bool = False) -> Sent[CheckResult]:
+        queued = self.submit(item, bounded=bounded)
+        if isinstance(queued, CheckResult):
+            return known(queued)
+        return Sent(queued.future, partial(self.cancel, queued))
+
+    def _trying(self, from_scratch: bool, *, bounded: bool = False) -> Callable[[Pair], Sent[Verification]]:
+        def send(pair: Pair) -> Sent[Verification]:
+            trial = Trial(self, pair, from_scratch=from_scratch, bounded=bounded)
+            return Sent(trial.future, trial.cancel)
+
+        return send
+
     def _request(self, item: CheckItem | str) -> Request | CheckResult:
         settings = self._settings
         prepared = prepare_item(
@@ -363,12 +342,20 @@ class WorkerPool(Closing, Homebound):
         bounded: bool,
         kind: str = "check",
         more: Message | None = None,
-        clean: bool = False,
+        after: Job | None = None,
     ) -> Job:
+        """Queue a request, in the place of the one it comes *after*."""
         head = self._head(request.source, request.imports)
-        job = Job(request, head, self._patience(bounded), kind=kind, more=more or {}, clean=clean)
-        self._supervisor.submit(job, bounded=bounded)
+        job = Job(request, head, self._patience(bounded), kind=kind, more=more or {}, clean=kind == "verify")
+        if after is not None:
+            job.turn = after.turn
+        self._supervisor.submit(job, bounded=bounded and after is None)
         return job
+
+    def _linger(self, running: Collection[Future[Any]]) -> None:
+        """Wait for what was cancelled to end."""
+        if not self._supervisor.here:  # a forgotten iterator can be collected on any thread
+            wait(running, timeout=self._settings.grace + 10)
 
     def _head(self, source: str, imports: tuple[Import, ...] | None) -> Head:
         """Return what the worker for a source should have imported."""
@@ -399,8 +386,3 @@ class WorkerPool(Closing, Homebound):
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{self._supervisor.waiting} requests"
         return f"<WorkerPool of {self.workers} over {self._supervisor.label}: {state}>"
-
-
-async def _asynchronous(items: Iterable[CheckItem | str]) -> AsyncIterator[CheckItem | str]:
-    for item in items:
-        yield item

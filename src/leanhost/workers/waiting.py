@@ -33,12 +33,15 @@ class Waiting:
         return iter(self._jobs)
 
     def add(self, job: Job) -> None:
-        """Put a request behind the others."""
-        self._jobs.append(job)
+        """Put a request behind the others, or where the one was that it goes on with."""
+        if job.turn < job.queued:
+            self.put_back(job)
+        else:
+            self._jobs.append(job)
 
     def put_back(self, job: Job) -> None:
         """Put a request, whose turn it was already, where it was: before all that came after it."""
-        at = next((i for i, other in enumerate(self._jobs) if other.queued > job.queued), len(self._jobs))
+        at = next((i for i, other in enumerate(self._jobs) if other.turn > job.turn), len(self._jobs))
         self._jobs.insert(at, job)
 
     def remove(self, job: Job) -> None:
