@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, clean, environment, leanhost, objects
+from leanhost.cli import check
+from leanhost.cli.parser import build_parser
+from leanhost.errors import UsageError
+from leanhost.services.imports import parse_imports
+from leanhost.services.results import CheckResult, Status
+from leanhost.toolchain import Toolchain
+from leanhost.workers import CheckItem, WorkerPool
+from tests.cli.conftest import ENDLESS, ROOT, clean, environment, leanhost, objects
 from tests.support.fixture_core import compile_module
 
 
@@ -187,6 +194,61 @@ def test_messages_without_end_are_cut_for_people(native: Sequence[str], tmp_path
     )
 
 
+def test_every_option_reaches_the_pool(native_toolchain: Toolchain, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("first", "second")]
+    for path in paths:
+        path.mkdir()
+    options = [
+        *("--timeout", "7.5", "--max-heartbeats", "11", "--max-rec-depth", "13", "--imports", " A.B, C ,"),
+        *(argument for path in paths for argument in ("--search-path", str(path))),
+        *(argument for name in ("x", "y") for argument in ("--allow-axiom", name)),
+    ]
+    with check._pool(build_parser().parse_args(["check", "f", *options]), native_toolchain, 5) as pool:
+        settings = pool._settings
+    limits = settings.options
+    assert (limits.timeout, limits.max_heartbeats, limits.max_rec_depth) == (7.5, 11, 13)
+    assert (settings.workers, settings.allow_axioms) == (5, ("x", "y"))
+    assert settings.search_path[:2] == tuple(paths)
+    assert settings.imports == parse_imports(["A.B", "C"])
+
+
+@pytest.mark.parametrize(("jobs", "workers"), [((), 1), (("-j", "2"), 2), (("--jobs", "9"), 3)])
+def test_no_more_workers_than_files_and_jobs(
+    native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch, jobs: Sequence[str], workers: int
+) -> None:
+    asked: list[int] = []
+
+    def pool(arguments: object, toolchain: Toolchain, workers: int) -> WorkerPool:
+        asked.append(workers)
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(check, "_pool", pool)
+    arguments = build_parser().parse_args(["check", "f", *jobs])
+    entries: list[CheckItem | CheckResult] = [
+        CheckItem(source=""),
+        CheckResult("said", Status.REJECTED),
+        *[CheckItem(source="")] * 2,
+    ]
+    with pytest.raises(UsageError):
+        next(check._verdicts(arguments, native_toolchain, entries))
+    assert asked == [workers]
+
+
+def test_limits_of_an_elaboration(native: Sequence[str], tmp_path: Path) -> None:
+    deep, long = tmp_path / "deep.lean", tmp_path / "long.lean"
+    deep.write_text("theorem t : True := " + "(" * 60 + "True.intro" + ")" * 60 + "\n")
+    long.write_text(ENDLESS)
+    assert leanhost("check", *native, deep).returncode == 0
+    done = leanhost("check", *native, "--max-rec-depth", "40", deep)
+    assert done.returncode == 1
+    assert "maximum recursion depth" in done.stdout
+    done = leanhost("check", *native, "--max-heartbeats", "3", long)
+    assert done.returncode == 1
+    assert "maximum number of heartbeats (3)" in done.stdout
+    done = leanhost("check", *native, "--max-heartbeats", "0", "--timeout", "0.5", "--json", long)
+    assert (done.returncode, objects(done.stdout)[0]["status"]) == (1, "timeout")
+
+
 def test_quiet(native: Sequence[str], good: Path, bad: Path) -> None:
     done = leanhost("check", *native, "-q", good)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -268,12 +330,15 @@ def test_a_lake_project_with_dependencies(native: Sequence[str], fixture_core: P
     done = leanhost("check", *native, "--project", root, main)
     clean(done)
     assert done.returncode == 0, done.stdout + done.stderr
+    done = leanhost("verify", *native, "--project", root, main, main)
+    assert done.returncode == 0, done.stdout + done.stderr
     # Its lean-toolchain holds where nothing else is said.
     (root / "lean-toolchain").write_text("leanprover/lean4:v4.99.0\n")
-    done = leanhost("check", "--project", root, main)
-    assert done.returncode == 2
-    assert f"{root}/lean-toolchain names the toolchain 'leanprover/lean4:v4.99.0'" in done.stderr
-    assert "next step: elan toolchain install leanprover/lean4:v4.99.0" in done.stderr
+    for command in (("check", main), ("verify", main, main)):
+        done = leanhost(*command, "--project", root)
+        assert done.returncode == 2
+        assert f"{root}/lean-toolchain names the toolchain 'leanprover/lean4:v4.99.0'" in done.stderr
+        assert "next step: elan toolchain install leanprover/lean4:v4.99.0" in done.stderr
 
 
 def test_toolchain_trouble(good: Path, tmp_path: Path) -> None:

@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 
 from leanhost.cli import verify
+from leanhost.cli.parser import build_parser
+from leanhost.errors import UsageError
+from leanhost.services.imports import parse_imports
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import Verification
-from tests.cli.conftest import clean, leanhost
+from leanhost.toolchain import Toolchain
+from leanhost.workers import Verification, WorkerPool
+from leanhost.workers.settings import Settings
+from tests.cli.conftest import ENDLESS, clean, leanhost
 
 STATED = "def two : Nat := 2\ntheorem swap (a b : Nat) (h : a = b) : b = a := by sorry\n"
 PROVED = STATED.replace("by sorry", "h.symm")
@@ -145,6 +150,44 @@ def test_axioms_imports_standard_input_and_from_scratch(native: Sequence[str], t
     done = leanhost("verify", *native, "-", "-")
     assert done.returncode == 2
     assert "only once" in done.stderr
+
+
+def test_a_candidate_that_takes_too_long(native: Sequence[str], reference: Path) -> None:
+    path = candidate(reference, ENDLESS)
+    done = leanhost("verify", *native, "--timeout", "0.5", "--json", reference, path)
+    clean(done)
+    assert done.returncode == 1
+    found = answer(done.stdout)
+    assert (found["status"], [r["code"] for r in found["refusals"]]) == ("timeout", ["elaboration"])
+    assert "wall-clock limit" in found["refusals"][0]["message"]
+
+
+def test_every_option_reaches_the_pool(
+    native_toolchain: Toolchain, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("first", "second")]
+    for path in paths:
+        path.mkdir()
+    seen: list[Settings] = []
+
+    class Pool(WorkerPool):
+        def verify(self, *asked: object, **how: object) -> Verification:
+            seen.append(self._settings)
+            raise UsageError("far enough")
+
+    monkeypatch.setattr(verify, "WorkerPool", Pool)
+    options = [
+        *("--toolchain", "native-runtime", "--timeout", "7.5", "--imports", "A,B"),
+        *(argument for path in paths for argument in ("--search-path", str(path))),
+    ]
+    arguments = build_parser().parse_args(["verify", str(reference), str(reference), *options])
+    with pytest.raises(UsageError, match="far enough"):
+        verify.run(arguments)
+    (settings,) = seen
+    assert settings.toolchain == native_toolchain
+    assert settings.options.timeout == 7.5
+    assert settings.imports == parse_imports(["A", "B"])
+    assert settings.search_path[:2] == tuple(paths)
 
 
 def test_a_reference_that_states_nothing_is_a_question_not_put(

@@ -11,7 +11,7 @@ import pytest
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.host import Host
-from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported, Ok, TimeoutOrHeartbeat
 from leanhost.services.meta_program import Meta
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import Limit
@@ -41,6 +41,18 @@ def test_a_failure_is_a_value_with_a_bounded_message(session: Session) -> None:
         case other:
             pytest.fail(str(other))
     assert isinstance(session.meta.synth_instance(term(session, "Inhabited False")), Failed)
+
+
+def test_what_the_embedded_toolchain_does_not_ship_is_unsupported(embedded_host: Host) -> None:
+    with embedded_host.session(["Init"]) as session:
+        build, meta = session.build, session.meta
+        for name in ("_private.Init.Data.List.Basic.missing", "List.map._redArg"):
+            answer = meta.infer_type(build.const(name))
+            assert isinstance(answer, MetaUnsupported), answer
+            assert "this toolchain does not ship" in answer.message
+            assert name in answer.message
+        for name in ("List.missing", "List.map_redArg"):
+            assert isinstance(meta.infer_type(build.const(name)), Failed)
 
 
 def test_transparency_decides_what_unfolds(host: object, session: Session) -> None:

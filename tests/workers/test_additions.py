@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -113,6 +114,30 @@ def test_literals_need_the_types_they_have(native_host: Host) -> None:
     assert isinstance(replayed(native_host, lines), Replayed)
     outcome = replayed(native_host, lines, ())
     assert isinstance(outcome, ReplayRejected | Refused)
+
+
+def test_literals_are_nothing_where_their_types_are_not_leans(native_host: Host) -> None:
+    """The kernel gives a literal the type of that name, whatever the imports have under it: here none has a value."""
+    numbers, strings = Writer(), Writer()
+    numbers.definition("n", numbers.const("Nat"), numbers.expr(natVal="37"))
+    strings.definition("s", strings.const("String"), strings.expr(strVal="abc"))
+    empty = "axiom Nat : Type\naxiom String : Type\n"
+    other = f"{empty}axiom Nat.zero : String\naxiom Nat.succ : (n : Nat) → Nat\n"
+    right = f"{empty}axiom Nat.zero : Nat\naxiom Nat.succ : (n : Nat) → Nat\n"
+    with ExitStack() as stack:
+        base = stack.enter_context(native_host.session(()))
+        wrong, odd, half = (stack.enter_context(base.extend(source)) for source in (empty, other, right))
+        for session, writer, says in (
+            (odd, numbers, "Nat is not imported"),
+            (base, numbers, "Nat is not imported"),
+            (wrong, numbers, "Nat is not imported"),
+            (half, numbers, ""),
+            (wrong, strings, "String.ofList is not imported"),
+            (half, strings, "String.ofList is not imported"),
+        ):
+            outcome = replay_added(writer.data(), session.lean, session.env, options=ElabOptions())
+            assert isinstance(outcome, Refused) if says else isinstance(outcome, Replayed), outcome
+            assert not says or says in outcome.reason  # type: ignore[union-attr]
 
 
 def test_junk_is_refused_by_line(native_host: Host) -> None:

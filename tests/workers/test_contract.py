@@ -19,8 +19,10 @@ from leanhost.errors import PoolClosed
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
+from leanhost.workers.limits import SLACK_BYTES, family
 from tests.faults.candidates import FAULTS
 from tests.workers.conftest import BAD, ENDLESS, GOOD, children, descriptors, pool_of
+from tests.workers.test_supervision import eventually
 from tests.workers.test_zygotes import busy_worker
 
 MEMORY = {"native": 300 << 20, "wasm": 2 << 30}
@@ -130,6 +132,34 @@ def test_closing_during_a_check_answers_it_and_leaves_nothing(
         pool.check(GOOD)
     assert pool.closed
     assert "closed" in repr(pool)
+
+
+def test_every_limit_holds_for_a_worker_and_for_the_process_of_its_engine(
+    pool: WorkerPool, engine: str
+) -> None:
+    names = ("core file size", "file size", "open files", "processes", "cpu time", "data size")
+
+    def told(pid: int) -> list[str]:
+        """The limits that hold for a process, which it cannot raise again but for CPU time."""
+        said = Path(f"/proc/{pid}/limits").read_text()
+        rows = [said.partition(f"Max {name}")[2].split()[:2] for name in names]
+        return [
+            soft if soft == hard or name == "cpu time" else "raisable"
+            for name, (soft, hard) in zip(names, rows, strict=True)
+        ]
+
+    with pool.session() as session:
+        assert session.run(GOOD).ok
+        (worker,) = [w.process.pid for w in pool._supervisor._workers if w.lease is not None]
+        processes = family(worker)
+        assert len(processes) == {"native": 1, "wasm": 2}[engine]
+        eventually(lambda: all("unlimited" not in told(pid)[:5] for pid in processes))
+        for pid in processes:
+            core, file, files, tasks, _, data = told(pid)
+            assert (core, file, files) == ("0", str(256 << 20), "512")
+            assert int(tasks) > 256
+            if engine == "native":
+                assert int(data) > MEMORY[engine] + SLACK_BYTES
 
 
 def test_what_confines_the_workers_is_told(pool: WorkerPool) -> None:

@@ -389,15 +389,67 @@ def test_from_any_thread_and_inside_a_running_event_loop(fake_pool: MakePool) ->
 # --- zygotes --------------------------------------------------------------------------------------
 
 
+def answer(pool: WorkerPool, item: CheckItem | str) -> CheckResult:
+    """Check *item*; what is never answered is an error here and not the end of all tests."""
+    job = pool.submit(item, bounded=True)
+    assert not isinstance(job, CheckResult)
+    return job.future.result(60)
+
+
+def stopped_zygote(pool: WorkerPool) -> int:
+    eventually(lambda: bool(zygotes_of(pool)))
+    (stopped,) = zygotes_of(pool)
+    os.kill(stopped, signal.SIGSTOP)
+    return stopped
+
+
 def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = make_pool(spares=0)
     assert pool.check(GOOD).accepted
     monkeypatch.setattr(zygotes, "FORK_S", 0.5)
-    (stopped,) = zygotes_of(pool)
-    os.kill(stopped, signal.SIGSTOP)
-    assert pool.check(GOOD).accepted
+    stopped = stopped_zygote(pool)
+    assert answer(pool, GOOD).accepted
     assert pool.stats().zygotes_started == 2
     eventually(lambda: not alive(stopped))
+
+
+def test_a_zygote_that_stands_still_while_it_imports_is_given_up(make_pool: MakePool) -> None:
+    pool = make_pool(spares=0, startup_timeout=1.0)
+    job = pool.submit(GOOD, bounded=True)
+    assert not isinstance(job, CheckResult)
+    stopped = stopped_zygote(pool)
+    with pytest.raises(WorkerStartError, match="importing took more than 1 s"):
+        job.future.result(60)
+    eventually(lambda: not alive(stopped))
+
+
+def test_a_zygote_that_stands_still_under_a_running_check_is_replaced_and_the_check_ends(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is seen without the zygote, which would tell of it."""
+    monkeypatch.setattr(zygotes, "FORK_S", 0.5)
+    monkeypatch.setattr(worker, "LINGER_S", 1e6)
+    pool = make_pool(spares=0, workers=2, grace=0.5)
+    job = pool.submit(CheckItem(source=ENDLESS, timeout=2), bounded=True)
+    assert not isinstance(job, CheckResult)
+    running = busy_worker(pool)
+    stopped_zygote(pool)
+    assert answer(pool, GOOD).accepted
+    assert job.future.result(60).status is Status.TIMEOUT
+    eventually(lambda: not alive(running))
+
+
+def test_a_pool_whose_zygote_stands_still_closes(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LINGER_S", 0.2)
+    pool = make_pool(spares=0)
+    pool.submit(ENDLESS, bounded=True)
+    running = busy_worker(pool)
+    stopped = stopped_zygote(pool)
+    pool.close()
+    assert not pool._supervisor._thread.is_alive()  # type: ignore[union-attr]
+    eventually(lambda: not alive(stopped) and not alive(running))
 
 
 def test_a_request_given_up_during_a_long_import_harms_nobody(make_pool: MakePool) -> None:
