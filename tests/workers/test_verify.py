@@ -103,6 +103,17 @@ def test_what_is_no_proof_is_refused_for_its_reason(native_pool: WorkerPool, nam
     assert (verification.status is Status.ACCEPTED) == (not codes)
 
 
+def test_what_a_candidate_fails_with_is_told_as_lean_said_it(native_pool: WorkerPool) -> None:
+    for source, message in {
+        "theorem swap : 1 = 2 := nonsense\n": "mine.lean:1:24: error: Unknown identifier `nonsense`",
+        "import Nowhere\n": "unknown module Nowhere: ",
+    }.items():
+        found = native_pool.verify(SWAP, CheckItem(source=source, file="mine.lean"))
+        (refusal,) = found.refusals
+        assert refusal.message.startswith(message)
+        assert "native-runtime" in found.candidate.toolchain
+
+
 def test_axioms_are_the_references_to_allow(native_pool: WorkerPool) -> None:
     axiom = "axiom fact : two = 3\n"
     candidate = TWO + axiom + "theorem t : two = 3 := fact\n"

@@ -51,9 +51,10 @@ def export_added(
         diagnostics = result.diagnostics if result is not None else ()
         stopped = result is not None and Limit.TIMEOUT in result.limits
         status = Status.TIMEOUT if stopped else Status.REJECTED
-        return CheckResult(request.file, status, diagnostics, reasons=(error.message,)), ""
+        why = next((str(said) for said in diagnostics if said.is_error), error.message)
+        return CheckResult(request.file, status, diagnostics, reasons=(why,), toolchain=host.label), ""
     except ImportFailed as error:
-        return CheckResult(request.file, Status.REJECTED, reasons=(error.message,)), ""
+        return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
     return CheckResult(request.file, Status.ACCEPTED, toolchain=host.label), text
 
 
