@@ -81,17 +81,22 @@ def test_links_lead_nowhere_when_they_are_removed(places: Scratch, tmp_path: Pat
     assert (kept / "d" / "file").exists()
 
 
-def test_what_its_owner_may_not_look_into_is_counted_and_removed(tmp_path: Path) -> None:
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that every user can reach; those above pytest's are root's alone."""
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
+def test_what_its_owner_may_not_look_into_is_counted_and_removed(reachable: Path) -> None:
     """By rights that root has anyway."""
     done = limited(f"""
     from pathlib import Path
     from leanhost.workers.scratch import Scratch
     import tempfile
-    os.chown({str(tmp_path)!r}, 65534, 65534)
-    tempfile.tempdir = {str(tmp_path)!r}
-    os.chdir(tempfile.tempdir)  # what is above it may be root's alone
-    tempfile.tempdir = "."
+    tempfile.tempdir = {str(reachable)!r}
     if os.geteuid() == 0:
+        os.chown(tempfile.tempdir, 65534, 65534)
         os.setuid(65534)
     places = Scratch()
     for mode in (0o000, 0o300, 0o500):
@@ -102,7 +107,7 @@ def test_what_its_owner_may_not_look_into_is_counted_and_removed(tmp_path: Path)
         places.clean(7)
         print(os.listdir(places.path))
     places.remove()
-    print(os.listdir("."))
+    print(os.listdir(tempfile.tempdir))
     """)
     hidden = "the check made a directory that nobody may look into"
     assert done.stdout.splitlines() == [hidden, "[]", hidden, "[]", "None", "[]", "[]"], done.stderr
