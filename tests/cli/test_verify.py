@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,12 @@ def test_each_status_has_its_exit_status(
 ) -> None:
     """Also those that no Lean at hand produces on demand: only a judgement is an answer to the question."""
     verdict = Verification(status, (), CheckResult("candidate.lean", status))
-    monkeypatch.setattr(verify, "_verify", lambda *_: verdict)
-    arguments = Namespace(reference=str(reference), candidate=str(candidate(reference, "")), json=False)
+
+    def verdicts(*_: object) -> Iterator[Verification]:
+        yield verdict
+
+    monkeypatch.setattr(verify, "_verdicts", verdicts)
+    arguments = Namespace(reference=str(reference), candidates=[str(candidate(reference, ""))], json=False)
     expected = {Status.ACCEPTED: 0, Status.UNSUPPORTED: 2, Status.REFUSED: 2}
     assert verify.run(arguments) == expected.get(status, 1)
 
@@ -126,6 +130,31 @@ def test_json(native: Sequence[str], reference: Path) -> None:
         "from_scratch": False,
         "diagnostics": [],
     }
+
+
+def test_many_candidates(native: Sequence[str], reference: Path, tmp_path: Path) -> None:
+    sources = {"good": PROVED, "bad": STATED, "better": PROVED.replace("h.symm", "Eq.symm h")}
+    paths = {name: tmp_path / f"{name}.lean" for name in sources}
+    for name, source in sources.items():
+        paths[name].write_text(source)
+    done = leanhost("verify", *native, "-j", "2", "--json", reference, *paths.values())
+    assert (done.returncode, done.stderr) == (1, "")
+    found = [answer(line) for line in done.stdout.splitlines()]
+    assert [(each["candidate"], each["verified"]) for each in found] == [
+        (str(path), name != "bad") for name, path in paths.items()
+    ]
+    times = [each["elapsed_s"] for each in found]
+    assert times == sorted(times)
+    missing, wrong = tmp_path / "missing.lean", tmp_path / "wrong.lean"
+    wrong.write_bytes(b"\xff")
+    done = leanhost("verify", *native, reference, missing, paths["good"], wrong)
+    assert done.returncode == 2
+    assert done.stderr == f"leanhost: error: cannot read {missing}: No such file or directory\n"
+    good, error, bad, refusal = done.stdout.splitlines()
+    assert good.startswith(f"{paths['good']}: proves {reference} (accepted; ")
+    assert error.startswith(f"{wrong}:1:0: error: the file is not valid UTF-8")
+    assert bad.startswith(f"{wrong}: does not prove {reference} (rejected; ")
+    assert refusal.startswith("  elaboration: the file is not valid UTF-8")
 
 
 def test_axioms_imports_standard_input_and_from_scratch(native: Sequence[str], tmp_path: Path) -> None:
@@ -171,7 +200,7 @@ def test_every_option_reaches_the_pool(
     seen: list[Settings] = []
 
     class Pool(WorkerPool):
-        def verify(self, *asked: object, **how: object) -> Verification:
+        def verify_many(self, *asked: object, **how: object) -> Iterator[Verification]:
             seen.append(self._settings)
             raise UsageError("far enough")
 
@@ -216,7 +245,9 @@ def test_trouble(native: Sequence[str], reference: Path, tmp_path: Path) -> None
     assert "next step: " in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("one.lean",), ("a", "b", "c"), ("a", "b", "--timeout", "0")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("one.lean",), ("a", "b", "-j", "0"), ("a", "b", "--timeout", "0")]
+)
 def test_usage(arguments: Sequence[str]) -> None:
     done = leanhost("verify", *arguments)
     assert (done.returncode, done.stdout) == (2, "")

@@ -17,8 +17,8 @@ exit status of check:
 
 _VERIFY_EPILOG = """\
 exit status:
-  0  the candidate proves the reference
-  1  it does not (each refusal is printed with its code and the name it is about)
+  0  every candidate proves the reference
+  1  some does not (each refusal is printed with its code and the name it is about)
   2  a file could not be read, the usage or the reference was wrong, or there is trouble with the toolchain
 """
 
@@ -84,6 +84,12 @@ def _axioms(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _jobs(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=_positive, default=1, help=f"{what} at a time (default 1)"
+    )
+
+
 def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "check",
@@ -114,9 +120,7 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--max-rec-depth", metavar="N", type=_natural, default=512, help="Lean's maxRecDepth (default 512)"
     )
     _axioms(parser)
-    parser.add_argument(
-        "-j", "--jobs", metavar="N", type=_positive, default=1, help="files to check at a time (default 1)"
-    )
+    _jobs(parser, "files to check")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line for each file")
     parser.add_argument(
         "-q",
@@ -130,32 +134,37 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "verify",
-        help="tell whether a file proves exactly what another one states",
-        description="Tell whether CANDIDATE proves every theorem of REFERENCE, under the same name and with\n"
+        help="tell whether files prove exactly what another one states",
+        description="Tell whether each CANDIDATE proves every theorem of REFERENCE, under the same name and with\n"
         "the same statement, over the same definitions. REFERENCE is trusted, its proofs may be\n"
-        "`sorry`. CANDIDATE is elaborated in a confined process, and judged in another one that\n"
+        "`sorry`. A candidate is elaborated in a confined process, and judged in another one that\n"
         "runs nothing of it.",
         epilog=_VERIFY_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("reference", metavar="REFERENCE", help="the statements, or - for standard input")
-    parser.add_argument("candidate", metavar="CANDIDATE", help="the proofs, or - for standard input")
+    parser.add_argument(
+        "candidates", nargs="+", metavar="CANDIDATE", help="the proofs, or - for standard input"
+    )
     _environment(parser)
     parser.add_argument(
         "--timeout",
         metavar="S",
         type=_seconds,
         default=60.0,
-        help="wall clock for the candidate, and for the comparison, seconds (default 60)",
+        help="wall clock for a candidate, and for its comparison, seconds (default 60)",
     )
     _axioms(parser)
+    _jobs(parser, "candidates to judge")
     parser.add_argument(
         "--from-scratch",
         action="store_true",
         help="have the kernel check what the candidate uses of the library, too (minutes on the embedded Lean)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on one line for each candidate"
+    )
     parser.set_defaults(command="verify")
 
 

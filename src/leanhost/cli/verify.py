@@ -1,18 +1,19 @@
-"""``leanhost verify``: whether one file proves exactly what another one states."""
+"""``leanhost verify``: whether files prove exactly what another one states."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 
-from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE, complain
-from leanhost.cli.reading import STDIN, read_whole, stdin
+from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
+from leanhost.cli.reading import look_at
 from leanhost.cli.text import one_line, visible
-from leanhost.errors import UsageError
 from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Diagnostic, Status
-from leanhost.services.source import decode
+from leanhost.services.results import CheckResult, Status
 from leanhost.toolchain import resolve
 from leanhost.workers import CheckItem, Refusal, Verification, WorkerPool
 
@@ -20,63 +21,67 @@ from leanhost.workers import CheckItem, Refusal, Verification, WorkerPool
 def run(arguments: argparse.Namespace) -> int:
     """Compare the files and return the exit status."""
     started = time.monotonic()
-    if arguments.reference == arguments.candidate == "-":
-        raise UsageError("standard input (-) can be read only once")
-    sources: list[tuple[str, bytes]] = []
-    for name in (arguments.reference, arguments.candidate):
-        label = STDIN if name == "-" else name
-        try:
-            if name == "-":
-                data = read_whole(stdin())
-            else:
-                with open(name, "rb") as handle:  # noqa: PTH123 - the name as given
-                    data = read_whole(handle)
-        except OSError as error:
-            complain(f"cannot read {label}: {error.strerror or error}")
-        else:
-            sources.append((label, data))
-    if len(sources) < 2:
+    reference, *found = look_at([arguments.reference, *arguments.candidates])
+    candidates = [candidate for candidate in found if candidate is not None]
+    if reference is None or not candidates:
         return TROUBLE
-    verification = _verify(arguments, *sources)
-    elapsed = time.monotonic() - started
-    (reference, _), (candidate, _) = sources
-    if arguments.json:
-        # ASCII only, so that neither the locale nor a lone surrogate in a file's name can spoil the line.
-        print(json.dumps(_as_json(verification, reference, candidate, elapsed), ensure_ascii=True))
-    else:
-        _tell(verification, reference, candidate, elapsed)
+    exits = {TROUBLE} if None in found else set()
+    with closing(_verdicts(arguments, reference.entry, [each.entry for each in candidates])) as verdicts:
+        for candidate, verification in zip(candidates, verdicts, strict=True):
+            elapsed = time.monotonic() - started
+            if arguments.json:
+                # ASCII only, so that neither the locale nor a lone surrogate in a file's name can spoil the line.
+                line = _as_json(verification, reference.label, candidate.label, elapsed)
+                print(json.dumps(line, ensure_ascii=True), flush=True)
+            else:
+                _tell(verification, reference.label, candidate.label, elapsed)
+            exits.add(_exit_status(verification))
+    return max(exits)
+
+
+def _exit_status(verification: Verification) -> int:
     if verification.verified:
         return ACCEPTED
     unasked = any(refusal.code == "reference" for refusal in verification.refusals)
     return TROUBLE if unasked or verification.status in (Status.UNSUPPORTED, Status.REFUSED) else REJECTED
 
 
-def _verify(
-    arguments: argparse.Namespace, reference: tuple[str, bytes], candidate: tuple[str, bytes]
-) -> Verification:
-    label, data = reference
-    stated = decode(data, label)
-    if isinstance(stated, Diagnostic):
-        result = CheckResult(candidate[0], Status.REFUSED)
-        return Verification(Status.REJECTED, (Refusal("reference", "", stated.message),), result)
-    label, data = candidate
-    proof = decode(data, label)
-    if isinstance(proof, Diagnostic):
-        result = CheckResult(label, Status.REJECTED, (proof,), reasons=(proof.message,))
-        return Verification(Status.REJECTED, (Refusal("elaboration", "", proof.message),), result)
-    pool = WorkerPool(
+def _verdicts(
+    arguments: argparse.Namespace,
+    reference: CheckItem | CheckResult,
+    candidates: Sequence[CheckItem | CheckResult],
+) -> Generator[Verification, None, None]:
+    """Yield one verdict for each candidate, in order, as soon as it and all before it are known."""
+    items = [candidate for candidate in candidates if isinstance(candidate, CheckItem)]
+    with ExitStack() as stack:
+        verified: Iterator[Verification] = iter(())
+        if items and isinstance(reference, CheckItem):
+            stated = replace(reference, allow_axioms=arguments.allow_axiom)
+            pool = stack.enter_context(_pool(arguments, min(arguments.jobs, len(items))))
+            pairs = ((stated, item) for item in items)
+            verified = pool.verify_many(pairs, from_scratch=arguments.from_scratch)
+        for candidate in candidates:
+            if isinstance(candidate, CheckResult):
+                yield _refused("elaboration", candidate, candidate)
+            elif isinstance(reference, CheckResult):
+                yield _refused("reference", reference, CheckResult(candidate.file, Status.REFUSED))
+            else:
+                yield next(verified)
+
+
+def _refused(code: str, why: CheckResult, candidate: CheckResult) -> Verification:
+    return Verification(Status.REJECTED, (Refusal(code, "", why.reasons[0]),), candidate)
+
+
+def _pool(arguments: argparse.Namespace, workers: int) -> WorkerPool:
+    return WorkerPool(
         toolchain=resolve(arguments.toolchain, arguments.project),
         project=arguments.project,
         search_path=arguments.search_path,
+        workers=workers,
         options=ElabOptions(timeout=arguments.timeout),
         imports=arguments.imports,
     )
-    with pool:
-        return pool.verify(
-            CheckItem(source=stated, file=reference[0], allow_axioms=arguments.allow_axiom),
-            CheckItem(source=proof, file=label),
-            from_scratch=arguments.from_scratch,
-        )
 
 
 def _as_json(verification: Verification, reference: str, candidate: str, elapsed: float) -> dict[str, object]:
