@@ -24,6 +24,9 @@ IS = """inductive Is : Nat → Type
 def Is.get (_ : Is N) (n : Nat) : Nat := n
 """
 
+TWO = "structure Two where\n  n : Nat\n  h : n = 2\n"
+LAW = "class M (n : Nat) where\n  op : Nat → Nat\n  law : ∀ x, op x = n\n"
+
 # A reference, a candidate, and what has to be among the refusals (code, name).
 # fmt: off
 ATTACKS = {
@@ -164,6 +167,26 @@ ATTACKS = {
         "class P (n : Nat) : Prop where\n  h : n = 2\ninstance : P 2 := ⟨rfl⟩\n"
         "instance other : P 1 := by sorry\ntheorem t : 1 = 1 := rfl\n",
         ("missing", "instPOfNatNat")),
+    "a proof in a definition, left open": (
+        TWO + "def f : Two := ⟨2, by sorry⟩\ntheorem t : 1 = 1 := by sorry\n",
+        TWO + "def f : Two := ⟨2, sorry⟩\ntheorem t : 1 = 1 := rfl\n",
+        ("sorry", "f")),
+    "an axiom in a definition": (
+        TWO + "def f : Two := ⟨2, by sorry⟩\ntheorem t : 1 = 1 := by sorry\n",
+        TWO + "axiom no : False\ndef f : Two := ⟨2, no.elim⟩\ntheorem t : 1 = 1 := rfl\n",
+        ("axiom", "f")),
+    "the law of an instance without a name, left open": (
+        LAW + "instance : M 2 := ⟨fun _ => 2, by sorry⟩\ntheorem t : 1 = 1 := by sorry\n",
+        LAW + "instance : M 2 := ⟨fun _ => 2, by sorry⟩\ntheorem t : 1 = 1 := rfl\n",
+        ("sorry", "instMOfNatNat")),
+    "the law of another instance": (
+        LAW + "instance : M 2 := ⟨fun _ => 2, by sorry⟩\ntheorem t : 1 = 1 := by sorry\n",
+        LAW + "instance : M 3 := ⟨fun _ => 3, fun _ => rfl⟩\ntheorem t : 1 = 1 := rfl\n",
+        ("missing", "instMOfNatNat")),
+    "a law of another value": (
+        LAW + "instance : M 2 := ⟨fun x => x, by sorry⟩\ntheorem t : 1 = 1 := by sorry\n",
+        LAW + "instance : M 2 := ⟨fun _ => 2, fun _ => rfl⟩\ntheorem t : 1 = 1 := rfl\n",
+        ("missing", "instMOfNatNat")),
     "a theorem whose name is like one of Lean's own details": (
         "theorem t : 1 = 1 := by sorry\ntheorem eq_1 : 1 = 2 := by sorry\n", "theorem t : 1 = 1 := rfl\n",
         ("missing", "eq_1")),

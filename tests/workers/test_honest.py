@@ -140,6 +140,22 @@ class P : Prop where
   h : 0 < 1
 theorem p : P := ⟨.refl⟩
 """),
+"laws of instances without a name": ("""
+class M (n : Nat) where
+  op : Nat → Nat
+  law : ∀ x, op x = n
+instance : M 2 := ⟨fun _ => 2, by sorry⟩
+def f : Nat := M.op 2 0
+theorem t : f = 2 := by sorry
+""","""
+class M (n : Nat) where
+  op : Nat → Nat
+  law : ∀ x, op x = n
+instance : M 3 := ⟨fun _ => 3, fun _ => rfl⟩
+instance : M 2 := ⟨fun _ => 2, fun _ => rfl⟩
+def f : Nat := M.op 2 0
+theorem t : f = 2 := rfl
+"""),
 "theorems of a macro's own": ("""
 macro "state " n:ident : command => `(
   def three : Nat := 3

@@ -79,7 +79,7 @@ class _Additions(Checking):
         axioms = tuple(sorted(show(name) for name, word in self._declared.items() if word == "axiom"))
         declared = tuple(map(show, self._declared))
         size = (self._reader.line, self._reader.bytes)
-        return Replayed(declared, self._theorems(), axioms, (), *size, (), "", self._env)
+        return Replayed(declared, self._theorems(), axioms, (), *size, (), "", self._env, self._rests)
 
     def _declare(self, record: DeclarationLine) -> None:
         word, body = record.word, record.body

@@ -51,7 +51,7 @@ class Comparison:
 
     *theorems* have to say the same, *others* to be the same, and so has everything of the library that either
     of them mentions; what else is in *own*, the reference's constants, only has to be seen through. What the
-    *unnamed* say is to be said by any of the candidate's *proofs*, which rest on nothing that is not allowed.
+    *unnamed* are has to be one of the *sound*, of what the candidate declares on nothing that is not allowed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Comparison:
         others: Collection[NameTuple],
         unnamed: Collection[NameTuple],
         own: Collection[NameTuple],
-        proofs: Collection[NameTuple],
+        sound: Collection[NameTuple],
         options: ElabOptions,
         cancellation: Cancellation = None,
     ) -> None:
@@ -72,9 +72,9 @@ class Comparison:
         self._named = frozenset((*theorems, *others))
         self._unnamed = frozenset(unnamed)
         self._own = frozenset(own)
-        self._proofs = tuple(proofs)
-        self.stated = set(theorems)
-        """The candidate's theorems that the reference asks for."""
+        self._sound = tuple(sound)
+        self.wanted = set(self._named)
+        """What of the candidate's the reference asks for."""
         self._options = options
         self._cancellation = cancellation
         self._called = {name: Primitives.aside(name) for name in map(names.parse, candidate.set_aside)}
@@ -105,9 +105,9 @@ class Comparison:
         parts = [*body["types"], *body["ctors"]] if word == "inductive" else [body]
         for part in parts:
             name = self._tables.name(part["name"])
-            if name in self._unnamed and not self._proved(name, part):
-                text = f"nothing the candidate proves says what {show(name)} says, which has no name in the reference"
-                yield Refusal("missing", show(name), text)
+            if name in self._unnamed and not self._provided(word, name, part):
+                text = f"nothing of the candidate that rests on allowed axioms is what {show(name)} is"
+                yield Refusal("missing", show(name), f"{text}, which has no name in the reference")
             if name in self._own and name not in self._named and word in ("axiom", "def", "opaque"):
                 self._auxiliary(word, name, part)
                 continue
@@ -133,18 +133,22 @@ class Comparison:
         match = self._says(theirs, part)
         return _refused(match, "statement", name, f"{name} does not say what the reference says")
 
-    def _proved(self, name: NameTuple, part: dict[str, Any]) -> bool:
-        """Whether the candidate proves what *name* says, which is a name of Lean's making."""
-        proofs = [theirs for other in self._proofs if (theirs := self._find(other)) is not None]
-        if any(self._writes(theirs, part) for theirs in proofs):
+    def _provided(self, word: str, name: NameTuple, part: dict[str, Any]) -> bool:
+        """Whether the candidate has what the reference calls *name*, which is a name of Lean's making."""
+        kind = "theorem" if word == "axiom" else _KINDS[word]
+        sound = [c for other in self._sound if (c := self._find(other)) is not None and c.kind == kind]
+        if any(self._writes(theirs, part) and self._is_valued(theirs, part) for theirs in sound):
             return True
-        if any(self._says(theirs, part) for theirs in proofs):
+        if any(self._says(theirs, part) and self._is_valued(theirs, part) for theirs in sound):
             return True
         same = self._find(name)
-        if same is None or same.kind != "theorem" or not self._says(same, part):
+        if same is None or same.kind != kind or not (self._says(same, part) and self._is_valued(same, part)):
             return False
-        self.stated.add(name)  # why it does not count is told with the axioms
+        self.wanted.add(name)  # why it does not count is told with the axioms
         return True
+
+    def _is_valued(self, theirs: Constant, part: dict[str, Any]) -> bool:
+        return "value" not in part or bool(self._does(theirs, part))
 
     def _writes(self, theirs: Constant, part: dict[str, Any]) -> bool:
         """Whether types are the same term."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
 from leanhost.lean import names
@@ -143,23 +143,35 @@ def judge_export(
             compared = [name for name in imported if names.show(name) in allowed]
             wanted = [*theorems, *others, *unnamed, *compared]
             statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
-    proofs = [
-        names.parse(t.name) for t in theirs.theorems if allowed.issuperset(t.axioms) and SORRY not in t.axioms
-    ]
-    comparison = Comparison(lean, theirs, theorems, others, unnamed, added, proofs, options, cancellation)
+            sound = _sound(session, theirs, allowed) if unnamed else []
+    comparison = Comparison(lean, theirs, theorems, others, unnamed, added, sound, options, cancellation)
     found = list(comparison.differences(statements.encode()))
-    stated = set(map(names.show, comparison.stated))
-    for theorem in theirs.theorems:
-        if theorem.name in stated:
-            for axiom in theorem.axioms:
-                if axiom == SORRY:
-                    found.append(Refusal("sorry", theorem.name, f"{theorem.name} uses `sorry`"))
-                elif axiom not in allowed:
-                    text = f"{theorem.name} rests on the axiom {axiom}, which is not allowed"
-                    found.append(Refusal("axiom", theorem.name, text))
+    for name, axioms in theirs.rests.items():
+        if name in comparison.wanted:
+            found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
     if not theorems and not unnamed:
         found.append(Refusal("reference", "", "the reference states no theorem"))
     return found
+
+
+def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> Iterator[Refusal]:
+    for axiom in axioms:
+        if axiom == SORRY:
+            yield Refusal("sorry", name, f"{name} uses `sorry`")
+        elif axiom not in allowed:
+            yield Refusal("axiom", name, f"{name} rests on the axiom {axiom}, which is not allowed")
+
+
+def _sound(session: Session, theirs: Replayed, allowed: Container[str]) -> list[names.NameTuple]:
+    """What the candidate declares beside the library of *session* and rests on nothing that is not allowed."""
+    sound = [
+        name
+        for name, axioms in theirs.rests.items()
+        if not any(_bad_axioms("", map(names.show, axioms), allowed))
+    ]
+    found = session.lean.find(session.env, sound)
+    added = {constant.name for constant in session.added}
+    return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]
 
 
 def _unusable(error: LeanHostError) -> Refusal:
@@ -169,12 +181,13 @@ def _unusable(error: LeanHostError) -> Refusal:
 def _written(
     session: Session, text: str
 ) -> tuple[list[names.NameTuple], dict[names.NameTuple, str], list[names.NameTuple]]:
-    """The theorems of a reference, the other constants its author named, with their kinds, and unnamed proofs.
+    """The theorems of a reference, the other constants its author named, with their kinds, and unnamed claims.
 
     What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions. Nor are
     instances without a name: Lean numbers them by what came before, and what mentions one is compared through it;
-    but those that are proofs claim something. Names that a macro made, which nobody can write, are none either. Nor is
-    notation: it says how a text is read, and candidates are compared by what was read.
+    but those that are proofs claim something, and so do those that leave something to prove. Names that a macro made,
+    which nobody can write, are none either. Nor is notation: it says how a text is read, and candidates are compared
+    by what was read.
     """
     added = {constant.name for constant in session.added}
     lines = text.split("\n")
@@ -183,10 +196,11 @@ def _written(
         for c, where in session.shown
         if _MACRO_SCOPE in c.name or (where is not None and _unnamed(lines, where))
     }
+    left = _open(session) if unnamed else frozenset()
     wrote = [
         c
         for c, where in session.shown
-        if (c.name not in unnamed or c.kind == "theorem")
+        if (c.name not in unnamed or c.kind == "theorem" or (c.kind == "definition" and c.name in left))
         and (where is not None or not derived(session.lean, session.env, c.name, added))
     ]
     odd = unchecked(session.lean, wrote)
@@ -198,8 +212,20 @@ def _written(
         if c.kind != "definition" or not used or not used <= _NOTATION
     ]
     theorems = [c.name for c in safe if c.kind == "theorem" and c.name not in unnamed]
-    others = {c.name: c.kind for c in safe if c.kind != "theorem"}
+    others = {c.name: c.kind for c in safe if c.kind != "theorem" and c.name not in unnamed}
     return theorems, others, [c.name for c in safe if c.name in unnamed]
+
+
+def _open(session: Session) -> frozenset[names.NameTuple]:
+    """What a reference leaves open: the constants in it that rest on ``sorry``."""
+    pairs = [
+        (c.name, used)
+        for c, used in zip(session.added, used_constants(session.lean, session.added), strict=True)
+    ]
+    left: set[names.NameTuple] = {(SORRY,)}
+    while more := {name for name, used in pairs if name not in left and not left.isdisjoint(used)}:
+        left |= more
+    return frozenset(left)
 
 
 def _unnamed(lines: Sequence[str], where: Position) -> bool:

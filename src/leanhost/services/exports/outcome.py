@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from leanhost.engine.base import Ref
+from leanhost.lean.names import NameTuple
 from leanhost.services.results import Limit
 
 
@@ -32,6 +34,7 @@ class Replayed:
             others in ``kernel_env`` (:mod:`~leanhost.services.exports.primitives`).
         lean: the version of the Lean that exported, as the file says.
         kernel_env: the ``Kernel.Environment`` they are in.
+        rests: the axioms that each of ``names`` rests on.
     """
 
     names: tuple[str, ...]
@@ -43,6 +46,7 @@ class Replayed:
     set_aside: tuple[str, ...]
     lean: str
     kernel_env: Ref = field(repr=False, compare=False)
+    rests: Mapping[NameTuple, frozenset[NameTuple]] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ class _Replay(Checking):
             tuple(sorted(map(show, self._real.values()))),
             version if isinstance(version, str) else "",
             self._env,
+            self._rests,
         )
 
     # --- names ---
