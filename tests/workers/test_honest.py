@@ -438,6 +438,21 @@ def test_a_reference_proves_itself(host: Host, name: str) -> None:
     assert refusals(host, candidate, candidate) == []
 
 
+def test_a_proof_that_is_left_open_in_a_definition_needs_nothing_of_the_candidates(native_host: Host) -> None:
+    """Where the library is compared as well: ``sorry`` rests on names and strings, a proof does not."""
+    two = "structure Two where\n  n : Nat\n  h : n = 2\n"
+    reference = two + "def f : Two := ⟨2, by sorry⟩\ntheorem t : f.n = 2 := by sorry\n"
+    candidate = two + "def f : Two := ⟨2, rfl⟩\ntheorem t : f.n = 2 := rfl\n"
+    assert refusals(native_host, reference, candidate, whole=True) == []
+
+
+def test_what_the_candidate_does_not_import_is_not_lent_to_it(native_host: Host) -> None:
+    """The library's constants that only the reference has make no statement another."""
+    reference = "theorem t : Nonempty Nat := by sorry\n"
+    candidate = "prelude\nimport Fixture.Logic\ntheorem t : True := True.intro\n"
+    assert [r.code for r in refusals(native_host, reference, candidate, whole=True)] == ["statement"]
+
+
 def test_what_is_left_open_beside_the_theorems_is_no_matter(host: Host) -> None:
     statement = "theorem t : 1 = 1 := by sorry\n"
     candidate = "theorem other : 1 = 2 := sorry\nexample : 1 = 2 := sorry\ntheorem t : 1 = 1 := rfl\n"

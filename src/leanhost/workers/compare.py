@@ -21,6 +21,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFETIES
 from leanhost.services.cancellation import Cancellation
+from leanhost.services.exports.families import family_declaration
 from leanhost.services.exports.form import RESERVED
 from leanhost.services.exports.lines import LineReader, ReplayLimits
 from leanhost.services.exports.outcome import Replayed
@@ -103,6 +104,8 @@ class Comparison:
 
     def _declaration(self, word: str, body: dict[str, Any]) -> Iterator[Refusal]:
         parts = [*body["types"], *body["ctors"]] if word == "inductive" else [body]
+        if self._is_unknown(parts) and self._add(self._library(word, body)):
+            return
         for part in parts:
             name = self._tables.name(part["name"])
             if name in self._unnamed and not self._provided(word, name, part):
@@ -220,28 +223,34 @@ class Comparison:
         theirs = self._find(name)
         if theirs is not None and self._is(theirs, word, part):
             return
-        lean, table = self._lean, self._lean.table
         aside = (RESERVED, "reference", *name)
         self._called[name] = aside
-        built = lean.name(aside)
+        self._add(self._single(word, self._lean.name(aside), part))
+
+    def _single(self, word: str, name: Arg, part: dict[str, Any]) -> Arg:
+        """The ``Declaration`` of anything but an inductive type or the quotient package, under *name*."""
+        table = self._lean.table
         params = ListOf([self._builder.names[number] for number in part["levelParams"]])
-        header = table.constant_header(built, params, self._builder.expr(part["type"]))
+        header = table.constant_header(name, params, self._builder.expr(part["type"]))
         if word == "axiom":  # a proof: its statement is all there is to it
-            declaration = table.axiom_declaration(header, False)
-        else:
-            value = self._builder.expr(part["value"])
-            if word == "opaque":
-                declaration = table.opaque_declaration(header, value, ListOf([built]), False)
-            else:
-                safe, hints = SAFETIES.index("safe"), table.hints(part["hints"])
-                declaration = table.definition_declaration(header, value, hints, ListOf([built]), safe)
+            return table.axiom_declaration(header, False)
+        value = self._builder.expr(part["value"])
+        if word == "opaque":
+            return table.opaque_declaration(header, value, ListOf([name]), False)
+        safe, hints = SAFETIES.index("safe"), table.hints(part["hints"])
+        return table.definition_declaration(header, value, hints, ListOf([name]), safe)
+
+    def _add(self, declaration: Arg) -> bool:
+        """Have the kernel add a declaration to what is compared with, if it will."""
+        lean, table = self._lean, self._lean.table
         try:
             with lean.options(self._options.kernel_options()) as options:
                 token = lean.engine.eval(table.new_cancel_token())
                 add = table.add_decl(self._env, options, declaration, token)
                 _, self._env = lean.engine.eval_all([table.set_heartbeats(0), add])
         except Thrown:
-            return  # it rests on something that is not the same for the candidate
+            return False
+        return True
 
     def _is(self, theirs: Constant, word: str, part: dict[str, Any]) -> bool:
         lean, table = self._lean, self._lean.table
@@ -254,6 +263,22 @@ class Comparison:
             value = self._builder.expr(part["value"])
             pairs.append(table.expr_eqv(table.constant_value(theirs.info), value))
         return all(lean.flags(pairs))
+
+    # --- what only the reference's library has ---
+
+    def _is_unknown(self, parts: list[dict[str, Any]]) -> bool:
+        """Whether it is the library's and the candidate has none of it, like ``sorryAx`` and all it rests on."""
+        names = [self._tables.name(part["name"]) for part in parts]
+        return all(
+            name not in self._own and self._find(self._called.get(name, name)) is None for name in names
+        )
+
+    def _library(self, word: str, body: dict[str, Any]) -> Arg:
+        if word == "inductive":
+            return family_declaration(self._lean, self._builder, self._tables, body)
+        if word == "quot":
+            return self._lean.table.quot_declaration()
+        return self._single(word, self._builder.names[body["name"]], body)
 
     # --- looking ---
 
