@@ -86,8 +86,12 @@ def test_where_a_tactic_does_not_parse(session: Session) -> None:
         "intro p h\nexact )": "2:6: ",
         "intro p h\nexact (1 +": "2:10: ",
     }.items():
-        message = failure(start.apply(tactics)).message
-        assert message.startswith(f"<tactic>:{place}"), (tactics, message)
+        found = failure(start.apply(tactics))
+        assert found.message.startswith(f"<tactic>:{place}"), (tactics, found.message)
+        (fault,) = found.diagnostics
+        assert f"{fault.file}:{fault.position}: {fault.message}" == found.message
+    (fault,) = failure(session.prove("∀ p : Prop,\n p →")).diagnostics
+    assert (fault.file, fault.position) == ("<statement>", Position(2, 4))
 
 
 def test_several_tactics_at_once(session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from leanhost.engine.base import Data, Guard, Node, Ref, Thrown
 from leanhost.engine.expressions import Arg, Field
+from leanhost.errors import bounded
 from leanhost.lean.constants import WITH_VALUE, by_kind, described_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
@@ -105,6 +107,15 @@ class Messages:
         if self._text is None:
             return Position(line, column)
         return position_of_byte(self._text, column - self._start)
+
+
+def objection(said: str, file: str) -> Diagnostic:
+    """Take apart what Lean's parser objects: ``<file>:line:column: message`` (``Lean.Parser.runParserCategory``)."""
+    found = re.fullmatch(rf"{re.escape(file)}:(\d+):(\d+): (.*)", said, re.DOTALL)
+    where, message = (
+        (Position(1, 0), said) if found is None else (Position(int(found[1]), int(found[2])), found[3])
+    )
+    return Diagnostic(Severity.ERROR, bounded(message), where, None, file)
 
 
 def new_guard(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
-from leanhost.errors import Cancelled, UsageError, bounded
+from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants
 from leanhost.lean.core import Constant, Lean
@@ -16,13 +16,13 @@ from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
 from leanhost.lean.tables.monads import Six
 from leanhost.services.cancellation import CancellationToken
-from leanhost.services.elaboration import WHY_LIMITS, Messages
+from leanhost.services.elaboration import WHY_LIMITS, Messages, objection
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.lifetime import NotStarted
 from leanhost.services.meta_program import LocalDecl, local_decls
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
-from leanhost.services.prover import FILE, Prover
+from leanhost.services.prover import FILE, Prover, unparsed
 from leanhost.services.results import Diagnostic, Limit
 from leanhost.services.source import prepare
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from leanhost.services.evidence import KernelOutcome
 
 T = TypeVar("T")
+
+STATEMENT = "<statement>"
+"""The label of a statement's text in what Lean says about it."""
 
 TacticResult: TypeAlias = "ProofState | TacticFailure"
 
@@ -157,8 +160,8 @@ class ProofState:
                 return TacticFailure(text.message, None, (text,))
             (env,) = lean.step(_environment)(self._saved.core)
             parsed = prover.parse(env, text)
-            if isinstance(parsed, str):
-                return TacticFailure(bounded(parsed))
+            if isinstance(parsed, TacticFailure):
+                return parsed
             try:
                 (produced,) = lean.step(_run)(target, parsed.syntax, *contexts.strict)
             except Thrown as thrown:
@@ -299,7 +302,7 @@ def start(
     """Elaborate *statement* as a type and return the state with one goal for it."""
     if not isinstance(statement, str):
         raise UsageError(f"a statement is text, not {type(statement).__name__}")
-    text = prepare(statement, "<statement>")
+    text = prepare(statement, STATEMENT)
     if isinstance(text, Diagnostic):
         return TacticFailure(text.message, None, (text,))
 
@@ -307,9 +310,9 @@ def start(
         lean, table = prover.lean, prover.lean.table
         engine = lean.engine
         try:
-            syntax = engine.eval(table.parse_category(env, lean.name(("term",)), text, "<statement>"))
+            syntax = engine.eval(table.parse_category(env, lean.name(("term",)), text, STATEMENT))
         except Thrown as thrown:
-            return TacticFailure(bounded(str(engine.dump(thrown.error))))
+            return unparsed(objection(str(engine.dump(thrown.error)), STATEMENT))
         with contexts.scope():
             try:
                 six: Six = contexts.strict

@@ -11,7 +11,7 @@ from leanhost.services.results import Diagnostic, Limit
 class TacticFailure:
     """A tactic did not apply; the state it was applied to is as good as before.
 
-    ``limit`` is set when a limit stopped it. ``diagnostics`` are what the tactic logged.
+    ``limit`` is set when a limit stopped it. ``diagnostics`` are what the tactic logged, or where it does not parse.
     """
 
     message: str

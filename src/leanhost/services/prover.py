@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from leanhost.engine.base import Guard, Ref, Thrown
@@ -15,9 +14,11 @@ from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
 from leanhost.services.cancellation import CancellationToken
+from leanhost.services.elaboration import objection
 from leanhost.services.meta import MetaService, is_short
 from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported
 from leanhost.services.proof_answers import TacticFailure
+from leanhost.services.results import Diagnostic, Position
 from leanhost.services.source import position
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ FILE = "<tactic>"
 
 _BLOCK = "(\n"
 """What stands before the tactics of a block."""
-_OBJECTION = re.compile(rf"{FILE}:(\d+):(\d+): (.*)", re.DOTALL)
-"""How Lean's parser objects (``Lean.Parser.runParserCategory``)."""
 _END = "expected end of input"
 
 
@@ -93,13 +92,13 @@ class Prover:
             case stopped:
                 return TacticFailure(f"a limit was hit: {stopped.limit}", stopped.limit)
 
-    def parse(self, env: Ref, text: str) -> Parsed | str:
-        """Parse a tactic, or several on lines or with ``;``; return Lean's objection as text."""
+    def parse(self, env: Ref, text: str) -> Parsed | TacticFailure:
+        """Parse a tactic, or several on lines or with ``;``; or return Lean's objection."""
         lean = self.lean
         category = lean.name(("tactic",))
         # Lines end tactics only inside a block, and a single tactic is cheaper without one.
         tries = [_BLOCK] if "\n" in text.strip() else ["", _BLOCK]
-        objections: list[tuple[int, int, str]] = []
+        objections: list[Diagnostic] = []
         for before in tries:
             whole = f"{before}{text}\n)" if before else text
             try:
@@ -109,18 +108,25 @@ class Prover:
                 objections.append(_objection(said, text, before.count("\n")))
         # On its own a tactic ends where the second one of a block begins; a `)` too many ends the block itself.
         first, last = objections[0], objections[-1]
-        line, column, message = last if last[:2] > first[:2] and last[2] != _END else first
-        return f"{FILE}:{line}:{column}: {message}"
+        further = _place(last) > _place(first) and last.message != _END
+        return unparsed(last if further else first)
 
 
-def _objection(said: str, text: str, lines: int) -> tuple[int, int, str]:
-    """Return line, column and message of an objection to *text* behind so many lines; no further than its end."""
-    found = _OBJECTION.fullmatch(said)
-    if found is None:
-        return 1, 0, said
-    end = position(text, len(text))
-    line, column = min((int(found[1]) - lines, int(found[2])), (end.line, end.column))
-    return line, column, found[3]
+def _objection(said: str, text: str, lines: int) -> Diagnostic:
+    """Return an objection to *text* behind so many lines; no further than its end."""
+    found, end = objection(said, FILE), position(text, len(text))
+    line = max(1, found.position.line - lines)
+    line, column = min((line, found.position.column), (end.line, end.column))
+    return replace(found, position=Position(line, column))
+
+
+def _place(found: Diagnostic) -> tuple[int, int]:
+    return found.position.line, found.position.column
+
+
+def unparsed(fault: Diagnostic) -> TacticFailure:
+    """Return what becomes of a text that does not parse."""
+    return TacticFailure(f"{fault.file}:{fault.position}: {fault.message}", None, (fault,))
 
 
 def _parse(table: Table, env: Arg, category: Arg, text: Arg) -> tuple[Arg, ...]:

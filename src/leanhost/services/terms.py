@@ -11,7 +11,7 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.cancellation import CancellationToken
-from leanhost.services.elaboration import WHY_LIMITS, WORDS, Messages
+from leanhost.services.elaboration import WHY_LIMITS, WORDS, Messages, objection
 from leanhost.services.evidence import ElabFailure
 from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.meta import MetaService, is_short
@@ -139,9 +139,5 @@ def limited(limit: Limit) -> ElabFailure:
 
 
 def _parse_failure(text: str) -> ElabFailure:
-    """``runParserCategory`` reports as ``<file>:line:column: message``."""
-    where, message = Position(1, 0), text
-    parts = text.removeprefix(f"{_FILE}:").split(":", 2)
-    if len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit():
-        where, message = Position(int(parts[0]), int(parts[1])), parts[2].strip()
-    return ElabFailure("elaboration", message, (Diagnostic(Severity.ERROR, message, where, None, _FILE),))
+    fault = objection(text, _FILE)
+    return ElabFailure("elaboration", fault.message, (fault,))
