@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -22,12 +23,14 @@ from leanhost.errors import (
     SessionReleased,
     UsageError,
 )
+from leanhost.lean.core import Import
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Checked
 from leanhost.services.host import Host
+from leanhost.services.imports import Imported, ImportKey
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressEvent
-from leanhost.workers.free_list import MissReason
+from leanhost.workers.free_list import REMEMBERED, FreeList, MissReason, PoolKey
 from leanhost.workers.session_pool import PoolStats, SessionPool
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD
@@ -345,6 +348,22 @@ def test_reasons_for_a_miss(pool: SessionPool) -> None:
         assert session.miss is MissReason.EVICTED
     assert pool.miss_reason(ONE) is None
     assert [str(reason) for reason in MissReason] == ["no entry", "other order", "other options", "evicted"]
+
+
+def test_so_many_evicted_keys_are_remembered_the_latest_longest() -> None:
+    def key(number: int) -> PoolKey:
+        return PoolKey(ImportKey((Import(("M", number)),)), (), "")
+
+    free = FreeList()
+    for number in range(REMEMBERED):
+        free.remember(key(number))
+    free.remember(key(0))  # once more
+    free.remember(key(REMEMBERED))
+    assert free.miss(key(0)) is free.miss(key(REMEMBERED)) is MissReason.EVICTED
+    assert free.miss(key(1)) is MissReason.NO_ENTRY
+    free.put(key(0), cast("Imported", None))
+    assert free.take(key(0)) is None
+    assert free.miss(key(0)) is MissReason.NO_ENTRY  # the one that came after is lent
 
 
 def test_stats_are_a_frozen_snapshot(pool: SessionPool) -> None:

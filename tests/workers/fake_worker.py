@@ -144,6 +144,9 @@ def main() -> None:
                 answer(result=verdict("rejected"))
             case "value":
                 answer(result=verdict(), extra={"value": json.loads(argument)})
+            case "say":  # a verdict that is none of a session's, and something with it
+                status, _, extra = argument.partition(" ")
+                answer(result=verdict(status, reasons=["said so"]), extra=json.loads(extra))
             case "error":
                 answer(result=verdict(), extra={"error": json.loads(argument)})
             case "tell" | "tell-early":

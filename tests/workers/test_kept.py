@@ -95,6 +95,20 @@ def test_only_the_sessions_used_last_are_kept(shelf: Shelves) -> None:
     assert not first.session.closed
 
 
+def test_what_was_made_in_a_session_goes_with_it_and_views_before(shelf: Shelves) -> None:
+    made = shelf()
+    views = [made.session.inspect(f"theorem t{n} : True := True.intro\n") for n in range(kept.VIEWS + 1)]
+    for number, view in enumerate(views):
+        made.views.put(number, view)
+    made.states.put("state", made.session.prove("True"))  # type: ignore[arg-type]
+    made.evidence.put("evidence", made.session.kernel_check("theorem t : True := True.intro\n"))  # type: ignore[arg-type]
+    assert ["closed" in repr(view) for view in views] == [True, *[False] * kept.VIEWS]
+    made.close()
+    assert all("closed" in repr(view) for view in views)
+    assert made.states.get("state") is None
+    assert made.evidence.get("evidence") is None
+
+
 def test_what_has_to_go_is_told_once() -> None:
     gone: list[str] = []
     recent: Recent[str] = Recent(2, gone.append)

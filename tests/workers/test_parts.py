@@ -250,6 +250,32 @@ def test_the_guess_never_fails(source: str) -> None:
     head_of(source, bare(None))
 
 
+def test_no_environment_is_kept_for_a_header_without_measure() -> None:
+    few, many = ("".join(f"import A{n:030}\n" for n in range(count)) for count in (500, 1000))
+    assert len(head_of(few, bare(None)).modules) == 500
+    assert head_of(many, bare(None)) == Head()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("import A", "/- -/ import  A -- b", True),
+        ("import A", "import B", False),
+        ("import A\nimport B", "import B\nimport A", False),
+        ("def a := 1", "def b := 1", True),
+        ("prelude\nimport A", "prelude\nimport A", False),
+        ("prelude", "prelude", False),
+        ("module\nimport A", "module\nimport A", False),
+    ],
+)
+def test_only_sources_that_import_the_same_whole_modules_share_them(
+    one: str, other: str, shared: bool
+) -> None:
+    first, second = (head_of(source, bare(None)) for source in (one, other))
+    assert first.shared_with(second) == second.shared_with(first) == shared
+    assert not bare(()).shared_with(bare(()))
+
+
 def test_only_what_has_files_is_worth_a_process(fixture_core: Path) -> None:
     assert importable(["Init.Core", "Init"], [fixture_core])
     assert not importable(["Init.Core", "Init.Nothing"], [fixture_core])

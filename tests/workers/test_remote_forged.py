@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import pytest
@@ -78,6 +79,7 @@ FORGED: list[tuple[Any, Any]] = [
     (float, float("-inf")),
     (float, 10**400),
     (type(None), 0),
+    (dict, {}),
 ]
 
 
@@ -103,6 +105,19 @@ GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
 )
 def test_values_come_back_as_they_went(wanted: Any, value: Any) -> None:
     assert values.into(wanted, json.loads(json.dumps(values.out(value)))) == value
+
+
+@dataclass(frozen=True)
+class Owner:
+    shown: int
+    _own: object = None
+
+
+def test_what_is_a_values_own_stays_behind() -> None:
+    assert values.out(Owner(1, object())) == {"is": "Owner", "shown": 1}
+    assert values.into(Owner, {"is": "Owner", "shown": 1}) == Owner(1)
+    with pytest.raises(ProtocolError):
+        values.into(Owner, {"is": "Owner", "shown": 1, "_own": 2})
 
 
 def test_no_answer_of_any_operation_is_taken_for_another_shape() -> None:

@@ -53,7 +53,6 @@ P = ParamSpec("P")
 _RAISED: Mapping[Status, type[LeanHostError]] = {
     Status.TIMEOUT: EngineStuck,
     Status.OUT_OF_MEMORY: OutOfMemory,
-    Status.CANCELLED: Cancelled,
     Status.REFUSED: UsageError,
     Status.UNSUPPORTED: UnsupportedToolchain,
 }
