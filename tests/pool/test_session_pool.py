@@ -30,6 +30,7 @@ from leanhost.services.host import Host
 from leanhost.services.imports import Imported, ImportKey
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressEvent
+from leanhost.workers import session_pool
 from leanhost.workers.free_list import REMEMBERED, FreeList, MissReason, PoolKey
 from leanhost.workers.session_pool import PoolStats, SessionPool
 from tests.conftest import open_host
@@ -307,6 +308,36 @@ def test_fresh_imports_can_be_bounded(host: Host) -> None:
         with pool.acquire(ONE) as session:
             assert session.reused
         assert adds_up(pool, releases=2).imports_performed == 1
+
+
+def test_an_import_under_way_counts_as_one(native_host: Host) -> None:
+    refused: list[FreshImportRefused] = []
+    with SessionPool(native_host, max_fresh_imports=1) as pool:
+
+        def meanwhile(event: ProgressEvent) -> None:
+            if not refused:
+                with pytest.raises(FreshImportRefused) as caught:
+                    pool.acquire(OTHER)
+                refused.append(caught.value)
+
+        with pool.acquire(ONE, progress=meanwhile):
+            assert refused
+        assert adds_up(pool, 1).imports_performed == 1
+
+
+def test_an_interrupt_while_a_session_is_made_gives_its_environment_back(
+    pool: SessionPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session_pool, "PooledSession", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            pool.acquire(ONE)
+    monkeypatch.undo()
+    stats = adds_up(pool, 2)
+    assert (stats.imports_performed, stats.reused, len(pool)) == (1, 1, 1)
 
 
 def test_private_memory_can_be_bounded(host: Host) -> None:

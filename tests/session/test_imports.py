@@ -10,7 +10,7 @@ import pytest
 
 import leanhost
 from leanhost.engine.wasm.engine import WasmEngine
-from leanhost.errors import ImportFailed, UsageError
+from leanhost.errors import ClosedError, ImportFailed, UsageError
 from leanhost.services.header import parse_header
 from leanhost.services.host import Host
 from leanhost.services.results import Position, Status
@@ -324,3 +324,14 @@ def test_the_other_engine_s_file(host: Host, tmp_path: Path, request: pytest.Fix
 def test_what_is_no_list_of_modules(host: Host, imports: object) -> None:
     with pytest.raises(UsageError):
         host.session(imports)  # type: ignore[arg-type]
+
+
+def test_an_environment_is_shared_until_its_last_user_lets_it_go(native_host: Host) -> None:
+    imported = native_host.import_fresh(native_host.lean, native_host.import_key(["Init.Core"]))
+    assert imported.share() is imported
+    imported.close()
+    assert imported.env.word
+    imported.close()
+    assert not imported.env.word
+    with pytest.raises(ClosedError):
+        imported.share()
