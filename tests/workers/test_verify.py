@@ -134,6 +134,8 @@ def test_what_candidates_are_allowed_is_not_theirs_to_say(native_pool: WorkerPoo
 def test_a_reference_that_states_nothing_verifies_nothing(native_pool: WorkerPool) -> None:
     assert [r.code for r in native_pool.verify("", "").refusals] == ["reference"]
     assert [r.code for r in native_pool.verify("theorem t : nonsense := 1\n", "").refusals] == ["reference"]
+    (refusal,) = native_pool.verify("example : 1 = 1 := by sorry\n", "example : 1 = 1 := rfl\n").refusals
+    assert "an example has no name" in refusal.message
 
 
 def test_a_candidate_that_does_not_end_is_a_timeout(make_pool: MakePool) -> None:

@@ -31,6 +31,8 @@ _NOTATION = frozenset(
 )
 """The types of what ``notation``, ``syntax`` and ``macro`` declare."""
 
+_NO_THEOREM = "the reference states no theorem: name what is to be proved (theorem t : p := by sorry); an example has no name"
+
 _MACRO_SCOPE = "_@"
 """A part of every name that a macro made of its own (``Lean.addMacroScope``)."""
 
@@ -150,7 +152,7 @@ def judge_export(
         if name in comparison.wanted:
             found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
     if not theorems and not unnamed:
-        found.append(Refusal("reference", "", "the reference states no theorem"))
+        found.append(Refusal("reference", "", _NO_THEOREM))
     return found
 
 
