@@ -67,6 +67,28 @@ def test_closing_during_a_call_lets_the_call_finish(host: Host) -> None:
     assert limits == [(Limit.CANCELLED,)]
 
 
+def test_a_call_that_the_end_of_its_host_interrupts_says_so(request: pytest.FixtureRequest) -> None:
+    """On wasm, where the engine is a process that ends at once; native has nothing that could be ended."""
+    raised: list[BaseException] = []
+    begun = threading.Event()
+    with open_host("wasm", request) as host:
+        session = host.session(["Init.Core"], UNLIMITED)
+
+        def work() -> None:
+            try:
+                session.run(ENDLESS, progress=lambda event: begun.set())
+            except BaseException as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert begun.wait(60)
+    thread.join(60)
+    (error,) = raised
+    assert isinstance(error, ClosedError)
+    assert "closed during this call" in str(error)
+
+
 def test_a_host_ends_with_its_sessions(engine: str, request: pytest.FixtureRequest) -> None:
     host = open_host(engine, request)
     session = host.session(["Init"])
