@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from leanhost.errors import (
     Cancelled,
     ClosedError,
+    ForeignHandleError,
     FreshImportRefused,
     ImportFailed,
     MemoryRefused,
@@ -252,6 +254,23 @@ def test_drain_drops_what_is_free_and_leaves_what_is_lent(pool: SessionPool) -> 
     assert pool.miss_reason(OTHER) is MissReason.EVICTED
     stats = adds_up(pool, releases=2)
     assert (stats.drains, stats.drained) == (2, 1)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_drains_nothing_of_its_parents(native_host: Host) -> None:
+    with SessionPool(native_host) as pool:
+        pool.acquire(ONE).close()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                pool.drain()
+            except ForeignHandleError:
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert (pool.drain(), pool.stats().drains) == (1, 1)
 
 
 def test_a_closed_pool_lends_nothing_and_drops_what_returns(host: Host) -> None:
