@@ -151,6 +151,15 @@ def test_metavariables_unify_and_backtrack(session: Session) -> None:
     session.run_meta(program)
 
 
+def test_a_program_is_no_coroutine(session: Session) -> None:
+    async def program(m: Meta) -> int:
+        return 1
+
+    with pytest.raises(UsageError, match="no coroutine") as caught:
+        session.run_meta(program)  # type: ignore[unused-coroutine]
+    assert caught.value.hint == "write def, not async def"
+
+
 def test_what_a_program_raises_comes_out_as_itself(session: Session) -> None:
     class MineError(Exception):
         pass

@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from itertools import count, islice
+from pathlib import Path
 
 import anyio
 import pytest
@@ -38,6 +39,19 @@ def test_or_as_they_are_known(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=2)
     list(pool.check_many(["accept"] * 2))
     assert [r.file for r in pool.check_many(items, ordered=False)] == ["fast", "slow"]
+
+
+def test_a_result_has_the_id_of_its_item(fake_pool: MakePool, tmp_path: Path) -> None:
+    pool = fake_pool()
+    own = object()
+    items: list[CheckItem | str] = [
+        CheckItem(source="accept", id=own),
+        CheckItem(source="exit 1", id="crashes"),
+        CheckItem(path=tmp_path / "missing.lean", id=0),
+        "accept",
+    ]
+    assert [result.id for result in pool.check_many(items)] == [own, "crashes", 0, None]
+    assert pool.check(items[0]).id is own
 
 
 def test_an_endless_iterable_is_read_a_bounded_number_of_items_ahead(fake_pool: MakePool) -> None:

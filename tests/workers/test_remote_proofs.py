@@ -133,7 +133,7 @@ def test_what_cannot_be_finished(held: WorkerSession) -> None:
     start = state(held.prove("1 = 2"))
     outcome = start.finish()
     assert isinstance(outcome, Rejected)
-    assert outcome.failure.message == "1 goals remain"
+    assert outcome.failure.message == "1 goal remains"
     outcome = run(start, "sorry").finish()
     assert isinstance(outcome, Rejected)
     assert outcome.failure.code == "sorry"

@@ -27,10 +27,11 @@ PAIR = (STATED, GOOD)
 
 def test_many_candidates_of_one_reference(pool: WorkerPool) -> None:
     candidates = {"one": GOOD, "two": OTHER, "three": "theorem good : nonsense := 1", "four": GOOD}
-    items = [CheckItem(source=source, file=name) for name, source in candidates.items()]
+    items = [CheckItem(source=source, file=name, id=source) for name, source in candidates.items()]
     seen: list[CheckProgress] = []
     found = list(pool.verify_many(((STATED, item) for item in items), progress=seen.append))
     assert [verification.candidate.file for verification in found] == list(candidates)
+    assert [verification.candidate.id for verification in found] == list(candidates.values())
     assert [verification.verified for verification in found] == [True, False, False, True]
     assert [[r.code for r in v.refusals] for v in found] == [[], ["statement"], ["elaboration"], []]
     assert [progress.done for progress in seen] == [1, 2, 3, 4]

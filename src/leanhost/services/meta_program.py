@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -330,8 +330,12 @@ def run_program(
         with contexts.scope():
             meta = Meta(service, contexts, guard, options)
             try:
-                return function(meta)
+                value = function(meta)
             finally:
                 meta.expire()
+            if isinstance(value, Coroutine):
+                value.close()
+                raise UsageError("a MetaM program is no coroutine", hint="write def, not async def")
+            return value
 
     return service.supervised(work, options, cancellation)

@@ -21,7 +21,7 @@ from leanhost.services.exprs import Expr, Name, NameLike
 from leanhost.services.lifetime import NotStarted
 from leanhost.services.meta_program import LocalDecl, local_decls
 from leanhost.services.progress import Phase, ProgressSink
-from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
+from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure, counted, left_open
 from leanhost.services.prover import FILE, Prover, unparsed
 from leanhost.services.results import Diagnostic, Limit
 from leanhost.services.source import prepare
@@ -261,7 +261,7 @@ class ProofState:
         from leanhost.services.evidence import ElabFailure, Rejected, Unavailable
 
         if self._ids:
-            message = f"{len(self._ids)} goals remain"
+            message = left_open(len(self._ids))
             return Rejected(ElabFailure("elaboration", message))
 
         def work(contexts: Contexts, guard: Guard) -> KernelOutcome:
@@ -290,7 +290,7 @@ class ProofState:
             return Unavailable(Limit.CANCELLED, "the caller cancelled")
 
     def __repr__(self) -> str:
-        return f"<ProofState, {self.remaining} goals>" if self._ids else "<ProofState, solved>"
+        return f"<ProofState, {counted(self.remaining)}>" if self._ids else "<ProofState, solved>"
 
     def __str__(self) -> str:
         return "\n\n".join(goal.pretty for goal in self.goals) or "no goals"

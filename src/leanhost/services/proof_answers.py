@@ -44,3 +44,13 @@ class Hypothesis:
     type: str
     value: str | None
     binder: str
+
+
+def counted(goals: int) -> str:
+    """Return a number of goals in words."""
+    return "1 goal" if goals == 1 else f"{goals} goals"
+
+
+def left_open(goals: int) -> str:
+    """Say that a proof is not done."""
+    return f"{counted(goals)} {'remains' if goals == 1 else 'remain'}"

@@ -163,6 +163,8 @@ class CheckResult:
     """What the candidate wrote to its worker's standard output, cut to the pool's limit."""
     stderr: str = ""
     """The same for standard error."""
+    id: object = field(default=None, compare=False, repr=False)
+    """What the item that was checked has as its ``id``."""
 
     @property
     def accepted(self) -> bool:

@@ -31,7 +31,7 @@ _NOTATION = frozenset(
 )
 """The types of what ``notation``, ``syntax`` and ``macro`` declare."""
 
-_NO_THEOREM = "the reference states no theorem: name what is to be proved (theorem t : p := by sorry); an example has no name"
+_NO_THEOREM = "the reference states no theorem; give what is to be proved a name (an example has no name)"
 
 _MACRO_SCOPE = "_@"
 """A part of every name that a macro made of its own (``Lean.addMacroScope``)."""

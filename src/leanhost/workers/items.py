@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leanhost.errors import UsageError
@@ -24,7 +24,7 @@ class CheckItem:
         imports: used by a source without a header of its own; ``None`` for the pool's.
         allow_axioms: axioms allowed on top of the pool's.
         timeout: seconds for elaboration and kernel check; ``None`` for the pool's.
-        id: anything of the caller's own; not looked at.
+        id: anything of the caller's own to know its result by: that has the same ``id``.
     """
 
     source: str | None = None
@@ -60,6 +60,8 @@ class Request:
     imports: tuple[Import, ...] | None
     allow_axioms: tuple[str, ...]
     timeout: float
+    id: object = field(default=None, compare=False)
+    """The item's own; no worker sees it."""
 
 
 def prepare_item(
@@ -75,6 +77,17 @@ def prepare_item(
         item = CheckItem(source=item)
     if not isinstance(item, CheckItem):
         raise UsageError(f"an item to check is a CheckItem or a source text, not {type(item).__name__}")
+    prepared = _prepared(item, imports, allow_axioms, timeout, toolchain)
+    return prepared if item.id is None else replace(prepared, id=item.id)
+
+
+def _prepared(
+    item: CheckItem,
+    imports: tuple[Import, ...] | None,
+    allow_axioms: tuple[str, ...],
+    timeout: float,
+    toolchain: str,
+) -> Request | CheckResult:
     text = item.source
     if text is None:
         assert item.path is not None

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from leanhost.services.progress import ProgressEvent
@@ -77,6 +77,8 @@ class Job:
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, unless there is an end already."""
+        if self.request.id is not None:
+            result = replace(result, id=self.request.id)
         if self._end(result):
             with suppress(InvalidStateError):  # somebody has cancelled the future
                 self.future.set_result(result)

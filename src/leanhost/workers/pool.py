@@ -241,7 +241,8 @@ class WorkerPool(Closing, Homebound):
         """Verify any number of pairs of a reference and a candidate, as many at once as there are workers.
 
         ``((reference, candidate) for candidate in candidates)`` are many candidates for one reference. The rest is as
-        in :meth:`check_many`; which pair a :class:`Verification` is about, ``candidate.file`` tells.
+        in :meth:`check_many`; which pair a :class:`Verification` is about, the ``id`` and the
+        ``file`` of its ``candidate`` tell.
         """
         stream = Stream(
             self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation

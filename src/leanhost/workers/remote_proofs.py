@@ -16,7 +16,7 @@ from leanhost.services.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import Phase, ProgressSink
 from leanhost.services.proof import ProofState
-from leanhost.services.proof_answers import Goal, TacticFailure
+from leanhost.services.proof_answers import Goal, TacticFailure, left_open
 from leanhost.services.results import Limit
 from leanhost.workers import values
 from leanhost.workers.calls import Desk, first, later, now
@@ -249,7 +249,7 @@ class WorkerProofState:
     ) -> KernelOutcome:
         """Assemble the proof, check it with the kernel, and return evidence, as :meth:`leanhost.ProofState.finish`."""
         if self.goals:
-            return Rejected(ElabFailure("elaboration", f"{len(self.goals)} goals remain"))
+            return Rejected(ElabFailure("elaboration", left_open(len(self.goals))))
         made = {
             "proof": self._proof(),
             "name": Name(name),

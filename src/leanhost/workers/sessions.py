@@ -404,7 +404,8 @@ class WorkerSession:
     amatches_bulk = later(matches_bulk)
 
     def __repr__(self) -> str:
-        grown = f", extended {len(self._desk.grown)} times" if self._desk.grown else ""
+        count = len(self._desk.grown)
+        grown = f", extended {'once' if count == 1 else f'{count} times'}" if count else ""
         return f"<WorkerSession over {', '.join(self.imports)}{grown}>"
 
 
