@@ -8,6 +8,7 @@ Lean 4.28.0-pre over the real one. An engine that cannot be had fails the tests 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from leanhost.toolchain.cache import cache_dir
 from tests.support.fixture_core import build_fixture_core
 
 ENGINES = tuple(os.environ.get("LEANHOST_TEST_ENGINES", "native,wasm").split(","))
+
+
+def pytest_configure() -> None:
+    """A shell that starts this in the background has it ignore what some tests send to themselves."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,15 +13,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.limits import family
 from leanhost.workers.process import make_ends
 from leanhost.workers.worker import State
+from leanhost.workers.zygote import Zygote as Ending
 from leanhost.workers.zygotes import Forked
 from tests.faults.candidates import SPAWN, evaluated, spawned
 from tests.support.confinement import SECCOMP
@@ -66,6 +71,24 @@ def test_an_import_is_done_once_for_many_workers(make_pool: MakePool) -> None:
     assert stats.answered == {Status.ACCEPTED: 10}
     assert sum(stats.latency_buckets) == 10
     assert stats.private_bytes > 0 < stats.shared_bytes
+
+
+def test_a_zygote_that_ends_has_seen_its_workers_end() -> None:
+    """One that is about to make its directory would leave it behind."""
+    large = "import time; kept = b'x' * (256 << 20); print('up', flush=True); time.sleep(600)"
+    worker = subprocess.Popen([sys.executable, "-c", large], stdout=subprocess.PIPE, start_new_session=True)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b"up\n"
+    ours, theirs = socket.socketpair()
+    pidfd = os.pidfd_open(worker.pid)
+    look = select.poll()
+    look.register(pidfd, select.POLLIN)
+    with ours, theirs, worker:
+        ending = Ending(theirs, cast(Host, None), {})
+        ending._children[pidfd] = 1, worker.pid
+        ending._end_children()
+        assert look.poll(0)
+    os.close(pidfd)
 
 
 def test_every_check_has_a_process_of_its_own_unless_asked_otherwise(make_pool: MakePool) -> None:

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from contextlib import suppress
 
@@ -26,6 +27,9 @@ from leanhost.workers.child import COMMON, limits_of, open_host, preload, rehear
 from leanhost.workers.confine import make_ready, settle_in
 from leanhost.workers.removal import remove_tree
 from leanhost.workers.wire import Message, ProtocolError, receive, receive_packet
+
+END_S = 5.0
+"""Seconds that the end of killed workers is waited for."""
 
 LOOK_S = 10.0
 """Seconds that the worker may take that shows what workers write; it takes as many milliseconds."""
@@ -124,6 +128,13 @@ class Zygote:
             for kill in (os.kill, os.killpg):
                 with suppress(ProcessLookupError, PermissionError):
                     kill(pid, signal.SIGKILL)
+        until = (
+            time.monotonic() + END_S
+        )  # one that is still there could make its directory after the others went
+        for pidfd in self._children:
+            look = select.poll()
+            look.register(pidfd, select.POLLIN)
+            look.poll(max(0.0, until - time.monotonic()) * 1000)
 
     def _tell(self, message: Message, fds: list[int] | None = None) -> None:
         try:
