@@ -23,9 +23,10 @@ ENGINES = tuple(os.environ.get("LEANHOST_TEST_ENGINES", "native,wasm").split(","
 
 
 def pytest_configure() -> None:
-    """A shell that starts this in the background has it ignore what some tests send to themselves."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Who starts this in the background or with `nohup` has it ignore what some tests send."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

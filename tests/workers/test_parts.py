@@ -56,10 +56,10 @@ FULL = CheckResult(
 def test_a_verdict_survives_the_way_whole() -> None:
     (message,) = Unpacker(1 << 20).feed(pack(codec.result_out(FULL), 1 << 20))
     assert codec.result_in(message, "a.lean") == FULL
-    # Output is added by the pool; everything else must have been non-trivial above.
+    # Output and the item's id are added by the pool; everything else must have been non-trivial above.
     empty = CheckResult("", Status.ACCEPTED)
     same = {f.name for f in fields(FULL) if getattr(FULL, f.name) == getattr(empty, f.name)}
-    assert same == {"stdout", "stderr"}
+    assert same == {"stdout", "stderr", "id"}
 
 
 def test_a_verdict_is_about_the_file_that_was_asked_about() -> None:

@@ -19,7 +19,8 @@ from leanhost.errors import PoolClosed, ToolchainInstallError, WorkerStartError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool, items, supervisor, worker, zygotes
 from leanhost.workers.limits import family
-from leanhost.workers.process import Ends
+from leanhost.workers.process import Ends, Inherited, Spawned
+from leanhost.workers.process import spawn as start_process
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
 from tests.workers.test_supervision import alive, eventually, parent, scratch
 from tests.workers.test_zygotes import busy_worker
@@ -403,6 +404,20 @@ def stopped_zygote(pool: WorkerPool) -> int:
     return stopped
 
 
+def born_stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have zygotes stand still from their first step on; return where their pids will be."""
+    pids: list[int] = []
+
+    def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
+        process = start_process(module, inherited, tree=tree)
+        os.kill(process.pid, signal.SIGSTOP)
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr(zygotes, "spawn", spawn)
+    return pids
+
+
 def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = make_pool(spares=0)
     assert pool.check(GOOD).accepted
@@ -413,14 +428,16 @@ def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch
     eventually(lambda: not alive(stopped))
 
 
-def test_a_zygote_that_stands_still_while_it_imports_is_given_up(make_pool: MakePool) -> None:
+def test_a_zygote_that_stands_still_while_it_imports_is_given_up(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = make_pool(spares=0, startup_timeout=1.0)
+    stopped = born_stopped(monkeypatch)
     job = pool.submit(GOOD, bounded=True)
     assert not isinstance(job, CheckResult)
-    stopped = stopped_zygote(pool)
     with pytest.raises(WorkerStartError, match="importing took more than 1 s"):
         job.future.result(60)
-    eventually(lambda: not alive(stopped))
+    eventually(lambda: not any(map(alive, stopped)))
 
 
 def test_a_zygote_that_stands_still_under_a_running_check_is_replaced_and_the_check_ends(
@@ -452,19 +469,20 @@ def test_a_pool_whose_zygote_stands_still_closes(
     eventually(lambda: not alive(stopped) and not alive(running))
 
 
-def test_a_request_given_up_during_a_long_import_harms_nobody(make_pool: MakePool) -> None:
+def test_a_request_given_up_during_a_long_import_harms_nobody(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = make_pool(spares=0)
+    importing = born_stopped(monkeypatch)
     job = pool.submit(GOOD, bounded=True)
     assert not isinstance(job, CheckResult)
-    eventually(lambda: bool(zygotes_of(pool)))
-    (importing,) = zygotes_of(pool)
-    os.kill(importing, signal.SIGSTOP)
+    eventually(lambda: bool(importing))
     try:
         pool.cancel(job)
         assert job.future.result(60).status is Status.CANCELLED
         eventually(lambda: not pool._supervisor._workers)
     finally:
-        os.kill(importing, signal.SIGCONT)
+        os.kill(importing[0], signal.SIGCONT)
     assert pool.check(GOOD).accepted
     assert pool.stats().zygotes_started == 1
 

@@ -82,5 +82,6 @@ def _opened(name: str, above: int | None = None) -> int:
     except PermissionError:
         os.chmod(name, 0o700, dir_fd=above)
         opened = os.open(name, _OPEN, dir_fd=above)
-    os.fchmod(opened, 0o700)
+    with suppress(OSError):  # a process that is confined changes no rights, and mostly need not
+        os.fchmod(opened, 0o700)
     return opened

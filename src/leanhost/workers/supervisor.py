@@ -261,10 +261,10 @@ class Supervisor:
             self._mail.popleft()()
         self._dispatch()  # who waits for it waits for nothing else here
         now = time.monotonic()
+        self._nursery.tick(now)  # first: what keeps a zygote from being ready keeps its workers from it
         for worker in tuple(self._workers):
             if worker.next_look() <= now or worker.state is State.DYING:
                 worker.tick(now)
-        self._nursery.tick(now)
         self._workers.strike_off()
         self._waiting.expire(self._workers.held)
         # A free worker gets its next job before callers are woken, who would compete for the interpreter.
