@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -59,7 +60,8 @@ class Sabotage:
             worker = self.dice.choice(busy)
             assert worker.job is not None
             self.hit.add(worker.job.request.file)
-            os.kill(worker.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended, which its zygote is about to tell
+                os.kill(worker.process.pid, signal.SIGKILL)
 
 
 def pick(engine: str, dice: random.Random) -> Fault:
