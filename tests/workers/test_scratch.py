@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.workers import removal, scratch
-from leanhost.workers.removal import remove_tree
+from leanhost.engine import removal
+from leanhost.engine.removal import remove_tree
+from leanhost.engine.wasm.mounts import Scratch as Writable
+from leanhost.workers import scratch
 from leanhost.workers.scratch import PREFIX, Scratch
 from tests.workers.conftest import descriptors
 from tests.workers.test_limits import limited
@@ -65,6 +67,13 @@ def test_directories_of_any_depth_are_removed(places: Scratch, place: Path) -> N
     Scratch().remove()
     assert list(place.iterdir()) == [places.path]
     assert descriptors() == before
+
+
+def test_the_directory_of_an_engine_that_closes_is_removed_at_any_depth() -> None:
+    own = Writable(None)
+    dig(own.path, 1100)
+    own.remove()
+    assert not own.path.exists()
 
 
 def test_links_lead_nowhere_when_they_are_removed(places: Scratch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from leanhost.workers.removal import remove_tree
+from leanhost.engine.removal import remove_tree
 
 PREFIX = "leanhost-pool-"
 MAX_FILES = 1000

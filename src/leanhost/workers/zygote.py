@@ -21,11 +21,11 @@ import warnings
 from contextlib import suppress
 
 from leanhost.engine.native.pages import small_pages, written
+from leanhost.engine.removal import remove_tree
 from leanhost.services.host import Host
 from leanhost.workers import codec, limits
 from leanhost.workers.child import COMMON, limits_of, open_host, preload, rehearsal, rehearse, work
 from leanhost.workers.confine import make_ready, settle_in
-from leanhost.workers.removal import remove_tree
 from leanhost.workers.wire import Message, ProtocolError, receive, receive_packet
 
 END_S = 5.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
+from leanhost.engine.removal import remove_tree
 from leanhost.errors import UsageError
 
 
@@ -30,7 +30,7 @@ class Scratch:
     def remove(self) -> None:
         """Remove a private directory with everything in it."""
         if self.private:
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_tree(str(self.path))
 
 
 class Mounts:
