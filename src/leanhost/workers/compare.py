@@ -104,17 +104,19 @@ class Comparison:
 
     def _declaration(self, word: str, body: dict[str, Any]) -> Iterator[Refusal]:
         parts = [*body["types"], *body["ctors"]] if word == "inductive" else [body]
-        if self._is_unknown(parts) and self._add(self._library(word, body)):
+        called = [self._tables.name(part["name"]) for part in parts]
+        present = [self._find(self._called.get(name, name)) for name in called]
+        # The library's, and the candidate has none of it: `sorryAx` and all it rests on.
+        unknown = self._own.isdisjoint(called) and all(theirs is None for theirs in present)
+        if unknown and self._add(self._library(word, body)):
             return
-        for part in parts:
-            name = self._tables.name(part["name"])
+        for name, part, theirs in zip(called, parts, present, strict=True):
             if name in self._unnamed and not self._provided(word, name, part):
                 text = f"nothing of the candidate that rests on allowed axioms is what {show(name)} is"
                 yield Refusal("missing", show(name), f"{text}, which has no name in the reference")
             if name in self._own and name not in self._named and word in ("axiom", "def", "opaque"):
                 self._auxiliary(word, name, part)
                 continue
-            theirs = self._find(self._called.get(name, name))
             if theirs is None:
                 yield Refusal("missing", show(name), f"{show(name)} is not declared by the candidate")
                 continue
@@ -140,10 +142,9 @@ class Comparison:
         """Whether the candidate has what the reference calls *name*, which is a name of Lean's making."""
         kind = "theorem" if word == "axiom" else _KINDS[word]
         sound = [c for other in self._sound if (c := self._find(other)) is not None and c.kind == kind]
-        if any(self._writes(theirs, part) and self._is_valued(theirs, part) for theirs in sound):
-            return True
-        if any(self._says(theirs, part) and self._is_valued(theirs, part) for theirs in sound):
-            return True
+        for says in (self._writes, self._says):  # the kernel is asked where no term is the same
+            if any(says(theirs, part) and self._is_valued(theirs, part) for theirs in sound):
+                return True
         same = self._find(name)
         if same is None or same.kind != kind or not (self._says(same, part) and self._is_valued(same, part)):
             return False
@@ -265,13 +266,6 @@ class Comparison:
         return all(lean.flags(pairs))
 
     # --- what only the reference's library has ---
-
-    def _is_unknown(self, parts: list[dict[str, Any]]) -> bool:
-        """Whether it is the library's and the candidate has none of it, like ``sorryAx`` and all it rests on."""
-        names = [self._tables.name(part["name"]) for part in parts]
-        return all(
-            name not in self._own and self._find(self._called.get(name, name)) is None for name in names
-        )
 
     def _library(self, word: str, body: dict[str, Any]) -> Arg:
         if word == "inductive":

@@ -132,8 +132,8 @@ def judge_export(
         except ElaborationError as error:
             return [_unusable(error)]
         with session:
-            theorems, others, unnamed = _written(session, text)
             added = {constant.name for constant in session.added}
+            theorems, others, unnamed = _written(session, text, added)
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
             imported = _imported_axioms(session, map(names.parse, theirs.axioms))
@@ -145,7 +145,7 @@ def judge_export(
             compared = [name for name in imported if names.show(name) in allowed]
             wanted = [*theorems, *others, *unnamed, *compared]
             statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
-            sound = _sound(session, theirs, allowed) if unnamed else []
+            sound = _sound(session, added, theirs, allowed) if unnamed else []
     comparison = Comparison(lean, theirs, theorems, others, unnamed, added, sound, options, cancellation)
     found = list(comparison.differences(statements.encode()))
     for name, axioms in theirs.rests.items():
@@ -164,7 +164,9 @@ def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> It
             yield Refusal("axiom", name, f"{name} rests on the axiom {axiom}, which is not allowed")
 
 
-def _sound(session: Session, theirs: Replayed, allowed: Container[str]) -> list[names.NameTuple]:
+def _sound(
+    session: Session, added: Container[names.NameTuple], theirs: Replayed, allowed: Container[str]
+) -> list[names.NameTuple]:
     """What the candidate declares beside the library of *session* and rests on nothing that is not allowed."""
     sound = [
         name
@@ -172,7 +174,6 @@ def _sound(session: Session, theirs: Replayed, allowed: Container[str]) -> list[
         if not any(_bad_axioms("", map(names.show, axioms), allowed))
     ]
     found = session.lean.find(session.env, sound)
-    added = {constant.name for constant in session.added}
     return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]
 
 
@@ -181,7 +182,7 @@ def _unusable(error: LeanHostError) -> Refusal:
 
 
 def _written(
-    session: Session, text: str
+    session: Session, text: str, added: Container[names.NameTuple]
 ) -> tuple[list[names.NameTuple], dict[names.NameTuple, str], list[names.NameTuple]]:
     """The theorems of a reference, the other constants its author named, with their kinds, and unnamed claims.
 
@@ -191,7 +192,6 @@ def _written(
     which nobody can write, are none either. Nor is notation: it says how a text is read, and candidates are compared
     by what was read.
     """
-    added = {constant.name for constant in session.added}
     lines = text.split("\n")
     unnamed = {
         c.name

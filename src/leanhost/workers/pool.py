@@ -152,17 +152,7 @@ class WorkerPool(Closing, Homebound):
         :class:`~leanhost.errors.PoolClosed`, and what keeps a worker from starting
         (:class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.WorkerStartError`).
         """
-        queued = self.submit(item, bounded=True)
-        if isinstance(queued, CheckResult):
-            return queued
-        return self._answer(queued)
-
-    def _answer(self, job: Job) -> CheckResult:
-        try:
-            return job.future.result()
-        except BaseException:
-            self.cancel(job)
-            raise
+        return self._check(item, bounded=True).wait()
 
     def check_many(
         self,
@@ -222,12 +212,7 @@ class WorkerPool(Closing, Homebound):
         environment, and the library is compared like everything else; without, that is only done where the two
         do not begin with the same imports. Raises as :meth:`check` does.
         """
-        trial = Trial(self, (reference, candidate), from_scratch=from_scratch, bounded=True)
-        try:
-            return trial.future.result()
-        except BaseException:
-            trial.cancel()
-            raise
+        return self._trying(from_scratch, bounded=True)((reference, candidate)).wait()
 
     def verify_many(
         self,

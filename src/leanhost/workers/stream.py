@@ -42,6 +42,14 @@ class Sent(Generic[Result]):
     future: Future[Result]
     cancel: Callable[[], None]
 
+    def wait(self) -> Result:
+        """Wait for the result; whoever is interrupted in that stops it."""
+        try:
+            return self.future.result()
+        except BaseException:
+            self.cancel()
+            raise
+
 
 def check_iterable(items: object, single: str) -> None:
     """Refuse one item in the place of many; *single* is the method that takes one."""
