@@ -17,10 +17,10 @@ from pathlib import Path
 from benchmarks.library import THEOREMS, big_library
 from leanhost.engine.expressions import Index, Size
 from leanhost.lean.names import decode
-from leanhost.services.declaration_fields import FIELDS
-from leanhost.services.declarations import DeclarationService
-from leanhost.services.host import Host
-from leanhost.services.session import Session
+from leanhost.services.declarations.queries import FIELDS
+from leanhost.services.declarations.service import DeclarationService
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
 from leanhost.toolchain import resolve
 
 SAMPLE = 5_000

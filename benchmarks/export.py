@@ -20,11 +20,11 @@ from pathlib import Path
 from leanhost.engine.expressions import Field
 from leanhost.lean import names
 from leanhost.lean.core import Constant
-from leanhost.services.exports.outcome import Replayed
-from leanhost.services.exports.replay import replay
-from leanhost.services.exports.write import export
-from leanhost.services.opening import open_lean
-from leanhost.services.options import ElabOptions
+from leanhost.services.exports.read.outcome import Replayed
+from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.write.export import export
+from leanhost.services.opening.open import open_lean
+from leanhost.services.values.options import ElabOptions
 from leanhost.toolchain import resolve
 
 TERMS = 500

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 
 from benchmarks.native import THEOREM, fixture
 from benchmarks.table import p50, ratio, show, us
-from leanhost.services.exprs import Expr
-from leanhost.services.host import Host
-from leanhost.services.proof import ProofState
-from leanhost.services.session import Session
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import Expr
 from leanhost.toolchain import resolve
 
 ITEMS = 256

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import leanhost
 from benchmarks.wasm_record import Recorder, Replay
-from leanhost.services.host import Host
-from leanhost.services.session import Session
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
 
 THEOREMS = {
     "rfl": "theorem one : 1 + 1 = 2 := rfl\n",

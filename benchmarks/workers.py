@@ -20,13 +20,13 @@ from benchmarks.library import big_library
 from benchmarks.native import THEOREM
 from benchmarks.table import alternate, ms, p50, ratio, show, us
 from benchmarks.workers_memory import memory
-from leanhost.services.host import Host
-from leanhost.services.results import Status
+from leanhost.pool.session_pool import SessionPool
+from leanhost.services.session.host import Host
+from leanhost.services.values.results import Status
 from leanhost.toolchain import Toolchain, resolve
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.job import Job
-from leanhost.workers.session_pool import SessionPool
-from leanhost.workers.worker import State, Worker
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.supervision.worker import State, Worker
 from tests.workers.conftest import ENDLESS
 
 FIVE_MS = 0.005

@@ -17,7 +17,7 @@ CHILDREN = 8
 # What one process holds that imports for itself and checks the same.
 _ALONE = """
 import json, sys
-from leanhost.services.host import Host
+from leanhost.services.session.host import Host
 from leanhost.toolchain import resolve
 from benchmarks.workers_memory import held
 source, *path = sys.argv[1:]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.services.host import Host
+from leanhost.services.session.host import Host
 from leanhost.toolchain import Toolchain, resolve
 from leanhost.toolchain.cache import cache_dir
 from tests.support.fixture_core import build_fixture_core

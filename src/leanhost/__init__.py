@@ -47,8 +47,9 @@ if TYPE_CHECKING:
         WorkerStartError,
     )
     from leanhost.lean.core import Import
-    from leanhost.services.cancellation import CancellationToken
-    from leanhost.services.declarations import (
+    from leanhost.pool.free_list import MissReason
+    from leanhost.pool.session_pool import PooledSession, PoolStats, SessionPool
+    from leanhost.services.declarations.service import (
         BoundedText,
         Declaration,
         DeclarationService,
@@ -56,7 +57,10 @@ if TYPE_CHECKING:
         Rank,
         SourceRange,
     )
-    from leanhost.services.evidence import (
+    from leanhost.services.elaboration.source_view import SourceView
+    from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
+    from leanhost.services.exports.write.export import ExportReport
+    from leanhost.services.kernel.judge import (
         Checked,
         ElabFailure,
         Evidence,
@@ -68,12 +72,13 @@ if TYPE_CHECKING:
         Unavailable,
         Unsupported,
     )
-    from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
-    from leanhost.services.exports.write import ExportReport
-    from leanhost.services.exprs import Expr, Level, Name
-    from leanhost.services.host import Host, open
-    from leanhost.services.meta import MetaService
-    from leanhost.services.meta_answers import (
+    from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure
+    from leanhost.services.proofs.proof_state import ProofState
+    from leanhost.services.session.host import Host, open
+    from leanhost.services.session.session import Session
+    from leanhost.services.terms.expr import Expr, Level, Name
+    from leanhost.services.terms.meta import MetaService
+    from leanhost.services.terms.meta_answers import (
         Failed,
         MetaOptions,
         MetaResponse,
@@ -81,13 +86,11 @@ if TYPE_CHECKING:
         Ok,
         TimeoutOrHeartbeat,
     )
-    from leanhost.services.meta_program import LocalDecl, Meta
-    from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
-    from leanhost.services.positions import SourceView
-    from leanhost.services.progress import ProgressEvent
-    from leanhost.services.proof import ProofState
-    from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
-    from leanhost.services.results import (
+    from leanhost.services.terms.meta_program import LocalDecl, Meta
+    from leanhost.services.values.cancellation import CancellationToken
+    from leanhost.services.values.options import DEFAULT_AXIOMS, ElabOptions
+    from leanhost.services.values.progress import ProgressEvent
+    from leanhost.services.values.results import (
         CheckResult,
         CommandResult,
         Declared,
@@ -98,12 +101,9 @@ if TYPE_CHECKING:
         Sorry,
         Status,
     )
-    from leanhost.services.session import Session
-    from leanhost.services.stats import SessionStats
+    from leanhost.services.values.stats import SessionStats
     from leanhost.toolchain.model import Toolchain
     from leanhost.workers import CheckItem, WorkerPool, WorkerSession
-    from leanhost.workers.free_list import MissReason
-    from leanhost.workers.session_pool import PooledSession, PoolStats, SessionPool
 
 __version__ = VERSION
 
@@ -209,38 +209,38 @@ __all__ = [
 
 _ELSEWHERE = {
     "lean.core": ("Import",),
-    "services.cancellation": ("CancellationToken",),
-    "services.declarations": (
+    "services.values.cancellation": ("CancellationToken",),
+    "services.declarations.service": (
         "BoundedText", "Declaration", "DeclarationService", "Inspection", "Rank", "SourceRange",
     ),
-    "services.evidence": (
+    "services.kernel.judge": (
         "Checked", "ElabFailure", "Evidence", "EvidenceStatus", "KernelOutcome", "ProofSummary", "Rejected",
         "Theorem", "Unavailable", "Unsupported",
     ),
-    "services.exports.outcome": ("Refused", "ReplayOpen", "ReplayRejected", "Replayed"),
-    "services.exports.write": ("ExportReport",),
-    "services.exprs": ("Expr", "Level", "Name"),
-    "services.host": ("Host", "open"),
-    "services.meta": ("MetaService",),
-    "services.meta_answers": (
+    "services.exports.read.outcome": ("Refused", "ReplayOpen", "ReplayRejected", "Replayed"),
+    "services.exports.write.export": ("ExportReport",),
+    "services.terms.expr": ("Expr", "Level", "Name"),
+    "services.session.host": ("Host", "open"),
+    "services.terms.meta": ("MetaService",),
+    "services.terms.meta_answers": (
         "Failed", "MetaOptions", "MetaResponse", "MetaUnsupported", "Ok", "TimeoutOrHeartbeat",
     ),
-    "services.meta_program": ("LocalDecl", "Meta"),
-    "services.options": ("DEFAULT_AXIOMS", "ElabOptions"),
-    "services.positions": ("SourceView",),
-    "services.progress": ("ProgressEvent",),
-    "services.proof": ("ProofState",),
-    "services.proof_answers": ("Goal", "Hypothesis", "TacticFailure"),
-    "services.results": (
+    "services.terms.meta_program": ("LocalDecl", "Meta"),
+    "services.values.options": ("DEFAULT_AXIOMS", "ElabOptions"),
+    "services.elaboration.source_view": ("SourceView",),
+    "services.values.progress": ("ProgressEvent",),
+    "services.proofs.proof_state": ("ProofState",),
+    "services.proofs.answers": ("Goal", "Hypothesis", "TacticFailure"),
+    "services.values.results": (
         "CheckResult", "CommandResult", "Declared", "Diagnostic", "Limit", "Position", "Severity", "Sorry",
         "Status",
     ),
-    "services.session": ("Session",),
-    "services.stats": ("SessionStats",),
+    "services.session.session": ("Session",),
+    "services.values.stats": ("SessionStats",),
     "toolchain.model": ("Toolchain",),
     "workers": ("CheckItem", "WorkerPool", "WorkerSession"),
-    "workers.free_list": ("MissReason",),
-    "workers.session_pool": ("PoolStats", "PooledSession", "SessionPool"),
+    "pool.free_list": ("MissReason",),
+    "pool.session_pool": ("PoolStats", "PooledSession", "SessionPool"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _ELSEWHERE.items() for name in names}
 

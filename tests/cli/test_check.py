@@ -14,8 +14,8 @@ import pytest
 from leanhost.cli import check
 from leanhost.cli.parser import build_parser
 from leanhost.errors import UsageError
-from leanhost.services.imports import parse_imports
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.elaboration.environment import parse_imports
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import CheckItem, WorkerPool
 from tests.cli.conftest import ENDLESS, ROOT, clean, environment, leanhost, objects

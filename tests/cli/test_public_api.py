@@ -37,16 +37,16 @@ def test_no_engine_is_loaded_by_looking_at_types() -> None:
 
 
 def test_a_worker_loads_nothing_that_acts_in_each_fork() -> None:
-    loaded = modules_after("import leanhost.workers.zygote")
-    assert "leanhost.workers.serve" in loaded
+    loaded = modules_after("import leanhost.workers.worker_process.zygote_main")
+    assert "leanhost.workers.worker_process.request_loop" in loaded
     assert not loaded & {"random", "tempfile", "secrets", "platformdirs", "subprocess", "asyncio", "anyio"}
 
 
 def test_a_worker_has_no_spans() -> None:
     """Not even where those who could record them are installed: it does not look for them."""
-    span = "from leanhost.services.tracing import span\nwith span('one', a=1) as s: s.set('b', 2)"
+    span = "from leanhost.services.values.tracing import span\nwith span('one', a=1) as s: s.set('b', 2)"
     assert "opentelemetry" in modules_after(span)
-    before = "from leanhost.workers.confine import settle_in\nsettle_in({'scratch': '/'})"
+    before = "from leanhost.workers.worker_process.confine import settle_in\nsettle_in({'scratch': '/'})"
     assert "opentelemetry" not in modules_after(f"{before}\n{span}")
 
 

@@ -13,11 +13,11 @@ import pytest
 from leanhost.cli import verify
 from leanhost.cli.parser import build_parser
 from leanhost.errors import UsageError
-from leanhost.services.imports import parse_imports
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.elaboration.environment import parse_imports
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import Verification, WorkerPool
-from leanhost.workers.settings import Settings
+from leanhost.workers.jobs.settings import Settings
 from tests.cli.conftest import ENDLESS, clean, leanhost
 
 STATED = "def two : Nat := 2\ntheorem swap (a b : Nat) (h : a = b) : b = a := by sorry\n"

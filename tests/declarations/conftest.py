@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from leanhost.services.declarations import DeclarationService
-from leanhost.services.host import Host
-from leanhost.services.session import Session
+from leanhost.services.declarations.service import DeclarationService
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
 
 OWN = """
 namespace Probe

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from leanhost.errors import Cancelled, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.declarations import FIELDS, BoundedText, DeclarationService
-from leanhost.services.exprs import Name
-from leanhost.services.progress import ProgressEvent
+from leanhost.services.declarations.service import FIELDS, BoundedText, DeclarationService
+from leanhost.services.terms.expr import Name
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
 
 WANTED = ["Nat", "nowhere", "Nat.add_comm", "Nat", "Probe.wrong", "Probe.«odd name!?é»"]
 KINDS = ["inductive", None, "theorem", "inductive", "axiom", "definition"]

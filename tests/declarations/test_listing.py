@@ -13,13 +13,13 @@ import pytest
 from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants
-from leanhost.services import declaration_search
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.declarations import DeclarationService, Listed
-from leanhost.services.exprs import Name
-from leanhost.services.host import Host
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.session import Session
+from leanhost.services.declarations import search as declaration_search
+from leanhost.services.declarations.service import DeclarationService, Listed
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import Name
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
 from leanhost.toolchain import Toolchain
 from tests.declarations.conftest import service
 from tests.support.fixture_core import compile_big

@@ -7,10 +7,10 @@ import gc
 import pytest
 
 from leanhost.errors import ClosedError, UsageError
-from leanhost.services.declarations import FIELDS, Declaration, DeclarationService
-from leanhost.services.exprs import Name
-from leanhost.services.host import Host
-from leanhost.services.results import Position
+from leanhost.services.declarations.service import FIELDS, Declaration, DeclarationService
+from leanhost.services.session.host import Host
+from leanhost.services.terms.expr import Name
+from leanhost.services.values.results import Position
 from tests.declarations.conftest import service
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple
-from leanhost.services.declaration_search import Listed, Rank, best, rank
-from leanhost.services.declarations import DeclarationService
-from leanhost.services.exprs import Name
+from leanhost.services.declarations.search import Listed, Rank, best, rank
+from leanhost.services.declarations.service import DeclarationService
+from leanhost.services.terms.expr import Name
 
 # Few letters, so that fragments meet names.
 component = st.text("abA_", min_size=1, max_size=3)

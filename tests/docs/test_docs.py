@@ -88,7 +88,7 @@ def test_the_table_of_errors_is_the_code() -> None:
 def test_the_table_of_diagnostic_kinds_is_the_code() -> None:
     source = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
     used = set(re.findall(r'"(leanhost\.elab\.\w+)"', source))
-    faults = (ROOT / "src/leanhost/services/source.py").read_text(encoding="utf-8")
+    faults = (ROOT / "src/leanhost/services/values/text.py").read_text(encoding="utf-8")
     used |= {f"leanhost.source.{word}" for word in re.findall(r', "(\w+)"\)$', faults, re.MULTILINE)}
     used |= {f"leanhost.source.{word}" for word in re.findall(r'^ +"(\w+)",$', faults, re.MULTILINE)}
     table = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
@@ -148,7 +148,7 @@ def test_every_role_in_a_docstring_becomes_a_name() -> None:
     documented = [each for each in objects(package) if each.docstring is not None]
     texts = [roles["shown"](each.docstring.value, each) for each in documented if each.docstring]
     assert not [text for text in texts if re.search(r":[a-z]+:`", text)]
-    assert any('identifier="leanhost.services.host.Host.check_source"' in text for text in texts)
+    assert any('identifier="leanhost.services.session.host.Host.check_source"' in text for text in texts)
 
 
 def documented_attributes(node: ast.ClassDef) -> list[str]:

@@ -9,12 +9,12 @@ import pytest
 from leanhost.engine.base import Ref
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
-from leanhost.services.exports.outcome import ReplayOutcome
-from leanhost.services.exports.replay import replay
-from leanhost.services.exports.write import ExportReport, export
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.session import Session
+from leanhost.services.exports.read.outcome import ReplayOutcome
+from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.write.export import ExportReport, export
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.options import ElabOptions
 from tests.session.sources import EVEN_ODD, ROSE
 
 DEVELOPMENT = (

@@ -10,7 +10,7 @@ from leanhost.engine.expressions import Field
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.exports.outcome import Replayed
+from leanhost.services.exports.read.outcome import Replayed
 
 _BINDERS = ("default", "implicit", "strictImplicit", "instImplicit")
 

@@ -12,10 +12,10 @@ import pytest
 
 from leanhost.errors import Cancelled, ObjectTooLarge, UsageError
 from leanhost.lean import names
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.exports.outcome import Replayed
-from leanhost.services.exports.write import export
-from leanhost.services.progress import ProgressEvent
+from leanhost.services.exports.read.outcome import Replayed
+from leanhost.services.exports.write.export import export
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
 from tests.evidence.conftest import NAMES, Exporter
 from tests.evidence.reading import File, constants, kernel_says
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from leanhost.errors import UsageError
 from leanhost.lean import names
-from leanhost.services.exports.lines import ReplayLimits
-from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
-from leanhost.services.exports.replay import replay
-from leanhost.services.options import ElabOptions
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.results import Limit
+from leanhost.services.exports.read.lines import ReplayLimits
+from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
+from leanhost.services.exports.read.replay import replay
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit
 from tests.evidence.conftest import Exporter
 from tests.evidence.reading import File, kernel_says
 
@@ -385,7 +385,7 @@ def test_recursors_and_constructors_have_to_be_the_kernels(native: Exporter) -> 
 
 
 def test_cancellation_leaves_the_question_open(native: Exporter) -> None:
-    from leanhost.services.cancellation import CancellationToken
+    from leanhost.services.values.cancellation import CancellationToken
 
     token = CancellationToken()
     token.cancel()

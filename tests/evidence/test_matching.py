@@ -7,10 +7,10 @@ import pytest
 from leanhost.engine.base import Ref
 from leanhost.lean import names
 from leanhost.lean.core import Constant
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.matching import Match, Statement, matches, recheck, statement_of
-from leanhost.services.results import Limit
-from leanhost.services.session import Session
+from leanhost.services.kernel.equivalence import Match, Statement, matches, recheck, statement_of
+from leanhost.services.session.session import Session
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import Limit
 from tests.evidence.conftest import Exporter
 
 SOURCE = """\

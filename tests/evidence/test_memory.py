@@ -8,8 +8,8 @@ import tracemalloc
 from typing import Any, BinaryIO, cast
 
 from leanhost.services.exports.interning import PairTable
-from leanhost.services.exports.outcome import Replayed
-from leanhost.services.exports.write import export
+from leanhost.services.exports.read.outcome import Replayed
+from leanhost.services.exports.write.export import export
 from tests.evidence.conftest import Exporter
 from tests.evidence.reading import constants
 from tests.evidence.test_hostile_files import Writer

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Evidence, EvidenceStatus
-from leanhost.services.exports.outcome import Refused, Replayed, ReplayRejected
-from leanhost.services.host import Host
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.results import Limit
-from leanhost.services.session import Session
+from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayRejected
+from leanhost.services.kernel.judge import Checked, Evidence, EvidenceStatus
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit
 from tests.conftest import open_host
 
 

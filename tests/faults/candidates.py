@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leanhost.services.results import Status
+from leanhost.services.values.results import Status
 from tests.workers.conftest import ENDLESS
 
 CRASHED, TIMEOUT, MEMORY = Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY

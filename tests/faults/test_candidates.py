@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.services.results import Status
+from leanhost.services.values.results import Status
 from leanhost.toolchain.cache import cache_dir
 from leanhost.workers import CheckItem, WorkerPool
 from tests.conftest import ENGINES
@@ -187,7 +187,7 @@ def test_no_connection_is_made_on_wasm(wasm_pool: WorkerPool) -> None:
 
 def test_every_process_of_a_worker_has_given_up_its_rights(pool: WorkerPool, engine: str) -> None:
     """What :mod:`tests.faults.test_sandbox` tries with Python is in force in the worker, too."""
-    from leanhost.workers.limits import family
+    from leanhost.system.process_limits import family
     from tests.workers.conftest import ENDLESS
     from tests.workers.test_zygotes import busy_worker
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.system.process_limits import family
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.limits import family
 from tests.conftest import ENGINES
 from tests.faults.candidates import FAULTS, NATIVE
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, children, pool_of

@@ -22,7 +22,7 @@ EPERM, ENOSYS = 1, 38
 
 SCRIPT = """
 import ctypes, json, mmap, os, struct, sys, threading
-from leanhost.engine.native.sandbox import apply, make_ready
+from leanhost.system.sandbox import apply, make_ready
 MARK, ASIDE = 0x5EA1ED, 118
 libc = ctypes.CDLL(None, use_errno=True)
 def filter_out_marked():

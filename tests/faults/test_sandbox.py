@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.native import sandbox
 from leanhost.errors import SandboxUnavailable
+from leanhost.system import sandbox
 from tests.faults.conftest import GOOD
 from tests.support.confinement import LANDLOCK, WHOLE
 from tests.workers.conftest import MakePool
@@ -19,7 +19,7 @@ from tests.workers.conftest import MakePool
 PRELUDE = """
 import ctypes, fcntl, os, resource, signal, socket, stat, subprocess, sys, threading
 from pathlib import Path
-from leanhost.engine.native.sandbox import apply, make_ready
+from leanhost.system.sandbox import apply, make_ready
 inside = Path(sys.argv[1]); outside = inside.parent / "outside"
 pair = socket.socketpair()
 if {forked}:
@@ -148,7 +148,7 @@ def test_an_engine_that_is_a_program_may_start_it_and_no_more(tmp_path: Path) ->
 ALONE = """
 import os, platform, socket, stat, subprocess, sys
 from pathlib import Path
-from leanhost.engine.native.sandbox import apply
+from leanhost.system.sandbox import apply
 place = Path(sys.argv[1]); inside = place / "in"
 for name in ("in", "empty", "full"):
     (place / name).mkdir()
@@ -212,7 +212,7 @@ def test_a_worker_writes_to_its_own_directory_and_to_no_other_workers(tmp_path: 
     script = f"""
 import os, sys
 from pathlib import Path
-from leanhost.workers.confine import confine
+from leanhost.workers.worker_process.confine import confine
 place = Path({str(tmp_path)!r})
 (place / "other").mkdir()
 said = confine({{"scratch": str(place), "sandbox": "auto"}}, programs=False)
@@ -256,7 +256,7 @@ def test_required_means_required(
 
 def test_what_does_not_hold_is_said(tmp_path: Path) -> None:
     """Of a directory that is not there, neither more nor less is allowed: nothing of Landlock is in force."""
-    code = "from leanhost.engine.native.sandbox import apply; report = apply(['/no/such/directory'])"
+    code = "from leanhost.system.sandbox import apply; report = apply(['/no/such/directory'])"
     code += "; print(report.landlock, report.missing[0])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     if not LANDLOCK:
@@ -269,7 +269,7 @@ def test_capabilities_that_cannot_be_given_up_are_reported_and_the_rest_holds(tm
     """As where a service may not call `capset`."""
     script = f"""
 import ctypes, struct
-from leanhost.engine.native.sandbox import apply
+from leanhost.system.sandbox import apply
 libc = ctypes.CDLL(None)
 lines = [(0x20, 0, 0, 0), (0x15, 0, 1, 126), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)]
 code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))

@@ -16,10 +16,10 @@ from contextlib import suppress
 
 import pytest
 
-from leanhost.services.results import Status
+from leanhost.services.values.results import Status
+from leanhost.system.process_limits import anonymous_bytes
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.limits import anonymous_bytes
-from leanhost.workers.stats import memory_of
+from leanhost.workers.values.stats import memory_of
 from tests.faults.candidates import FAULTS, Fault, fault
 from tests.workers.conftest import BAD, GOOD, children, descriptors, pool_of
 from tests.workers.test_zygotes import zygotes

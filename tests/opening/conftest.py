@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from leanhost.services import selftest
+from leanhost.services.opening import selftest
 from leanhost.toolchain import Toolchain
 from tests.conftest import ENGINES
 

@@ -14,9 +14,11 @@ import pytest
 
 from leanhost.errors import EngineError, UnsupportedToolchain
 from leanhost.lean.tables import TABLES, V4_28, V4_35, Table
-from leanhost.services import opening, selftest, verified
-from leanhost.services.opening import candidates, open_lean
-from leanhost.services.selftest import Report
+from leanhost.services.opening import open as opening
+from leanhost.services.opening import selftest
+from leanhost.services.opening import selftest_cache as verified
+from leanhost.services.opening.open import candidates, open_lean
+from leanhost.services.opening.selftest import Report
 from leanhost.toolchain import Toolchain
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -243,8 +245,8 @@ def test_a_cache_that_cannot_be_written(
 
 SCRIPT = """
 import sys
-from leanhost.services import selftest
-from leanhost.services.opening import open_lean
+from leanhost.services.opening import selftest
+from leanhost.services.opening.open import open_lean
 from leanhost.toolchain import resolve
 real = selftest.run
 def run(toolchain, table):

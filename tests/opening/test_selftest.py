@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from leanhost.lean.tables import V4_28, V4_35
-from leanhost.services import selftest
-from leanhost.services.selftest import Step
+from leanhost.services.opening import selftest
+from leanhost.services.opening.selftest import Step
 from leanhost.toolchain import Toolchain
 
 STEPS = [
@@ -142,7 +142,7 @@ def test_an_interrupted_caller_leaves_no_child(
 
 KILLED = """
 import os, subprocess, sys
-from leanhost.services import selftest
+from leanhost.services.opening import selftest
 from leanhost.toolchain import resolve
 kept, real = int(sys.argv[1]), subprocess.Popen
 subprocess.Popen = lambda *args, pass_fds, **more: real(*args, pass_fds=(*pass_fds, kept), **more)

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from leanhost.services import lifetime, session
-from leanhost.services.host import Host
-from leanhost.workers import free_list, loan, session_pool
-from leanhost.workers.session_pool import SessionPool
+from leanhost.pool import checkout as loan
+from leanhost.pool import free_list, session_pool
+from leanhost.pool.session_pool import SessionPool
+from leanhost.services.session import session
+from leanhost.services.session.host import Host
+from leanhost.services.values import lifecycle as lifetime
 from tests.pool.test_session_pool import adds_up
 
 NOTHING: list[str] = []

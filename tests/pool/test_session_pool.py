@@ -26,15 +26,15 @@ from leanhost.errors import (
     UsageError,
 )
 from leanhost.lean.core import Import
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked
-from leanhost.services.host import Host
-from leanhost.services.imports import Imported, ImportKey
-from leanhost.services.options import ElabOptions
-from leanhost.services.progress import ProgressEvent
-from leanhost.workers import session_pool
-from leanhost.workers.free_list import REMEMBERED, FreeList, MissReason, PoolKey
-from leanhost.workers.session_pool import PoolStats, SessionPool
+from leanhost.pool import session_pool
+from leanhost.pool.free_list import REMEMBERED, FreeList, MissReason, PoolKey
+from leanhost.pool.session_pool import PoolStats, SessionPool
+from leanhost.services.elaboration.environment import Imported, ImportKey
+from leanhost.services.kernel.judge import Checked
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.progress import ProgressEvent
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD
 
@@ -436,7 +436,7 @@ def test_the_repr_tells_its_state(pool: SessionPool) -> None:
 def test_acquire_and_release_are_traced(
     pool: SessionPool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leanhost.services import tracing
+    from leanhost.services.values import tracing
 
     monkeypatch.setattr(tracing, "_find", lambda: None)
     caplog.set_level(logging.DEBUG, logger="leanhost.trace")

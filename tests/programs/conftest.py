@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from leanhost.system.process_limits import family
 from leanhost.toolchain import Toolchain
-from leanhost.workers.limits import family
 from tests.workers.test_supervision import alive, eventually
 
 ROOT = Path(__file__).parents[2]

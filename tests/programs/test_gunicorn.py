@@ -12,7 +12,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from leanhost.workers.limits import family
+from leanhost.system.process_limits import family
 from tests.docs.test_docs import DOCS, examples
 from tests.programs.conftest import Place
 from tests.workers.conftest import BAD, ENDLESS, GOOD

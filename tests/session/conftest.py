@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.session import Session
-from leanhost.workers.session_pool import SessionPool
+from leanhost.pool.session_pool import SessionPool
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.options import ElabOptions
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leanhost.services.host import Host
+from leanhost.services.session.host import Host
 
 
 def forget_imports(host: Host) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import Cancelled, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Unavailable
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.results import Limit, Status
-from leanhost.services.session import Session
+from leanhost.services.kernel.judge import Checked, Unavailable
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit, Status
 from tests.session.sources import ENDLESS, GOOD
 
 Lend = Callable[[ElabOptions], Session]
@@ -209,9 +209,9 @@ def test_a_call_timeout_is_a_positive_number(host: Host, lend: Lend, timeout: ob
 SCRIPT = """
 import sys
 from pathlib import Path
-from leanhost.services.evidence import Checked
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
+from leanhost.services.kernel.judge import Checked
+from leanhost.services.session.host import Host
+from leanhost.services.values.options import ElabOptions
 from leanhost.toolchain import resolve
 from tests.session.sources import ENDLESS, GOOD
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from leanhost.services.header import Headers, first_command, parse_header
-from leanhost.services.host import Host
+from leanhost.services.elaboration.header import Headers, first_command, parse_header
+from leanhost.services.session.host import Host
 
 PARTS = [
     "import A", "module", "prelude", "public", "meta", "all", "private", "runtime", "import", "theorem", "def t",

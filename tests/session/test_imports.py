@@ -11,9 +11,9 @@ import pytest
 import leanhost
 from leanhost.engine.wasm.engine import WasmEngine
 from leanhost.errors import ClosedError, ImportFailed, UsageError
-from leanhost.services.header import parse_header
-from leanhost.services.host import Host
-from leanhost.services.results import Position, Status
+from leanhost.services.elaboration.header import parse_header
+from leanhost.services.session.host import Host
+from leanhost.services.values.results import Position, Status
 from leanhost.toolchain import Toolchain
 from tests.conftest import open_host
 from tests.session.sources import GOOD

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import ClosedError, EngineLost, ImportFailed, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.elaboration import new_guard
-from leanhost.services.evidence import Checked
-from leanhost.services.exprs import Expr
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import MetaOptions
-from leanhost.services.options import ElabOptions
-from leanhost.services.proof import ProofState
-from leanhost.services.results import Limit
+from leanhost.services.elaboration.commands import new_guard
+from leanhost.services.kernel.judge import Checked
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.terms.expr import Expr
+from leanhost.services.terms.meta_answers import MetaOptions
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import Limit
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD, forget_imports
 
@@ -188,9 +188,9 @@ STUCK = """
 import sys, threading, time
 from pathlib import Path
 from leanhost.errors import EngineLost, EngineStuck
-from leanhost.services.elaboration import new_guard
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
+from leanhost.services.elaboration.commands import new_guard
+from leanhost.services.session.host import Host
+from leanhost.services.values.options import ElabOptions
 from leanhost.toolchain import resolve
 
 host = Host(resolve("native-runtime"), [Path(sys.argv[1])])
@@ -319,7 +319,7 @@ def test_stats_count_every_service(host: Host) -> None:
 def test_spans_without_telemetry_are_log_records(
     host: Host, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leanhost.services import tracing
+    from leanhost.services.values import tracing
 
     monkeypatch.setattr(tracing, "_find", lambda: None)
     caplog.set_level(logging.DEBUG, logger="leanhost.trace")
@@ -341,7 +341,7 @@ def test_spans_go_through_opentelemetry(host: Host, monkeypatch: pytest.MonkeyPa
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
     from opentelemetry.trace import use_span
 
-    from leanhost.services import tracing
+    from leanhost.services.values import tracing
 
     exporter = InMemorySpanExporter()
     provider = trace_sdk.TracerProvider()

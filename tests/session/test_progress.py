@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from leanhost.services.evidence import Checked
-from leanhost.services.host import Host
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.results import Limit
+from leanhost.services.kernel.judge import Checked
+from leanhost.services.session.host import Host
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit
 from tests.session.sources import ENDLESS, GOOD, forget_imports
 
 THREE = "theorem a : True := True.intro\n\ntheorem b : True := a\ntheorem ü : True := b\n"
@@ -116,7 +116,7 @@ def test_a_sink_may_use_the_session(host: Host) -> None:
 
 def test_events_come_while_the_work_goes_on(host: Host) -> None:
     """The first command is reported long before the call ends: the sink can end it."""
-    from leanhost.services.cancellation import CancellationToken
+    from leanhost.services.values.cancellation import CancellationToken
 
     token = CancellationToken()
     with host.session(["Init"]) as session:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.services.host import Host
-from leanhost.services.results import Status
+from leanhost.services.session.host import Host
+from leanhost.services.values.results import Status
 from tests.conftest import ENGINES
 
 pytestmark = [

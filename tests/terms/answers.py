@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from leanhost.services.evidence import ElabFailure
-from leanhost.services.exprs import Expr
-from leanhost.services.proof import ProofState
-from leanhost.services.proof_answers import TacticFailure
-from leanhost.services.session import Session
+from leanhost.services.kernel.judge import ElabFailure
+from leanhost.services.proofs.answers import TacticFailure
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import Expr
 
 
 def good(found: Expr | ElabFailure) -> Expr:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from leanhost.services.host import Host
-from leanhost.services.session import Session
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
 
 
 @pytest.fixture(scope="module")

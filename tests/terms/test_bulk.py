@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from leanhost.errors import UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Rejected, Unavailable
-from leanhost.services.exprs import Expr
-from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof import ProofState
-from leanhost.services.proof_answers import TacticFailure
-from leanhost.services.results import Limit
-from leanhost.services.session import Session
+from leanhost.services.kernel.judge import Checked, Rejected, Unavailable
+from leanhost.services.proofs.answers import TacticFailure
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import Expr
+from leanhost.services.terms.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit
 from tests.terms.answers import term
 
 

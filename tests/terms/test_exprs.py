@@ -8,9 +8,22 @@ from hypothesis import strategies as st
 
 from leanhost.errors import ClosedError, UsageError
 from leanhost.lean import names
-from leanhost.services.exprs import App, BVar, Const, Expr, Forall, Lam, Let, Level, Lit, Name, Proj, Sort
-from leanhost.services.meta_answers import Ok
-from leanhost.services.session import Session
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import (
+    App,
+    BVar,
+    Const,
+    Expr,
+    Forall,
+    Lam,
+    Let,
+    Level,
+    Lit,
+    Name,
+    Proj,
+    Sort,
+)
+from leanhost.services.terms.meta_answers import Ok
 
 _part = st.one_of(
     st.text(

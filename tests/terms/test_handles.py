@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from leanhost.errors import ClosedError, ForeignHandleError, UsageError
-from leanhost.services.exprs import Const, Expr, Level, Lit, Name
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import MetaOptions, Ok
-from leanhost.services.proof import ProofState
-from leanhost.services.session import Session
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import Const, Expr, Level, Lit, Name
+from leanhost.services.terms.meta_answers import MetaOptions, Ok
 from tests.conftest import open_host
 from tests.terms.answers import term
 

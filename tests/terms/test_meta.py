@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from leanhost.errors import Cancelled, MetaError, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import Failed, MetaOptions, MetaUnsupported, Ok, TimeoutOrHeartbeat
-from leanhost.services.meta_program import Meta
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import Limit
-from leanhost.services.session import Session
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported, Ok, TimeoutOrHeartbeat
+from leanhost.services.terms.meta_program import Meta
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import Limit
 from tests.terms.answers import term
 
 

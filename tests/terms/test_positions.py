@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from leanhost.errors import ClosedError, ElaborationError, UsageError
-from leanhost.services.results import Position
-from leanhost.services.session import Session
+from leanhost.services.session.session import Session
+from leanhost.services.values.results import Position
 
 SOURCE = """theorem foo (p q : Prop) (h : p ∧ q) : q ∧ p := by
   constructor

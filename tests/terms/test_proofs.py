@@ -7,14 +7,14 @@ import gc
 import pytest
 
 from leanhost.errors import ClosedError, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Rejected, Unavailable
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import MetaOptions
-from leanhost.services.proof import ProofState
-from leanhost.services.proof_answers import TacticFailure
-from leanhost.services.results import Limit, Position
-from leanhost.services.session import Session
+from leanhost.services.kernel.judge import Checked, Rejected, Unavailable
+from leanhost.services.proofs.answers import TacticFailure
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.meta_answers import MetaOptions
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import Limit, Position
 from tests.terms.answers import failure, state
 
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 
 from leanhost.errors import ClosedError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import MetaOptions, Ok, TimeoutOrHeartbeat
-from leanhost.services.meta_program import Meta
-from leanhost.services.proof import ProofState
-from leanhost.services.results import Limit
-from leanhost.services.session import Session
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.meta_answers import MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.terms.meta_program import Meta
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import Limit
 from tests.terms.answers import term
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from leanhost.system.process_limits import family
 from leanhost.toolchain import Toolchain
 from leanhost.workers import WorkerPool
-from leanhost.workers.limits import family
 
 GOOD = "theorem good (a b : Nat) (h : a = b) : b = a := h.symm\n"
 BAD = "theorem bad (a b : Nat) (h : a = b) : b = a := h\n"
@@ -61,7 +61,8 @@ def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
 @pytest.fixture
 def fake_pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePool]:
     """Make pools whose workers are no Lean: they do what the source tells them, see ``fake_worker.py``."""
-    from leanhost.workers import nursery, process
+    from leanhost.workers.supervision import launcher as nursery
+    from leanhost.workers.supervision import process
 
     monkeypatch.setattr(
         nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)

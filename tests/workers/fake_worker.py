@@ -16,8 +16,8 @@ import time
 from array import array
 from typing import Any
 
-from leanhost.workers.serve import Channel
-from leanhost.workers.wire import LENGTH, pack
+from leanhost.workers.protocol.framing import LENGTH, pack
+from leanhost.workers.worker_process.request_loop import Channel
 
 LIMIT = 1 << 20
 COMMAND_RESULT = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.workers import examine
-from leanhost.workers.compare import Refusal
-from leanhost.workers.items import Request
+from leanhost.services.session.host import Host
+from leanhost.services.values.options import ElabOptions
+from leanhost.workers.values.items import Request
+from leanhost.workers.verification import judge
+from leanhost.workers.verification.compare_reference import Refusal
 
 
 def refusals(
@@ -21,10 +21,10 @@ def refusals(
 ) -> list[Refusal]:
     """Why *candidate* does not prove *reference*; *change* is what happens to its export on the way."""
     options = ElabOptions(timeout=60)
-    result, exported = examine.export_added(host, _request(candidate), options, None, whole=whole)
+    result, exported = judge.export_added(host, _request(candidate), options, None, whole=whole)
     assert exported, (result.reasons, result.diagnostics)
     changed = change(exported)
-    return examine.judge_export(host, _request(reference), changed, options, None, whole=whole)
+    return judge.judge_export(host, _request(reference), changed, options, None, whole=whole)
 
 
 def codes(host: Host, reference: str, candidate: str, *, whole: bool = False) -> set[tuple[str, str]]:

@@ -10,14 +10,20 @@ from typing import Any
 import pytest
 
 from leanhost.lean.core import Constant
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
-from leanhost.services.exports.write import export
-from leanhost.services.host import Host
-from leanhost.services.matching import matches, statement_of
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import Limit
-from leanhost.workers.additions import replay_added
+from leanhost.services.exports.read.outcome import (
+    Refused,
+    Replayed,
+    ReplayOpen,
+    ReplayOutcome,
+    ReplayRejected,
+)
+from leanhost.services.exports.write.export import export
+from leanhost.services.kernel.equivalence import matches, statement_of
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import Limit
+from leanhost.workers.verification.replay_on_base import replay_added
 from tests.evidence.reading import find
 from tests.evidence.test_hostile_files import Writer
 

@@ -16,12 +16,12 @@ from leanhost.errors import (
     UnsupportedToolchain,
     UsageError,
 )
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.results import CommandResult, Limit, Status
-from leanhost.workers import answering
-from leanhost.workers.answering import Teller
-from leanhost.workers.wire import Message
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import CommandResult, Limit, Status
+from leanhost.workers.protocol.framing import Message
+from leanhost.workers.remote import dispatch as answering
+from leanhost.workers.remote.dispatch import Teller
 from tests.workers.conftest import MakePool
 from tests.workers.fake_worker import COMMAND_RESULT
 from tests.workers.test_supervision import eventually

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from leanhost.services.results import CheckResult
+from leanhost.services.values.results import CheckResult
 from leanhost.workers import CheckItem, WorkerPool
 from tests.workers.conftest import ENDLESS, pool_of
 

@@ -16,10 +16,10 @@ import anyio
 import pytest
 
 from leanhost.errors import PoolClosed
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.system.process_limits import SLACK_BYTES, family
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
-from leanhost.workers.limits import SLACK_BYTES, family
 from tests.faults.candidates import FAULTS
 from tests.workers.conftest import BAD, ENDLESS, GOOD, children, descriptors, pool_of
 from tests.workers.test_supervision import eventually

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leanhost.services.host import Host
+from leanhost.services.session.host import Host
 from tests.workers.judging import codes, refusals
 
 WRONG = "theorem t : 1 = 2 := by sorry\n"

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from leanhost.errors import EngineLost, PoolClosed, PoolTimeout, UsageError
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import Status
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import Status
 from leanhost.workers import WorkerPool
 from tests.faults.candidates import NATIVE
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of

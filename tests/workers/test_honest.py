@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.services.host import Host
+from leanhost.services.session.host import Host
 from tests.session.sources import EVEN_ODD, ROSE
 from tests.workers.judging import refusals
 

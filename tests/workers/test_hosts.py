@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import ForeignHandleError, PoolClosed, UsageError, WorkerStartError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.host import Host
-from leanhost.services.results import CheckResult, Status
+from leanhost.pool.session_pool import SessionPool
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import WorkerPool
-from leanhost.workers.session_pool import SessionPool
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 
 _inherited: list[WorkerPool] = []

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.host import Host
-from leanhost.services.imports import parse_imports
-from leanhost.services.options import ElabOptions
-from leanhost.services.session import Session
-from leanhost.workers import codec, kept
-from leanhost.workers.kept import Kept, Recent, Shelf
+from leanhost.services.elaboration.environment import parse_imports
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.workers.protocol import codec
+from leanhost.workers.remote import session_cache
+from leanhost.workers.remote.session_cache import Kept, Recent, Shelf
 
 DEFINED = ("def mine : Nat := Nat.zero\n", "a.lean")
 USED = ("def more : Nat := mine\n", "a.lean")
@@ -87,22 +88,24 @@ def test_what_lies_between_is_not_kept(shelf: Shelves, monkeypatch: pytest.Monke
 
 def test_only_the_sessions_used_last_are_kept(shelf: Shelves) -> None:
     first, second = (shelf(options=ElabOptions(max_heartbeats=n)) for n in range(2))
-    for n in range(2, kept.SESSIONS):
+    for n in range(2, session_cache.SESSIONS):
         shelf(options=ElabOptions(max_heartbeats=n))
     assert shelf(options=ElabOptions(max_heartbeats=0)) is first  # it has been used now
-    shelf(options=ElabOptions(max_heartbeats=kept.SESSIONS))
+    shelf(options=ElabOptions(max_heartbeats=session_cache.SESSIONS))
     assert second.session.closed
     assert not first.session.closed
 
 
 def test_what_was_made_in_a_session_goes_with_it_and_views_before(shelf: Shelves) -> None:
     made = shelf()
-    views = [made.session.inspect(f"theorem t{n} : True := True.intro\n") for n in range(kept.VIEWS + 1)]
+    views = [
+        made.session.inspect(f"theorem t{n} : True := True.intro\n") for n in range(session_cache.VIEWS + 1)
+    ]
     for number, view in enumerate(views):
         made.views.put(number, view)
     made.states.put("state", made.session.prove("True"))  # type: ignore[arg-type]
     made.evidence.put("evidence", made.session.kernel_check("theorem t : True := True.intro\n"))  # type: ignore[arg-type]
-    assert ["closed" in repr(view) for view in views] == [True, *[False] * kept.VIEWS]
+    assert ["closed" in repr(view) for view in views] == [True, *[False] * session_cache.VIEWS]
     made.close()
     assert all("closed" in repr(view) for view in views)
     assert made.states.get("state") is None

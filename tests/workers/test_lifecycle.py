@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.workers.limits import family
-from leanhost.workers.scratch import PREFIX
+from leanhost.system.process_limits import family
+from leanhost.system.scratch import PREFIX
 from tests.cli.test_manners import MARK, marked
 from tests.conftest import ENGINES
 from tests.workers.test_supervision import alive, eventually, parent, scratch
@@ -86,12 +86,12 @@ def owners(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Owne
 
 STAGES = {
     "native": {
-        "start": lambda owner: owner.started("leanhost.workers.zygote"),
-        "self-test": lambda owner: owner.started("leanhost.services.selftest"),
+        "start": lambda owner: owner.started("leanhost.workers.worker_process.zygote_main"),
+        "self-test": lambda owner: owner.started("leanhost.services.opening.selftest"),
         "check": Owner.wait_for_line,
     },
     "wasm": {
-        "start": lambda owner: owner.started("leanhost.workers.child"),
+        "start": lambda owner: owner.started("leanhost.workers.worker_process.worker_main"),
         "engine": lambda owner: owner.started("node"),
         "check": Owner.wait_for_line,
     },

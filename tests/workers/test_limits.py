@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.services.results import Status
-from leanhost.workers import CheckItem, scratch, settings, worker
-from leanhost.workers.job import Job
-from leanhost.workers.limits import Limits
-from leanhost.workers.scratch import Scratch
-from leanhost.workers.worker import State, Worker
+from leanhost.services.values.results import Status
+from leanhost.system import scratch
+from leanhost.system.process_limits import Limits
+from leanhost.system.scratch import Scratch
+from leanhost.workers import CheckItem
+from leanhost.workers.jobs import settings
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.supervision import worker
+from leanhost.workers.supervision.worker import State, Worker
 from tests.faults.candidates import NATIVE, WRITE, evaluated
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
 from tests.workers.test_supervision import alive, eventually
@@ -31,7 +34,7 @@ DOUBLE = (
 
 def limited(code: str) -> subprocess.CompletedProcess[str]:
     """Run *code* in a process of its own, which may limit itself."""
-    script = "import os, resource, signal, sys, time\nfrom leanhost.workers.limits import *\n"
+    script = "import os, resource, signal, sys, time\nfrom leanhost.system.process_limits import *\n"
     return subprocess.run(
         [sys.executable, "-c", script + textwrap.dedent(code)], capture_output=True, text=True, timeout=120
     )

@@ -13,10 +13,10 @@ import anyio
 import pytest
 
 from leanhost.errors import PoolClosed, PoolTimeout, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.results import Status
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import Status
 from leanhost.workers import CheckItem, CheckProgress
-from leanhost.workers.job import Job
+from leanhost.workers.jobs.job import Job
 from tests.workers.conftest import MakePool
 from tests.workers.test_supervision import eventually
 

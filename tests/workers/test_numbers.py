@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from leanhost.errors import PoolClosed, PoolTimeout, TooManyRequests
-from leanhost.services.results import CheckResult, Status
-from leanhost.workers import CheckItem, WorkerPool, supervisor
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.metrics import PoolCollector
-from leanhost.workers.stats import LATENCY_BOUNDS_S, WorkerStats
+from leanhost.workers.supervision import supervisor
+from leanhost.workers.values.stats import LATENCY_BOUNDS_S, WorkerStats
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_supervision import eventually
 from tests.workers.test_zygotes import busy_worker

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from leanhost.lean.core import Import
-from leanhost.services.results import Status
-from leanhost.workers import CheckItem, WorkerPool, own_code
-from leanhost.workers.heads import Head
-from leanhost.workers.items import Request
-from leanhost.workers.job import Job
+from leanhost.services.values.results import Status
+from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.jobs import own_code
+from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.values.items import Request
 from tests.workers.conftest import pool_of
 
 

@@ -15,18 +15,15 @@ from hypothesis import strategies as st
 
 from leanhost.errors import ImportFailed, WorkerStartError
 from leanhost.lean.core import Import
-from leanhost.services.evidence import Theorem
-from leanhost.services.header import parse_header
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
+from leanhost.services.elaboration.header import parse_header
+from leanhost.services.kernel.judge import Theorem
+from leanhost.services.session.host import Host
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
 from leanhost.toolchain import Toolchain
-from leanhost.workers import codec
-from leanhost.workers.compare import Refusal
-from leanhost.workers.heads import Head, bare, head_of, importable
-from leanhost.workers.items import Request
-from leanhost.workers.verdicts import UNKNOWN, of_death
-from leanhost.workers.wire import (
+from leanhost.workers.jobs.import_profiles import Head, bare, head_of, importable
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import (
     LENGTH,
     MAX_REPLY_BYTES,
     MAX_TEXT_BYTES,
@@ -36,6 +33,9 @@ from leanhost.workers.wire import (
     pack_reply,
     receive,
 )
+from leanhost.workers.supervision.exit_status import UNKNOWN, of_death
+from leanhost.workers.values.items import Request
+from leanhost.workers.verification.compare_reference import Refusal
 
 FULL = CheckResult(
     file="a.lean",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import UsageError
-from leanhost.services.host import Host
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.session.host import Host
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from tests.support.fixture_core import corpus
 from tests.workers.conftest import BAD, GOOD

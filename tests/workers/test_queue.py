@@ -14,15 +14,17 @@ from typing import cast
 import pytest
 
 from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
-from leanhost.services.results import CheckResult, Status
-from leanhost.workers import CheckItem, WorkerPool, nursery, process
-from leanhost.workers import zygotes as zygotes_module
-from leanhost.workers.heads import Head
-from leanhost.workers.items import Request
-from leanhost.workers.job import Job
-from leanhost.workers.lease import Lease
-from leanhost.workers.waiting import NEVER, Waiting
-from leanhost.workers.worker import Worker
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.jobs.lease import Lease
+from leanhost.workers.jobs.request_queue import NEVER, Waiting
+from leanhost.workers.supervision import launcher as nursery
+from leanhost.workers.supervision import process
+from leanhost.workers.supervision import zygote_client as zygotes_module
+from leanhost.workers.supervision.worker import Worker
+from leanhost.workers.values.items import Request
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
 from tests.workers.test_supervision import alive, eventually
 from tests.workers.test_zygotes import busy_worker, zygotes
@@ -155,7 +157,8 @@ def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None
 def test_a_worker_that_never_comes_up_is_an_error_of_the_pool(
     fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leanhost.workers import nursery, process
+    from leanhost.workers.supervision import launcher as nursery
+    from leanhost.workers.supervision import process
 
     monkeypatch.setattr(
         nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)

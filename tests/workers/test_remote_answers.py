@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from leanhost.errors import Cancelled, ElaborationError, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.declaration_search import Listed
-from leanhost.services.evidence import ElabFailure
-from leanhost.services.exprs import Expr, Name
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.results import CommandResult, Limit
-from leanhost.services.session import Session
+from leanhost.services.declarations.search import Listed
+from leanhost.services.kernel.judge import ElabFailure
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.terms.expr import Expr, Name
+from leanhost.services.terms.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import CommandResult, Limit
 from leanhost.workers import WorkerPool, WorkerSession
-from leanhost.workers.remote_terms import QUESTIONS, TermText
+from leanhost.workers.remote.terms import QUESTIONS, TermText
 from tests.workers.conftest import BAD, GOOD
 
 TERMS = (

@@ -8,12 +8,12 @@ import signal
 import pytest
 
 from leanhost.errors import ElaborationError, ForeignHandleError, NotReproduced, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Evidence, EvidenceStatus
-from leanhost.services.host import Host
-from leanhost.services.results import Limit
+from leanhost.services.kernel.judge import Checked, Evidence, EvidenceStatus
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
-from leanhost.workers.origins import Origin
+from leanhost.workers.remote.provenance import Origin
 from tests.workers.conftest import GOOD
 from tests.workers.test_remote_proofs import worker_of
 

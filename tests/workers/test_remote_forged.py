@@ -9,20 +9,21 @@ from typing import Any, get_args
 import pytest
 
 from leanhost.errors import ElaborationError, EngineLost, LeanHostError, MetaError, WorkerStartError
-from leanhost.services.declaration_answers import Axioms
-from leanhost.services.declaration_search import Listed, Match, Rank
-from leanhost.services.declarations import Inspection
-from leanhost.services.evidence import ElabFailure, KernelOutcome
-from leanhost.services.exprs import Name
-from leanhost.services.meta_answers import Failed, Ok
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof_answers import Goal, Hypothesis, TacticFailure
-from leanhost.services.results import CommandResult
-from leanhost.workers import TermText, codec, values
-from leanhost.workers.answering import OPERATIONS
-from leanhost.workers.remote_proofs import Goals
-from leanhost.workers.remote_terms import QUESTIONS
-from leanhost.workers.wire import ProtocolError
+from leanhost.services.declarations.decode import Axioms
+from leanhost.services.declarations.search import Listed, Match, Rank
+from leanhost.services.declarations.service import Inspection
+from leanhost.services.kernel.judge import ElabFailure, KernelOutcome
+from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure
+from leanhost.services.terms.expr import Name
+from leanhost.services.terms.meta_answers import Failed, Ok
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import CommandResult
+from leanhost.workers import TermText
+from leanhost.workers.protocol import codec, encoding
+from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.remote.dispatch import OPERATIONS
+from leanhost.workers.remote.proofs import Goals
+from leanhost.workers.remote.terms import QUESTIONS
 from tests.workers.conftest import MakePool
 from tests.workers.fake_worker import COMMAND_RESULT
 
@@ -86,7 +87,7 @@ FORGED: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("wanted", "message"), FORGED)
 def test_what_is_no_such_value_is_refused(wanted: Any, message: Any) -> None:
     with pytest.raises(ProtocolError):
-        values.into(wanted, message)
+        encoding.into(wanted, message)
 
 
 GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
@@ -104,7 +105,7 @@ GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
     ],
 )
 def test_values_come_back_as_they_went(wanted: Any, value: Any) -> None:
-    assert values.into(wanted, json.loads(json.dumps(values.out(value)))) == value
+    assert encoding.into(wanted, json.loads(json.dumps(encoding.out(value)))) == value
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,10 @@ class Owner:
 
 
 def test_what_is_a_values_own_stays_behind() -> None:
-    assert values.out(Owner(1, object())) == {"is": "Owner", "shown": 1}
-    assert values.into(Owner, {"is": "Owner", "shown": 1}) == Owner(1)
+    assert encoding.out(Owner(1, object())) == {"is": "Owner", "shown": 1}
+    assert encoding.into(Owner, {"is": "Owner", "shown": 1}) == Owner(1)
     with pytest.raises(ProtocolError):
-        values.into(Owner, {"is": "Owner", "shown": 1, "_own": 2})
+        encoding.into(Owner, {"is": "Owner", "shown": 1, "_own": 2})
 
 
 def test_no_answer_of_any_operation_is_taken_for_another_shape() -> None:
@@ -125,7 +126,7 @@ def test_no_answer_of_any_operation_is_taken_for_another_shape() -> None:
     for operation in OPERATIONS.values():
         for shape in shapes:
             with pytest.raises(ProtocolError):
-                values.into(operation.answer, shape)
+                encoding.into(operation.answer, shape)
 
 
 def test_forged_answers_of_a_worker(fake_pool: MakePool) -> None:

@@ -12,16 +12,16 @@ import anyio
 import pytest
 
 from leanhost.errors import EngineLost, EngineStuck, NotReproduced, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Rejected
-from leanhost.services.host import Host
-from leanhost.services.meta_answers import MetaOptions
-from leanhost.services.progress import ProgressEvent
-from leanhost.services.proof import ProofState
-from leanhost.services.proof_answers import TacticFailure
-from leanhost.services.results import Limit
+from leanhost.services.kernel.judge import Checked, Rejected
+from leanhost.services.proofs.answers import TacticFailure
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.terms.meta_answers import MetaOptions
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
-from leanhost.workers.remote_proofs import MAX_STEPS, Step
+from leanhost.workers.remote.proofs import MAX_STEPS, Step
 from tests.faults.candidates import SPIN
 from tests.workers.conftest import MakePool
 

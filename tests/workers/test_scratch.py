@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine import removal
-from leanhost.engine.removal import remove_tree
 from leanhost.engine.wasm.mounts import Scratch as Writable
-from leanhost.workers import scratch
-from leanhost.workers.scratch import PREFIX, Scratch
+from leanhost.system import removal, scratch
+from leanhost.system.removal import remove_tree
+from leanhost.system.scratch import PREFIX, Scratch
 from tests.workers.conftest import descriptors
 from tests.workers.test_limits import limited
 from tests.workers.test_supervision import parent
@@ -101,7 +100,7 @@ def test_what_its_owner_may_not_look_into_is_counted_and_removed(reachable: Path
     """By rights that root has anyway."""
     done = limited(f"""
     from pathlib import Path
-    from leanhost.workers.scratch import Scratch
+    from leanhost.system.scratch import Scratch
     import tempfile
     tempfile.tempdir = {str(reachable)!r}
     if os.geteuid() == 0:

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import Status
-from leanhost.workers import WorkerPool, codec, wire
-from leanhost.workers.child import REHEARSAL, rehearse
-from leanhost.workers.items import Request
-from leanhost.workers.kept import Kept
-from leanhost.workers.serve import CPU_SHARE, Channel, answer
-from leanhost.workers.wire import Message, Unpacker, pack, pack_reply
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import Status
+from leanhost.workers import WorkerPool
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol import framing as wire
+from leanhost.workers.protocol.framing import Message, Unpacker, pack, pack_reply
+from leanhost.workers.remote.session_cache import Kept
+from leanhost.workers.values.items import Request
+from leanhost.workers.worker_process.request_loop import CPU_SHARE, Channel, answer
+from leanhost.workers.worker_process.worker_main import REHEARSAL, rehearse
 from tests.workers.conftest import GOOD
 
 

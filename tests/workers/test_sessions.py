@@ -19,12 +19,13 @@ from leanhost.errors import (
     PoolClosed,
     UsageError,
 )
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.evidence import Checked, Rejected, Unavailable
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import CommandResult, Limit
-from leanhost.workers import WorkerPool, values
+from leanhost.services.kernel.judge import Checked, Rejected, Unavailable
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CommandResult, Limit
+from leanhost.workers import WorkerPool
+from leanhost.workers.protocol import encoding
 from tests.faults.candidates import NATIVE
 from tests.workers.conftest import BAD, ENDLESS, GOOD, MakePool
 from tests.workers.test_zygotes import busy_worker
@@ -178,6 +179,6 @@ def test_a_killed_worker_is_a_lost_engine_and_a_closed_pool_says_so(make_pool: M
 def test_values_come_back_as_they_went(host: Host) -> None:
     with host.session(["Init"]) as session:
         for value in (session.run(BAD), session.run(GOOD)):
-            assert values.into(CommandResult, values.out(value)) == value
+            assert encoding.into(CommandResult, encoding.out(value)) == value
     with pytest.raises(TypeError):
-        values.out(object())
+        encoding.out(object())

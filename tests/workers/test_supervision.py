@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import UsageError
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.supervisor import Supervisor
-from leanhost.workers.worker import Worker
+from leanhost.workers.supervision.supervisor import Supervisor
+from leanhost.workers.supervision.worker import Worker
 from tests.cli.test_manners import MARK, marked
 from tests.workers.conftest import MakePool, children
 
@@ -217,7 +217,7 @@ def test_a_pool_that_was_never_used_starts_nothing(fake_pool: MakePool) -> None:
 
 
 def test_a_pool_that_is_forgotten_closes(fake_pool: MakePool) -> None:
-    from leanhost.workers.settings import Settings
+    from leanhost.workers.jobs.settings import Settings
 
     made = fake_pool()
     made.check("accept")
@@ -246,9 +246,10 @@ import os, sys, time
 sys.path[:0] = {path!r}
 from pathlib import Path
 from leanhost.toolchain import Toolchain
-from leanhost.workers import WorkerPool, nursery, process
-from leanhost.workers.limits import family
-nursery.spawn = lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
+from leanhost.workers import WorkerPool
+from leanhost.workers.supervision import launcher, process
+from leanhost.system.process_limits import family
+launcher.spawn = lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
 if __name__ == "__main__":
     nothing = Toolchain("fake", "0", "", "none", "wasm", None, Path("/"), None)
     pool = WorkerPool(toolchain=nothing, workers=2, spares=0, grace=0.2)

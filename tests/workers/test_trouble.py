@@ -16,11 +16,14 @@ import anyio
 import pytest
 
 from leanhost.errors import PoolClosed, ToolchainInstallError, WorkerStartError
-from leanhost.services.results import CheckResult, Status
-from leanhost.workers import CheckItem, WorkerPool, items, supervisor, worker, zygotes
-from leanhost.workers.limits import family
-from leanhost.workers.process import Ends, Inherited, Spawned
-from leanhost.workers.process import spawn as start_process
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.system.process_limits import family
+from leanhost.workers import CheckItem, WorkerPool
+from leanhost.workers.supervision import supervisor, worker
+from leanhost.workers.supervision import zygote_client as zygotes
+from leanhost.workers.supervision.process import Ends, Inherited, Spawned
+from leanhost.workers.supervision.process import spawn as start_process
+from leanhost.workers.values import items
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
 from tests.workers.test_supervision import alive, eventually, parent, scratch
 from tests.workers.test_zygotes import busy_worker
@@ -99,7 +102,7 @@ def test_what_a_killed_pool_left_is_removed_by_the_next_and_what_a_living_one_ha
 ) -> None:
     import tempfile
 
-    from leanhost.workers import scratch as places
+    from leanhost.system import scratch as places
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(places, "FRESH_S", -1.0)
@@ -125,7 +128,7 @@ def test_a_directory_that_its_pool_has_not_claimed_yet_is_left_alone(
 ) -> None:
     import tempfile
 
-    from leanhost.workers.scratch import PREFIX, Scratch
+    from leanhost.system.scratch import PREFIX, Scratch
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / f"{PREFIX}new").mkdir()
@@ -265,12 +268,12 @@ def test_a_fork_keeps_no_channel_open_not_even_of_a_worker_that_is_being_started
     pool.close()
     pool = WorkerPool(toolchain=nothing, workers=1, spares=0, grace=0.2)
     starting, started = threading.Event(), threading.Event()
-    spawn = nursery.spawn
+    spawn = launcher.spawn
     def slowly(module, inherited):
         starting.set()
         started.wait(1)  # a fork that did not wait would be there by now
         return spawn(module, inherited)
-    nursery.spawn = slowly
+    launcher.spawn = slowly
     def sockets():
         links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if fd > "2"
                  and os.path.lexists(f"/proc/self/fd/{fd}")]
@@ -312,8 +315,9 @@ import multiprocessing, os, sys
 sys.path[:0] = {[str(Path(__file__).parents[2])]!r}
 from pathlib import Path
 from leanhost.toolchain import Toolchain
-from leanhost.workers import WorkerPool, nursery, process
-nursery.spawn = lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
+from leanhost.workers import WorkerPool
+from leanhost.workers.supervision import launcher, process
+launcher.spawn = lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
 def pool():
     return WorkerPool(toolchain=Toolchain("fake", "0", "", "none", "wasm", None, Path("/"), None), spares=0)
 def work(n):
@@ -490,7 +494,7 @@ def test_a_request_given_up_during_a_long_import_harms_nobody(
 def test_a_zygote_whose_pool_goes_while_it_imports_goes_too(tmp_path: Path) -> None:
     left = tmp_path / "left"
     (left / "12").mkdir(parents=True)
-    code = "import socket, sys, time; from leanhost.workers.zygote import Watch\n"
+    code = "import socket, sys, time; from leanhost.workers.worker_process.zygote_main import Watch\n"
     code += f"with Watch(socket.socket(fileno=int(sys.argv[1])), {str(left)!r}): time.sleep(600)"
     import socket
 
@@ -509,7 +513,7 @@ import os, signal, sys, time
 sys.path[:0] = {path!r}
 from pathlib import Path
 from leanhost.workers import WorkerPool
-from leanhost.workers.limits import family
+from leanhost.system.process_limits import family
 from tests.workers.conftest import ENDLESS, GOOD
 from tests.workers.test_zygotes import busy_worker
 {before}

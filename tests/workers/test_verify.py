@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.services.results import Status
+from leanhost.services.values.results import Status
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.heads import bare, head_of
-from leanhost.workers.worker import State
+from leanhost.workers.jobs.import_profiles import bare, head_of
+from leanhost.workers.supervision.worker import State
 from tests.workers.conftest import ENDLESS, MakePool
 from tests.workers.test_supervision import eventually
 

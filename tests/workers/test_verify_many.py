@@ -11,12 +11,12 @@ import anyio
 import pytest
 
 from leanhost.errors import PoolClosed, TooManyRequests, UsageError
-from leanhost.services.cancellation import CancellationToken
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
-from leanhost.workers.job import Job
-from leanhost.workers.trial import Trial
-from leanhost.workers.worker import Worker
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.supervision.worker import Worker
+from leanhost.workers.verification.verify_job import Trial
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_zygotes import busy_worker
 

@@ -17,15 +17,15 @@ from typing import cast
 
 import pytest
 
-from leanhost.services.host import Host
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.session.host import Host
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.system.process_limits import family
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.limits import family
-from leanhost.workers.process import make_ends
-from leanhost.workers.worker import State
-from leanhost.workers.zygote import Zygote as Ending
-from leanhost.workers.zygotes import Forked
+from leanhost.workers.supervision.process import make_ends
+from leanhost.workers.supervision.worker import State
+from leanhost.workers.supervision.zygote_client import Forked
+from leanhost.workers.worker_process.zygote_main import Zygote as Ending
 from tests.faults.candidates import SPAWN, evaluated, spawned
 from tests.support.confinement import SECCOMP
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
@@ -152,7 +152,7 @@ def test_a_killed_pool_leaves_no_process_and_no_file(fixture_core: Path) -> None
 import os, time
 from pathlib import Path
 from leanhost.workers import WorkerPool
-from leanhost.workers.limits import family
+from leanhost.system.process_limits import family
 pool = WorkerPool(toolchain="native-runtime", search_path=[Path({str(fixture_core)!r})])
 pool.check({GOOD!r})
 print(pool._supervisor._nursery.scratch, *family(os.getpid())[1:], flush=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import Given, look_at
-from leanhost.services import verified
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.opening import selftest_cache
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, resolve
 from leanhost.workers import CheckItem, WorkerPool
 
@@ -58,7 +58,7 @@ def _report(arguments: argparse.Namespace, files: Sequence[Given], started: floa
 
 def _announce_first_use(toolchain: Toolchain) -> None:
     """Tell a person at a terminal why the first check with a Lean takes longer than the next."""
-    if sys.stderr.isatty() and verified.load(toolchain) is None:
+    if sys.stderr.isatty() and selftest_cache.load(toolchain) is None:
         print(
             "leanhost: first use of this Lean: it goes through a self-test, once", file=sys.stderr, flush=True
         )

@@ -17,7 +17,7 @@ from leanhost.toolchain.cache import cache_dir
 from leanhost.version import VERSION
 
 if TYPE_CHECKING:
-    from leanhost.services.selftest import Progress, Report, Step
+    from leanhost.services.opening.selftest import Progress, Report, Step
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,7 +76,8 @@ def _damage(toolchain: Toolchain) -> str:
 
 def _self_test(toolchain: Toolchain, progress: Progress | None) -> Report:
     """Try the version tables in child processes; return the report of the first that fits, or the last."""
-    from leanhost.services import opening, selftest
+    from leanhost.services.opening import open as opening
+    from leanhost.services.opening import selftest
 
     for table in opening.candidates(toolchain):
         if progress is not None:

@@ -12,8 +12,8 @@ from typing import IO
 
 from leanhost.cli.entry import complain
 from leanhost.errors import UsageError
-from leanhost.services.results import CheckResult, Diagnostic, Status
-from leanhost.services.source import MAX_SOURCE_BYTES, decode, read
+from leanhost.services.values.results import CheckResult, Diagnostic, Status
+from leanhost.services.values.text import MAX_SOURCE_BYTES, decode, read
 from leanhost.workers import CheckItem
 
 STDIN = "<stdin>"

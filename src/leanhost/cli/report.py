@@ -14,7 +14,7 @@ from rich.text import Text
 
 from leanhost.cli.text import excerpt, one_line, visible
 from leanhost.errors import bounded
-from leanhost.services.results import CheckResult, Diagnostic, Severity, Status
+from leanhost.services.values.results import CheckResult, Diagnostic, Severity, Status
 
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFORMATION: "info"}
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFORMATION: "bold blue"}

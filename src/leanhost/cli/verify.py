@@ -12,8 +12,8 @@ from dataclasses import replace
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import look_at
 from leanhost.cli.text import one_line, visible
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult, Status
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import resolve
 from leanhost.workers import CheckItem, Refusal, Verification, WorkerPool
 

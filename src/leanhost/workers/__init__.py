@@ -9,18 +9,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leanhost.workers.compare import Refusal
-    from leanhost.workers.items import CheckItem
+    from leanhost.workers.batch.batch import CheckProgress
     from leanhost.workers.pool import WorkerPool
-    from leanhost.workers.remote_declarations import WorkerDeclarations
-    from leanhost.workers.remote_meta import WorkerMeta
-    from leanhost.workers.remote_proofs import Step, WorkerProofState
-    from leanhost.workers.remote_sources import WorkerSourceView
-    from leanhost.workers.remote_terms import MetaAnswer, TermText
-    from leanhost.workers.sessions import WorkerSession
-    from leanhost.workers.stats import WorkerStats
-    from leanhost.workers.stream import CheckProgress
-    from leanhost.workers.verification import Verification
+    from leanhost.workers.remote.declarations import WorkerDeclarations
+    from leanhost.workers.remote.meta import WorkerMeta
+    from leanhost.workers.remote.proofs import Step, WorkerProofState
+    from leanhost.workers.remote.session import WorkerSession
+    from leanhost.workers.remote.sources import WorkerSourceView
+    from leanhost.workers.remote.terms import MetaAnswer, TermText
+    from leanhost.workers.values.items import CheckItem
+    from leanhost.workers.values.stats import WorkerStats
+    from leanhost.workers.values.verification import Verification
+    from leanhost.workers.verification.compare_reference import Refusal
 
 __all__ = [
     "CheckItem",
@@ -40,20 +40,20 @@ __all__ = [
 ]
 
 _HOME = {
-    "CheckItem": "items",
-    "CheckProgress": "stream",
-    "MetaAnswer": "remote_terms",
-    "Refusal": "compare",
-    "Step": "remote_proofs",
-    "TermText": "remote_terms",
-    "Verification": "verification",
-    "WorkerDeclarations": "remote_declarations",
-    "WorkerMeta": "remote_meta",
+    "CheckItem": "values.items",
+    "CheckProgress": "batch.batch",
+    "MetaAnswer": "remote.terms",
+    "Refusal": "verification.compare_reference",
+    "Step": "remote.proofs",
+    "TermText": "remote.terms",
+    "Verification": "values.verification",
+    "WorkerDeclarations": "remote.declarations",
+    "WorkerMeta": "remote.meta",
     "WorkerPool": "pool",
-    "WorkerProofState": "remote_proofs",
-    "WorkerSession": "sessions",
-    "WorkerSourceView": "remote_sources",
-    "WorkerStats": "stats",
+    "WorkerProofState": "remote.proofs",
+    "WorkerSession": "remote.session",
+    "WorkerSourceView": "remote.sources",
+    "WorkerStats": "values.stats",
 }
 
 

@@ -13,9 +13,9 @@ except ImportError as error:
     message = "leanhost.workers.metrics needs prometheus-client\n  next step: pip install 'leanhost[metrics]'"
     raise ImportError(message, name=error.name) from None
 
-from leanhost.services.results import Status
+from leanhost.services.values.results import Status
 from leanhost.workers.pool import WorkerPool
-from leanhost.workers.stats import LATENCY_BOUNDS_S
+from leanhost.workers.values.stats import LATENCY_BOUNDS_S
 
 
 class PoolCollector(Collector):

@@ -15,25 +15,25 @@ from typing import Any
 from leanhost.engine import can_fork
 from leanhost.errors import UsageError
 from leanhost.lean.core import Import
-from leanhost.services.cancellation import Cancellation
-from leanhost.services.imports import parse_imports
-from leanhost.services.lifetime import Closing, Homebound
-from leanhost.services.options import ElabOptions
-from leanhost.services.results import CheckResult
+from leanhost.services.elaboration.environment import parse_imports
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.lifecycle import Closing, Homebound
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CheckResult
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
-from leanhost.workers.calls import Desk
-from leanhost.workers.heads import Head, bare, head_of, importable
-from leanhost.workers.items import CheckItem, Request, prepare_item
-from leanhost.workers.job import Job
-from leanhost.workers.lease import Hold, Lease
-from leanhost.workers.sessions import WorkerSession
-from leanhost.workers.settings import SandboxMode, Settings
-from leanhost.workers.stats import WorkerStats
-from leanhost.workers.stream import ProgressCallback, Sent, Stream, check_iterable, known
-from leanhost.workers.supervisor import Supervisor
-from leanhost.workers.trial import Pair, Trial
-from leanhost.workers.verification import Verification
-from leanhost.workers.wire import Message
+from leanhost.workers.batch.batch import ProgressCallback, Sent, Stream, check_iterable, known
+from leanhost.workers.jobs.import_profiles import Head, bare, head_of, importable
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.jobs.lease import Hold, Lease
+from leanhost.workers.jobs.settings import SandboxMode, Settings
+from leanhost.workers.protocol.framing import Message
+from leanhost.workers.remote.rpc import Desk
+from leanhost.workers.remote.session import WorkerSession
+from leanhost.workers.supervision.supervisor import Supervisor
+from leanhost.workers.values.items import CheckItem, Request, prepare_item
+from leanhost.workers.values.stats import WorkerStats
+from leanhost.workers.values.verification import Verification
+from leanhost.workers.verification.verify_job import Pair, Trial
 
 TOLD = 256
 """Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
@@ -177,7 +177,7 @@ class WorkerPool(Closing, Homebound):
 
     async def acheck(self, item: CheckItem | str) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
-        from leanhost.workers.aio import awaited
+        from leanhost.workers.batch.futures import awaited
 
         return await awaited(lambda: self._check(item, bounded=True))
 
@@ -238,7 +238,7 @@ class WorkerPool(Closing, Homebound):
         self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
-        from leanhost.workers.aio import awaited
+        from leanhost.workers.batch.futures import awaited
 
         return await awaited(lambda: self._trying(from_scratch, bounded=True)((reference, candidate)))
 

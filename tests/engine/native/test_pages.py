@@ -8,7 +8,7 @@ import textwrap
 
 SCRIPT = """
 import ctypes, mmap, os, signal, sys
-from leanhost.engine.native.pages import populate, written
+from leanhost.system.pages import populate, written
 size = mmap.PAGESIZE
 place = mmap.mmap(-1, 1000 * size, flags=mmap.MAP_PRIVATE)
 place.madvise(mmap.MADV_NOHUGEPAGE)

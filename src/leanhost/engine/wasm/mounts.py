@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from leanhost.engine.removal import remove_tree
 from leanhost.errors import UsageError
+from leanhost.system.removal import remove_tree
 
 
 class Scratch:

@@ -1,0 +1,1 @@
+"""A pool of imported environments in this process."""

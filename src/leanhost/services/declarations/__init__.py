@@ -1,0 +1,1 @@
+"""Questions about the declarations of an environment."""

@@ -1,0 +1,1 @@
+"""Text in, environment out: headers, imports, commands, messages."""

@@ -1,0 +1,135 @@
+"""Checking whole files: their own header decides the imports, nothing is rewritten."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from leanhost.engine.base import Node, Ref
+from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size
+from leanhost.lean import names
+from leanhost.lean.core import Import, Lean
+from leanhost.services.elaboration.commands import Messages
+from leanhost.services.values.results import Diagnostic, Position
+from leanhost.services.values.text import file_name, position_of_byte
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the head of a source asks for.
+
+    ``imports`` are exactly those Lean would import (the implicit ``Init`` included unless ``prelude`` is
+    written), ``end`` is the byte offset where the commands start.
+    """
+
+    imports: tuple[Import, ...]
+    is_module: bool
+    end: int
+    diagnostics: tuple[Diagnostic, ...]
+    written: bool
+    """Whether the source says anything about its imports itself."""
+
+
+_KEPT_HEADERS = 32
+_KEPT_CHARACTERS = 4096
+
+# The first word behind a header and what follows it. Lean's header parser reads that word, and the space behind it,
+# to see that it is none of its own; it reads no further, unless a comment begins there.
+_FIRST_WORD = re.compile(r"(?!(?:module|prelude|public|meta|import|all|private|runtime)\b)[a-z_]+")
+_REST = re.compile(r"[ \n]+[^-/\s]")
+
+# Space and plain comments, as far as they can be told without knowing how comments nest, and then a command.
+_COMMAND = re.compile(r"(?:[ \n]++|--[^\n]*+\n|/-(?![-!])[^-/]*+-/)*+(?=[^\s/-]|/-[-!])")
+
+
+def first_command(lean: Lean, text: str, file: str) -> int:
+    """Return the byte where the commands of a source without a header begin; 0 when it has one.
+
+    Lean's command parser wants something behind the space it skips; its header parser also takes a source of
+    nothing but space and comments.
+    """
+    plain = _COMMAND.match(text)
+    if plain is not None:
+        return len(text[: plain.end()].encode("utf-8"))
+    header = parse_header(lean, text, file)
+    return 0 if header.written or header.diagnostics else header.end
+
+
+class Headers:
+    """Headers of sources, parsed by Lean once for those that begin alike.
+
+    Lean's parser for headers makes an empty environment first, which takes as long as many a proof.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Header] = OrderedDict()
+
+    def parse(self, lean: Lean, text: str, file: str) -> Header:
+        """Return what :func:`parse_header` does."""
+        for beginning, known in tuple(self._known.items()):
+            if text.startswith(beginning) and _REST.match(text, len(beginning)):
+                return known
+        header = parse_header(lean, text, file)
+        if not header.diagnostics:
+            first = len(text.encode("utf-8")[: header.end].decode("utf-8"))
+            word = _FIRST_WORD.match(text, first)
+            if word is not None and word.end() <= _KEPT_CHARACTERS and _REST.match(text, word.end()):
+                self._known[text[: word.end()]] = header
+                while len(self._known) > _KEPT_HEADERS:
+                    self._known.popitem(last=False)
+        return header
+
+
+def import_place(lean: Lean, text: str, file: str, module: str) -> tuple[Position, Position] | None:
+    """Return where the import of *module* begins and ends; ``None`` when the header does not write it out."""
+    engine, table = lean.engine, lean.table
+    with engine.eval(table.parsed_syntax(_parsed(lean, text, file))) as syntax:
+        imports = [_import(item) for item in lean.array(table.header_imports(syntax))]
+        written = engine.eval(Field(Index(Field(syntax, 2), 2), 2))
+        count = lean.number(Size(written))
+        # What is imported without a word comes first.
+        for at, found in enumerate(imports[len(imports) - count :]):
+            if names.show(found.module) == module:
+                item = Index(written, at)
+                place = engine.eval_data(Ctor(0, (table.syntax_start(item), table.syntax_end(item))))
+                match place:
+                    case Node(_, (Node(_, (int(start),)), Node(_, (int(end),)))):
+                        return position_of_byte(text, start), position_of_byte(text, end)
+    return None
+
+
+def _parsed(lean: Lean, text: str, file: str) -> Ref:
+    table = lean.table
+    context = lean.engine.eval(table.input_context(text, file_name(file), len(text.encode("utf-8"))))
+    return lean.io(table.parse_header(context))
+
+
+def parse_header(lean: Lean, text: str, file: str) -> Header:
+    """Parse a prepared source's header with Lean's own parser (``Lean.Parser.parseHeader``)."""
+    engine, table = lean.engine, lean.table
+    parsed = _parsed(lean, text, file)
+    syntax, state, said = engine.eval_all(
+        [
+            table.parsed_syntax(parsed),
+            table.parsed_state(parsed),
+            table.message_list(table.parsed_messages(parsed)),
+        ]
+    )
+    messages = Messages(lean, file, 1 << 16)
+    messages.take(said)
+    imports = tuple(_import(item) for item in lean.array(table.header_imports(syntax)))
+    is_module = bool(lean.number(table.header_is_module(syntax)))
+    position = engine.dump(state)
+    assert isinstance(position, Node)
+    assert isinstance(position.fields[0], int)
+    # `module`, `prelude` and the list of imports: what of them is there.
+    parts: list[Arg] = [Size(Field(Index(Field(syntax, 2), i), 2)) for i in range(3)]
+    written = bool(messages.found) or any(lean.array(ArrayOf(parts)))
+    return Header(imports, is_module, position.fields[0], tuple(messages.found), written)
+
+
+def _import(item: object) -> Import:
+    assert isinstance(item, Node)
+    all_, exported, meta = (bool(flag) for flag in item.scalars[:3])
+    return Import(names.decode(item.fields[0]), all_, exported, meta)

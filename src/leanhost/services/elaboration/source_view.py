@@ -1,0 +1,266 @@
+"""Questions about positions in a source: goals, types and references, from one elaboration for many answers."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leanhost.engine.base import Guard, Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size, Tag
+from leanhost.errors import ClosedError, UsageError
+from leanhost.lean import names
+from leanhost.lean.core import Lean
+from leanhost.lean.tables.exprs import EXPR_KINDS
+from leanhost.lean.tables.infotree import INFO_TERM, TREE_CONTEXT, TREE_HOLE
+from leanhost.services.values.lifecycle import Closing
+from leanhost.services.values.results import CommandResult, Position
+
+_MAX_TREE_NODES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class TypeAt:
+    """The smallest term at a position: the term and its type as text, and where it stands."""
+
+    term: str
+    type: str
+    start: Position
+    end: Position
+
+
+@dataclass(slots=True)
+class _Command:
+    start: int
+    end: int
+    trees: list[Ref]
+    terms: list[_Term] | None = None
+
+
+@dataclass(slots=True)
+class _Term:
+    start: int
+    end: int
+    context: Ref
+    lctx: Ref
+    expr: Ref
+    key: tuple[object, ...] | None = None
+
+
+class SourceView(Closing):
+    """A source that was elaborated once with its info trees kept. A context manager.
+
+    Positions are 1-based lines and 0-based columns in code points. Made by :meth:`leanhost.Session.inspect`.
+    """
+
+    def __init__(self, lean: Lean, text: str, guarded: Callable[[Callable[[Guard], object]], object]) -> None:
+        self._lean = lean
+        self._text = text
+        self._guarded = guarded
+        self._lines = [0]
+        for line in text.split("\n"):
+            self._lines.append(self._lines[-1] + len(line.encode("utf-8")) + 1)
+        self._source_lines = text.split("\n")
+        self._commands: list[_Command] = []
+        self._closed = False
+        self._file_map: Ref | None = None
+        self.result: CommandResult = CommandResult((), (), (), 0.0, 0.0)
+        """What the elaboration came to."""
+
+    def add(self, start: int, end: int, state: Ref) -> None:
+        """Keep the trees of one command."""
+        lean, table = self._lean, self._lean.table
+        if self._file_map is None:
+            size = len(self._text.encode("utf-8"))
+            context = table.input_context(self._text, "<view>", size)
+            self._file_map = lean.engine.eval(table.input_file_map(context))
+        with lean.engine.eval(table.info_trees(table.state_info(state))) as trees:
+            count = lean.number(Size(trees))
+            self._commands.append(
+                _Command(start, end, lean.engine.eval_all([Index(trees, i) for i in range(count)]))
+            )
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self.result.declarations)} declarations"
+        return f"<SourceView of {len(self._source_lines)} lines: {state}>"
+
+    # --- positions ---
+
+    def _byte(self, line: int, column: int) -> int:
+        if self._closed:
+            raise ClosedError("this view of a source is closed")
+        if not isinstance(line, int) or not isinstance(column, int):
+            raise UsageError(f"a line and a column are whole numbers, not {line!r} and {column!r}")
+        if not 1 <= line <= len(self._source_lines):
+            raise UsageError(f"there is no line {line}; the source has {len(self._source_lines)}")
+        text = self._source_lines[line - 1]
+        if not 0 <= column <= len(text):
+            raise UsageError(f"there is no column {column} in line {line}; it has {len(text)} characters")
+        return self._lines[line - 1] + len(text[:column].encode("utf-8"))
+
+    def _position(self, byte: int) -> Position:
+        line = bisect_right(self._lines, byte) - 1
+        line = min(line, len(self._source_lines) - 1)
+        raw = self._source_lines[line].encode("utf-8")[: byte - self._lines[line]]
+        return Position(line + 1, len(raw.decode("utf-8", "replace")))
+
+    def _command(self, byte: int) -> _Command | None:
+        for command in self._commands:
+            if command.start <= byte <= command.end:
+                return command
+        return None
+
+    # --- questions ---
+
+    def goals_at(self, line: int, column: int) -> tuple[str, ...]:
+        """The goals at a position inside a tactic proof, as Lean prints them; ``()`` outside of one."""
+        byte = self._byte(line, column)
+        command = self._command(byte)
+        if command is None or self._file_map is None:
+            return ()
+        file_map = self._file_map
+        answer = self._guarded(lambda guard: self._goals(command, file_map, byte))
+        assert isinstance(answer, tuple)
+        return answer
+
+    def _goals(self, command: _Command, file_map: Ref, byte: int) -> tuple[str, ...]:
+        lean, table = self._lean, self._lean.table
+        texts: list[str] = []
+        for tree in command.trees:
+            found = lean.engine.eval(table.goals_at(file_map, tree, byte))
+            while not found.ptr() & 1:
+                head, found = lean.engine.eval_all([Field(found, 0), Field(found, 1)])
+                texts.extend(self._goal_texts(head))
+        return tuple(dict.fromkeys(texts))
+
+    def _goal_texts(self, result: Ref) -> list[str]:
+        lean, table = self._lean, self._lean.table
+        context, info = lean.engine.eval_all([Field(result, 0), Field(result, 1)])
+        after = bool(lean.scalar_bytes(result, 3)[0])
+        mctx, goals = lean.engine.eval_all([Field(info, 3 if after else 1), Field(info, 4 if after else 2)])
+        texts = []
+        for goal in lean.items(goals):
+            try:
+                texts.append(lean.text(table.pp_goals(context, mctx, goal)).strip())
+            except Thrown:
+                continue
+        return texts
+
+    def type_at(self, line: int, column: int) -> TypeAt | None:
+        """The smallest term at a position, with its type; ``None`` where no term is."""
+        byte = self._byte(line, column)
+        answer = self._guarded(lambda guard: self._type(byte))
+        assert answer is None or isinstance(answer, TypeAt)
+        return answer
+
+    def _type(self, byte: int) -> TypeAt | None:
+        lean, table = self._lean, self._lean.table
+        command = self._command(byte)
+        if command is None:
+            return None
+        covering = [
+            term for term in self._terms(command) if term.start <= byte < max(term.end, term.start + 1)
+        ]
+        covering.sort(key=lambda term: term.end - term.start)
+        for term in covering:
+            try:
+                type_ = lean.engine.eval(table.type_in_context(term.context, term.lctx, term.expr))
+                shown, typed = (
+                    lean.text(table.text_in_context(term.context, term.lctx, e)) for e in (term.expr, type_)
+                )
+            except Thrown:
+                continue
+            return TypeAt(shown, typed, self._position(term.start), self._position(term.end))
+        return None
+
+    def references(self, line: int, column: int) -> tuple[Position, ...]:
+        """Where the constant or variable at a position occurs in the source, in order; its binder included."""
+        byte = self._byte(line, column)
+        answer = self._guarded(lambda guard: self._references(byte))
+        assert isinstance(answer, tuple)
+        return answer
+
+    def _references(self, byte: int) -> tuple[Position, ...]:
+        here = self._command(byte)
+        if here is None:
+            return ()
+        covering = [t for t in self._terms(here) if t.start <= byte < t.end and self._key(t)]
+        if not covering:
+            return ()
+        wanted = self._key(min(covering, key=lambda t: t.end - t.start))
+        local = wanted is not None and wanted[0] == "fvar"
+        found = {
+            term.start
+            for command in ([here] if local else self._commands)
+            for term in self._terms(command)
+            if self._key(term) == wanted
+        }
+        return tuple(self._position(start) for start in sorted(found))
+
+    def _key(self, term: _Term) -> tuple[object, ...] | None:
+        """What a term refers to: a constant or a variable."""
+        if term.key is None:
+            lean = self._lean
+            kind = EXPR_KINDS[lean.number(Tag(term.expr))]
+            if kind in ("const", "fvar"):
+                term.key = (kind, names.decode(lean.engine.eval_data(Field(term.expr, 0))))
+            else:
+                term.key = ()
+        return term.key or None
+
+    # --- trees ---
+
+    def _terms(self, command: _Command) -> list[_Term]:
+        """The terms an elaborated command recorded, with the context each was elaborated in."""
+        if command.terms is None:
+            command.terms = []
+            none: list[tuple[Ref, Arg]] = [(tree, 0) for tree in command.trees]
+            self._walk(none, command.terms)
+        return command.terms
+
+    def _walk(self, start: list[tuple[Ref, Arg]], terms: list[_Term]) -> None:
+        lean, table = self._lean, self._lean.table
+        engine = lean.engine
+        level, seen = start, 0
+        while level:
+            seen += len(level)
+            if seen > _MAX_TREE_NODES:
+                raise UsageError(f"an info tree has more than {_MAX_TREE_NODES} nodes")
+            tags = lean.array(ArrayOf([Tag(tree) for tree, _ in level]))
+            following: list[tuple[Ref, Arg]] = []
+            for (tree, context), tag in zip(level, tags, strict=True):
+                if tag == TREE_CONTEXT:
+                    merged, child = engine.eval_all(
+                        [table.merge_context(Field(tree, 0), context), Field(tree, 1)]
+                    )
+                    following.append((child, merged))
+                elif tag != TREE_HOLE:
+                    info, children = engine.eval_all([Field(tree, 0), table.persistent_array(Field(tree, 1))])
+                    self._info(info, context, terms)
+                    inner, count = engine.eval_all([table.update_context(context, info), Size(children)])
+                    refs = engine.eval_all([Index(children, i) for i in range(count.ptr() >> 1)])
+                    following.extend((child, inner) for child in refs)
+            level = following
+
+    def _info(self, info: Ref, context: Arg, terms: list[_Term]) -> None:
+        lean, table = self._lean, self._lean.table
+        if lean.number(Tag(info)) != INFO_TERM or not isinstance(context, Ref) or context.ptr() & 1:
+            return
+        term = Field(info, 0)
+        syntax = Field(Field(term, 0), 1)
+        where = lean.engine.eval_data(Ctor(0, (table.syntax_start(syntax), table.syntax_end(syntax))))
+        assert isinstance(where, Node)
+        match where.fields:
+            case (Node(_, (int(start),)), Node(_, (int(end),))):
+                lctx, expr, inner = lean.engine.eval_all([Field(term, 1), Field(term, 3), Field(context, 0)])
+                terms.append(_Term(start, end, inner, lctx, expr))
+
+    def close(self) -> None:
+        """Let the trees go; closing twice is fine."""
+        self._closed = True
+        for command in self._commands:
+            for tree in command.trees:
+                tree.close()
+        self._commands.clear()
+        if self._file_map is not None:
+            self._file_map.close()

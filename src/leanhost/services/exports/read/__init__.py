@@ -1,0 +1,1 @@
+"""Reading the export format and replaying it in the kernel."""

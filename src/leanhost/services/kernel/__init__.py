@@ -1,0 +1,1 @@
+"""What the kernel and the environment say: replay, axioms, equivalence, judgement."""

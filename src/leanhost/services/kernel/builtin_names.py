@@ -1,0 +1,111 @@
+"""Sources that declare what the kernel knows by name: ``prelude`` developments, and whoever would fool it.
+
+Lean's kernel computes ``Nat.add`` and its like by GMP, types literals by the names ``Nat`` and ``String``, and
+takes the quotient package by its names, whoever declared them. On a full ``Init`` nobody can declare them
+again; where the imports lack one, a source may only declare what the kernel takes it for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from leanhost.engine.base import Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Tag
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.names import NameTuple
+from leanhost.services.exports.format import QUOT_NAMES, STRING_LITERAL_NEEDS
+from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, Primitives
+
+Fault: TypeAlias = "tuple[NameTuple, str]"
+"""A constant, and why it cannot stand."""
+
+_SPELLED = {("String",), ("Char",), ("List",), ("List", "nil"), ("List", "cons"), *STRING_LITERAL_NEEDS}
+_SAFE = 1
+
+
+class KnownNames:
+    """Watches over a replay of *added* on *kernel_env*; used where some of them have names the kernel knows."""
+
+    def __init__(
+        self, lean: Lean, options: Ref, token: Ref, kernel_env: Ref, added: Sequence[Constant]
+    ) -> None:
+        self._lean = lean
+        self._options = options
+        self._token = token
+        self._added = {constant.name: constant for constant in added}
+        self._primitives = Primitives(lean, options, token)
+        self._primitives.check_nat(kernel_env)
+        there = sorted(COMPUTED - self._added.keys())
+        finds = lean.engine.eval_all([lean.table.kernel_find(kernel_env, lean.name(name)) for name in there])
+        for name, option in zip(there, finds, strict=True):
+            if not option.ptr() & 1:
+                self._primitives.called[name] = name
+
+    @property
+    def fault(self) -> Fault | None:
+        """What is wrong before anything is declared: a quotient package that is not whole."""
+        quotients = [self._added[name] for name in QUOT_NAMES if name in self._added]
+        others = [c for c in self._added.values() if c.kind == "quot" and c.name not in QUOT_NAMES]
+        if others or (quotients and [c.kind for c in quotients] != ["quot"] * len(QUOT_NAMES)):
+            # The kernel would put its own in their place later on.
+            return (others or quotients)[0].name, "it is not the quotient package's"
+        return None
+
+    def before(self, constant: Constant, kernel_env: Ref) -> Fault | None:
+        """Look at a declaration that is about to be added to *kernel_env*."""
+        name, lean = constant.name, self._lean
+        if name not in COMPUTED:
+            return None
+        text = (
+            "the kernel computes the function of this name itself, and this is not seen to be that function"
+        )
+        if constant.kind != "definition":
+            return name, text
+        table, primitives = lean.table, self._primitives
+        primitives.check_nat(kernel_env)
+        aside = lean.name(primitives.aside(name))
+        header = table.constant_header(
+            aside, table.constant_levels(constant.info), table.constant_type(constant.info)
+        )
+        value, hints = table.constant_value(constant.info), table.hints("opaque")
+        declaration = table.definition_declaration(header, value, hints, 0, _SAFE)
+        try:
+            env = lean.engine.eval(table.add_decl(kernel_env, self._options, declaration, self._token))
+        except Thrown:
+            return None  # the kernel says why when it is asked to add the function itself
+        with env:
+            if not primitives.holds(env, name):
+                return name, text
+        primitives.called[name] = name
+        return None
+
+    def after(self, kernel_env: Ref) -> Fault | None:
+        """Look at what came of it: literals must be what the kernel takes them for."""
+        numbers = sorted(NAT_FAMILY & self._added.keys())
+        if numbers and not self._numbers(kernel_env):
+            return numbers[0], "it is something else than the natural numbers, which the kernel knows by name"
+        strings = sorted(_SPELLED & self._added.keys())
+        if strings and self._has_strings() and not self._primitives.check_strings(kernel_env):
+            return strings[0], "string literals would not be what the kernel takes them for"
+        return None
+
+    def _numbers(self, kernel_env: Ref) -> bool:
+        nat = self._added.get(("Nat",))
+        if nat is None or nat.kind != "inductive" or not self._added.keys() >= NAT_FAMILY:
+            return False
+        lean, table = self._lean, self._lean.table
+        if lean.name_list(table.constant_levels(nat.info)) or lean.number(table.inductive_params(nat.info)):
+            return False
+        if lean.name_list(table.inductive_ctors(nat.info)) != [("Nat", "zero"), ("Nat", "succ")]:
+            return False
+        return self._primitives.check_nat(kernel_env)
+
+    def _has_strings(self) -> bool:
+        table = self._lean.table
+        asked: list[Arg] = []
+        for constant in self._added.values():
+            asked.append(Tag(table.find_string_literal(table.constant_type(constant.info))))
+            if constant.kind in ("definition", "theorem", "opaque"):
+                asked.append(Tag(table.find_string_literal(table.constant_value(constant.info))))
+        return any(self._lean.array(ArrayOf(asked)))

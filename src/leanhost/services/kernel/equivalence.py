@@ -1,0 +1,299 @@
+"""Asking again about what was proved: whether it is what was wanted, and whether the kernel still accepts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.lean.constants import used_constants
+from leanhost.lean.core import Constant, Lean
+from leanhost.lean.names import NameTuple, show
+from leanhost.services.elaboration.commands import WHY_LIMITS, new_guard
+from leanhost.services.kernel.judge import open_question
+from leanhost.services.kernel.replay import Objection, replay
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import Limit
+
+_ASIDE: NameTuple = ("_leanhost", "same")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a theorem says: universe parameters in order, and a type (``ConstantVal`` without its name)."""
+
+    universes: tuple[NameTuple, ...]
+    type: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a statement compares with a reference.
+
+    Attributes:
+        syntactic: they are the same term, up to the names of binders and of universe parameters (``Expr.eqv``).
+        definitional: the kernel takes one for the other; ``None`` when a limit kept it from an answer.
+        limit: that limit.
+        message: the kernel's words when it does not take one for the other.
+    """
+
+    syntactic: bool
+    definitional: bool | None
+    limit: Limit | None = None
+    message: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether they match in either way."""
+        return self.syntactic or bool(self.definitional)
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """What the kernel says of a constant now; ``limit`` is set when it came to no verdict."""
+
+    status: Literal["checked", "rejected", "unavailable"]
+    message: str = ""
+    limit: Limit | None = None
+
+
+def statement_of(lean: Lean, info: Ref) -> Statement:
+    """Return the statement of a ``ConstantInfo``."""
+    universes = lean.name_list(lean.table.constant_levels(info))
+    return Statement(tuple(universes), lean.engine.eval(lean.table.constant_type(info)))
+
+
+def matches(
+    lean: Lean,
+    kernel_env: Ref,
+    statement: Statement,
+    reference: Statement,
+    *,
+    options: ElabOptions | None = None,
+    timeout: float | None = None,
+    cancellation: Cancellation = None,
+) -> Match:
+    """Compare *statement* with *reference*, whose universe parameters are renamed to its own, in order.
+
+    *kernel_env* is a ``Kernel.Environment`` that has what both mention. The kernel is asked to accept the
+    identity as a function from one to the other: unlike ``Lean.Kernel.isDefEq`` that also checks that both are
+    types, and it keeps to the limits of *options* and to *cancellation*. *timeout* is in seconds.
+    """
+    options = options or ElabOptions()
+    guard = new_guard(lean, options, timeout, cancellation)
+    try:
+        with lean.options(options.kernel_options()) as kernel_options:
+            return lean.engine.supervise(
+                lambda: _matches(lean, kernel_env, statement, reference, kernel_options, guard), guard
+            )
+    finally:
+        guard.token.close()
+
+
+def other_meaning(
+    lean: Lean, kernel_env: Ref, constant: Constant, added: Sequence[Constant]
+) -> NameTuple | None:
+    """Return a constant the statement of *constant* speaks of that is something else in *kernel_env*.
+
+    *added* came on top of the imports together with *constant*; of another source another environment may have
+    other constants by the same names.
+    """
+    table = lean.table
+    by_name = {c.name: c for c in added}
+    front = list(used_constants(lean, [Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys())
+    seen: set[NameTuple] = set(front)
+    while front:
+        theirs = by_name[front.pop()]
+        with lean.engine.eval(table.kernel_find(kernel_env, lean.name(theirs.name))) as option:
+            if option.ptr() & 1:
+                return theirs.name
+            ours = lean.engine.eval(Field(option, 0))
+        pairs: list[Arg] = [table.expr_eqv(table.constant_type(ours), table.constant_type(theirs.info))]
+        if lean.constant_kind(ours) != theirs.kind:
+            return theirs.name
+        if theirs.kind in ("definition", "opaque"):
+            pairs.append(table.expr_eqv(table.constant_value(ours), table.constant_value(theirs.info)))
+        lists = [table.constant_levels, *([table.inductive_ctors] if theirs.kind == "inductive" else [])]
+        if not all(lean.flags(pairs)) or any(
+            lean.name_list(part(ours)) != lean.name_list(part(theirs.info)) for part in lists
+        ):
+            return theirs.name
+        used = used_constants(lean, [theirs])[0] & by_name.keys()
+        front.extend(used - seen)
+        seen |= used
+    return None
+
+
+def equal(
+    lean: Lean,
+    kernel_env: Ref,
+    universes: Sequence[NameTuple],
+    type_: Ref,
+    left: Ref,
+    right: Ref,
+    *,
+    options: ElabOptions | None = None,
+    cancellation: Cancellation = None,
+) -> Match:
+    """Ask the kernel whether two terms of *type_*, over *universes*, are equal by definition.
+
+    It is asked to accept a proof of something about one for a proof of the same about the other.
+    """
+    options = options or ElabOptions()
+    guard = new_guard(lean, options, None, cancellation)
+    table = lean.table
+    params = [lean.name(name) for name in universes]
+    about, held, moved = (lean.name((*_ASIDE, part)) for part in ("P", "h", "t"))
+    predicate = table.const(about, ListOf([table.level_param(param) for param in params]))
+    proof = table.const(held, ListOf([table.level_param(param) for param in params]))
+
+    def header(name: Arg, said: Arg) -> Arg:
+        return table.constant_header(name, ListOf(params), said)
+
+    family = table.forall(lean.name(("x",)), type_, table.sort(table.level_zero()), 0)
+    declarations = (
+        table.axiom_declaration(header(about, family), False),
+        table.axiom_declaration(header(held, table.app(predicate, left)), False),
+        table.theorem_declaration(header(moved, table.app(predicate, right)), proof, ListOf([moved])),
+    )
+    try:
+        with lean.options(options.kernel_options()) as kernel_options:
+            return lean.engine.supervise(
+                lambda: _accepted(lean, kernel_env, declarations, kernel_options, guard), guard
+            )
+    finally:
+        guard.token.close()
+
+
+def renamed(lean: Lean, expr: Arg, universes: Sequence[NameTuple], others: Sequence[NameTuple]) -> Arg:
+    """Return *expr* with *others*, in order, in the places of its *universes*."""
+    table = lean.table
+    if list(universes) == list(others):
+        return expr
+    new = [table.level_param(lean.name(name)) for name in others]
+    return table.instantiate_levels(expr, ListOf([lean.name(name) for name in universes]), ListOf(new))
+
+
+def _matches(
+    lean: Lean, kernel_env: Ref, statement: Statement, reference: Statement, options: Ref, guard: Guard
+) -> Match:
+    table = lean.table
+    if len(statement.universes) != len(reference.universes):
+        ours, theirs = len(statement.universes), len(reference.universes)
+        return Match(False, False, message=f"there are {ours} universe parameters, in the reference {theirs}")
+    asked = lean.engine.eval(renamed(lean, reference.type, reference.universes, statement.universes))
+    if lean.number(table.expr_eqv(statement.type, asked)):
+        return Match(True, True)
+    binder, name = lean.name(("x",)), lean.name(_ASIDE)
+    params = ListOf([lean.name(universe) for universe in statement.universes])
+    header = table.constant_header(name, params, table.forall(binder, statement.type, asked, 0))
+    identity = table.lam(binder, statement.type, table.bvar(0), 0)
+    opaque = table.hints("opaque")
+    declaration = table.definition_declaration(header, identity, opaque, ListOf([name]), _SAFE)
+    return _accepted(lean, kernel_env, [declaration], options, guard)
+
+
+def _accepted(lean: Lean, kernel_env: Ref, declarations: Sequence[Arg], options: Ref, guard: Guard) -> Match:
+    """Whether the kernel takes *declarations*, one after the other."""
+    table, env = lean.table, kernel_env
+    try:
+        for declaration in declarations:
+            env = _add(lean, env, options, declaration, guard)
+    except Thrown as thrown:
+        reason = table.KERNEL_REASONS.get(lean.number_tag(thrown.error), "")
+        text = lean.text(table.kernel_exception_text(thrown.error, options))
+        if not reason and not guard.why:
+            return Match(False, False, message=text)
+        limit = WHY_LIMITS[guard.why] if guard.why else open_question(reason)
+        return Match(False, None, limit, text)
+    return Match(False, True)
+
+
+_SAFE = 1
+"""The tag of ``DefinitionSafety.safe``."""
+
+
+def _add(lean: Lean, kernel_env: Ref, options: Ref, declaration: Arg, guard: Guard) -> Ref:
+    add = lean.table.add_decl(kernel_env, options, declaration, guard.token)
+    _, grown = lean.engine.eval_all([lean.table.set_heartbeats(0), add])
+    return grown
+
+
+def recheck(
+    lean: Lean,
+    kernel_env: Ref,
+    constant: Constant,
+    added: Sequence[Constant] = (),
+    *,
+    options: ElabOptions | None = None,
+    timeout: float | None = None,
+    cancellation: Cancellation = None,
+) -> Recheck:
+    """Add *constant* to *kernel_env* through the kernel once more, after all it needs of *added*.
+
+    *kernel_env* is the ``Kernel.Environment`` of the imports; *added* is what came on top of them together with
+    *constant*. Nothing is changed. *timeout* is in seconds.
+    """
+    options = options or ElabOptions()
+    guard = new_guard(lean, options, timeout, cancellation)
+
+    def work(kernel_options: Ref) -> Recheck:
+        everything = {c.name: c for c in (*added, constant)}
+        constants = list(everything.values())
+        used = dict(zip(everything, used_constants(lean, constants), strict=True))
+        needed = [everything[name] for name in _needed(lean, everything, used, constant.name)]
+        lean.engine.eval(lean.table.set_heartbeats(0)).close()
+        match replay(lean, kernel_env, needed, used, kernel_options, guard.token):
+            case Objection(_, "rejected", text) if not guard.why:
+                return Recheck("rejected", text)
+            case Objection(_, reason, text):
+                limit = WHY_LIMITS[guard.why] if guard.why else open_question(reason)
+                return Recheck("unavailable", text, limit)
+            case grown:
+                try:
+                    there = lean.engine.eval(lean.table.kernel_find(grown, lean.name(constant.name)))
+                finally:
+                    if grown is not kernel_env:
+                        grown.close()
+        if there.ptr() & 1:
+            return Recheck(
+                "rejected", f"{show(constant.name)} is nothing the kernel checks (unsafe or partial)"
+            )
+        return Recheck("checked")
+
+    try:
+        with lean.options(options.kernel_options()) as kernel_options:
+            return lean.engine.supervise(lambda: work(kernel_options), guard)
+    finally:
+        guard.token.close()
+
+
+def _needed(
+    lean: Lean,
+    everything: dict[NameTuple, Constant],
+    used: dict[NameTuple, frozenset[NameTuple]],
+    root: NameTuple,
+) -> list[NameTuple]:
+    """The constants among *everything* that *root* rests on; all members of the inductive families among them."""
+    family: dict[NameTuple, set[NameTuple]] = {}
+    for constant in everything.values():
+        table = lean.table
+        if constant.kind == "inductive":
+            members = {constant.name, *lean.name_list(table.inductive_all(constant.info))}
+            members.update(lean.name_list(table.inductive_ctors(constant.info)))
+        elif constant.kind == "recursor":
+            members = {constant.name, *lean.name_list(table.recursor_all(constant.info))}
+        else:
+            continue
+        for member in members:
+            family.setdefault(member, set()).update(members)
+    needed: set[NameTuple] = set()
+    front = [root]
+    while front:
+        name = front.pop()
+        if name in everything and name not in needed:
+            needed.add(name)
+            front.extend((*used[name], *family.get(name, ())))
+    return [name for name in everything if name in needed]

@@ -1,0 +1,233 @@
+"""Checking declarations with the kernel once more, on top of an environment no candidate has touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from leanhost.engine.base import Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, ListOf, Tag
+from leanhost.lean import names
+from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
+from leanhost.lean.names import NameTuple
+from leanhost.services.kernel.builtin_functions import KERNELS_OWN
+from leanhost.services.kernel.builtin_names import KnownNames
+
+Used = Mapping[NameTuple, frozenset[NameTuple]]
+
+_CHUNK = 256
+"""How many constants are asked about in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why the kernel did not accept a declaration.
+
+    ``reason`` is ``"rejected"``, ``"heartbeats"``, ``"memory"``, ``"recursion"`` or ``"interrupted"``.
+    """
+
+    name: NameTuple
+    reason: str
+    text: str
+
+
+class _Odd(Exception):
+    """What is listed cannot have come about by declaring it."""
+
+    def __init__(self, name: NameTuple, text: str) -> None:
+        super().__init__()
+        self.objection = Objection(name, "rejected", f"{names.show(names.user_name(name))}: {text}")
+
+
+def replay(
+    lean: Lean, kernel_env: Ref, added: Sequence[Constant], used: Used, options: Ref, token: Ref
+) -> Ref | Objection:
+    """Add *added* one by one to *kernel_env* through the kernel; return the grown kernel environment.
+
+    Every type and every proof is checked from scratch; inductive types are declared anew, so their constructors
+    and recursors are the kernel's own. What the grown environment has is then what *added* lists, name by name:
+    a candidate can put anything into the environment the list was read from. Unsafe and partial definitions
+    are left out: nothing safe can use them. *options* must not come from the candidate
+    (``debug.skipKernelTC``).
+    """
+    by_name = {constant.name: constant for constant in added}
+    skipped = unchecked(lean, added)
+    kept = [constant for constant in added if constant.name not in skipped]
+    env = kernel_env
+    head: NameTuple = ()
+    try:
+        _plain(lean, kept)
+        parts = _Inductives(lean, by_name)
+        known = KnownNames(lean, options, token, kernel_env, kept) if KERNELS_OWN & by_name.keys() else None
+        if known is not None and known.fault is not None:
+            raise _Odd(*known.fault)
+        for head in _ordered(by_name, used, parts):
+            if head in skipped:
+                continue
+            if known is not None and (fault := known.before(by_name[head], env)) is not None:
+                raise _Odd(*fault)
+            declaration = (
+                parts.declaration(head) if head in parts.leader else _declaration(lean, by_name[head])
+            )
+            env = lean.engine.eval(lean.table.add_decl(env, options, declaration, token))
+        if known is not None and (fault := known.after(env)) is not None:
+            raise _Odd(*fault)
+        _confirm(lean, env, [c for c in kept if c.kind in ("inductive", "constructor", "recursor", "quot")])
+    except _Odd as odd:
+        return odd.objection
+    except Thrown as thrown:
+        table = lean.table
+        reason = table.KERNEL_REASONS.get(lean.number_tag(thrown.error), "rejected")
+        text = lean.text(table.kernel_exception_text(thrown.error, options))
+        return Objection(head, reason, f"{names.show(names.user_name(head))}: {text}")
+    return env
+
+
+def unchecked(lean: Lean, added: Sequence[Constant]) -> frozenset[NameTuple]:
+    """The unsafe and the partial ones, which no kernel looks at."""
+    asked = [constant for constant in added if constant.kind != "theorem"]  # these cannot be either
+    flags = lean.flags(
+        [flag for c in asked for flag in (lean.table.is_unsafe(c.info), lean.table.is_partial(c.info))]
+    )
+    return frozenset(c.name for i, c in enumerate(asked) if flags[2 * i] or flags[2 * i + 1])
+
+
+_DECLARATION_TAGS = {"axiom": 0, "definition": 1, "theorem": 2, "opaque": 3}
+_QUOT_DECLARATION = 4
+_INDUCTIVE_DECLARATION = 6
+
+
+def _declaration(lean: Lean, constant: Constant) -> Arg:
+    """``Lean.Declaration`` of a constant that is no part of an inductive type."""
+    if constant.kind == "quot":
+        return _QUOT_DECLARATION
+    tag = _DECLARATION_TAGS.get(constant.kind)
+    if tag is None:
+        raise _Odd(constant.name, f"a {constant.kind} of no inductive type that was declared with it")
+    return Ctor(tag, (Field(constant.info, 0),))
+
+
+def _plain(lean: Lean, added: Sequence[Constant]) -> None:
+    """See that every name is listed once, and with the constant of that name."""
+    if len({constant.name for constant in added}) != len(added):
+        seen: set[NameTuple] = set()
+        for constant in added:
+            if constant.name in seen:
+                raise _Odd(constant.name, "the environment lists it twice")
+            seen.add(constant.name)
+    for start in range(0, len(added), _CHUNK):
+        step = added[start : start + _CHUNK]
+        own = lean.array(ArrayOf([Field(lean.table.constant_val(c.info), 0) for c in step]))
+        for constant, name in zip(step, own, strict=True):
+            if names.decode(name) != constant.name:
+                raise _Odd(constant.name, "the environment lists another constant by this name")
+
+
+def _confirm(lean: Lean, env: Ref, listed: Sequence[Constant]) -> None:
+    """See that what the kernel made of the families is what was listed."""
+    table = lean.table
+    for start in range(0, len(listed), _CHUNK):
+        step = listed[start : start + _CHUNK]
+        rows: list[Arg] = []
+        options = lean.engine.eval_all([table.kernel_find(env, lean.name(c.name)) for c in step])
+        for constant, option in zip(step, options, strict=True):
+            if option.ptr() & 1:
+                raise _Odd(constant.name, f"the kernel has no such {constant.kind}")
+            ours = Field(option, 0)
+            levels = [table.list_to_array(table.constant_levels(info)) for info in (ours, constant.info)]
+            same = table.expr_eqv(table.constant_type(ours), table.constant_type(constant.info))
+            rows.append(Ctor(0, (Tag(ours), same, *levels)))
+        for constant, row in zip(step, lean.array(ArrayOf(rows)), strict=True):
+            assert isinstance(row, Node)
+            kind, same_type, own, theirs = row.fields
+            if kind != CONSTANT_KINDS.index(constant.kind) or not same_type or own != theirs:
+                raise _Odd(constant.name, f"the kernel's {constant.kind} is another")
+
+
+class _Inductives:
+    """The inductive families among the added constants, each known by its first type."""
+
+    def __init__(self, lean: Lean, by_name: dict[NameTuple, Constant]) -> None:
+        self._lean = lean
+        self._by_name = by_name
+        self.leader: dict[NameTuple, NameTuple] = {}
+        self.families: dict[NameTuple, list[NameTuple]] = {}
+        self._ctors: dict[NameTuple, list[NameTuple]] = {}
+        for constant in by_name.values():
+            if constant.kind == "inductive":
+                family = lean.name_list(lean.table.inductive_all(constant.info))
+                if not family or constant.name not in family:
+                    raise _Odd(constant.name, "an inductive type that is no part of its own family")
+                self._ctors[constant.name] = lean.name_list(lean.table.inductive_ctors(constant.info))
+                self.families.setdefault(family[0], family)
+                self.leader[constant.name] = family[0]
+        for head, family in list(self.families.items()):
+            for name in family:
+                for ctor in self._ctors.get(name, ()):
+                    self.leader[ctor] = head
+        for constant in by_name.values():
+            if constant.kind == "recursor":
+                all_ = lean.name_list(lean.table.recursor_all(constant.info))
+                if not all_ or all_[0] not in self.families:
+                    raise _Odd(constant.name, "a recursor of no inductive type that was declared with it")
+                self.leader[constant.name] = all_[0]
+
+    def members(self, head: NameTuple) -> list[NameTuple]:
+        """The types of a family and their constructors."""
+        family = self.families.get(head, [head])
+        return [*family, *(ctor for name in family for ctor in self._ctors.get(name, ()))]
+
+    def _part(self, name: NameTuple, kind: str) -> Ref:
+        part = self._by_name.get(name)
+        if part is None or part.kind != kind:
+            raise _Odd(name, f"the {kind} is missing from its family")
+        return part.info
+
+    def declaration(self, head: NameTuple) -> Arg:
+        """``Declaration.inductDecl`` of a family."""
+        lean, table = self._lean, self._lean.table
+        first = self._part(head, "inductive")
+        types: list[Arg] = []
+        for name in self.families[head]:
+            type_ = table.constant_type(self._part(name, "inductive"))
+            ctors: list[Arg] = [
+                Ctor(0, (lean.name(ctor), table.constant_type(self._part(ctor, "constructor"))))
+                for ctor in self._ctors[name]
+            ]
+            types.append(Ctor(0, (lean.name(name), type_, ListOf(ctors))))
+        fields = (table.constant_levels(first), table.inductive_params(first), ListOf(types))
+        return Ctor(_INDUCTIVE_DECLARATION, fields, b"\0")
+
+
+def _ordered(by_name: dict[NameTuple, Constant], used: Used, parts: _Inductives) -> list[NameTuple]:
+    """Sort so that everything comes after what it mentions; a family counts as one."""
+    done: set[NameTuple] = set()
+    order: list[NameTuple] = []
+
+    def head(name: NameTuple) -> NameTuple:
+        return parts.leader.get(name, name)
+
+    def needs(name: NameTuple) -> list[NameTuple]:
+        members = parts.members(name) if name in parts.families else [name]
+        found = {head(u) for member in members for u in used.get(member, ()) if u in by_name}
+        return sorted((n for n in found if n != name), key=str)
+
+    for root in by_name:
+        start = head(root)
+        if start in done:
+            continue
+        entered = {start}
+        work = [(start, iter(needs(start)))]
+        while work:
+            node, following = work[-1]
+            for target in following:
+                if target not in done and target not in entered:
+                    entered.add(target)
+                    work.append((target, iter(needs(target))))
+                    break
+            else:
+                work.pop()
+                if node not in done:
+                    done.add(node)
+                    order.append(node)
+    return order

@@ -1,0 +1,1 @@
+"""Opening a toolchain: its version table, its self-test, its engine."""

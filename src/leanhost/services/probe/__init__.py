@@ -1,0 +1,1 @@
+"""The self-test's steps, which run in a child process."""

@@ -1,0 +1,1 @@
+"""Proof states and tactics."""

@@ -1,0 +1,438 @@
+"""The host: one opened toolchain, its imports and the sessions over them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from leanhost.engine.base import Ref
+from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
+from leanhost.lean.core import Import, Lean, OptionValue
+from leanhost.services.elaboration.environment import Imported, ImportKey, import_environment, parse_imports
+from leanhost.services.elaboration.header import Header, Headers, import_place
+from leanhost.services.exports.read.outcome import ReplayOutcome
+from leanhost.services.exports.read.replay import Source, replay
+from leanhost.services.opening.open import Opened, open_lean
+from leanhost.services.session.session import Session
+from leanhost.services.session.verdict import Check
+from leanhost.services.values.cancellation import Cancellation, check
+from leanhost.services.values.lifecycle import Closing, Homebound, Life
+from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.results import (
+    CheckResult,
+    CommandResult,
+    Diagnostic,
+    Position,
+    Severity,
+)
+from leanhost.services.values.text import decode, prepare, read
+from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
+
+KEPT_IMPORTS = 4
+"""How many imported environments a host keeps for :meth:`Host.check_source`."""
+
+KEPT_OPTIONS = 16
+"""How many different option sets a host keeps in Lean's form."""
+
+
+def open(
+    project: str | Path | None = None,
+    toolchain: str | Path | Toolchain | None = None,
+    *,
+    search_path: Sequence[Path | str] = (),
+    strict: bool = False,
+) -> Host:
+    """Open a Lean and return its :class:`Host`.
+
+    *project* is a directory inside a built Lake project, whose modules can then be imported and whose
+    ``lean-toolchain`` is honoured. *toolchain* is a name, a path or a :class:`Toolchain`; see
+    ``leanhost doctor`` for the order of discovery. *search_path* are further directories of ``.olean`` files,
+    looked at first; those of ``LEAN_PATH`` come last. ``strict=True`` refuses a Lean that no version table
+    names.
+
+    Raises :class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.ProjectError` or
+    :class:`~leanhost.errors.UsageError`.
+    """
+    first = directories(search_path)
+    lake = load_project(Path(project)) if project is not None else None
+    found = (
+        toolchain
+        if isinstance(toolchain, Toolchain)
+        else resolve(toolchain, Path(project) if project else None)
+    )
+    extra = (*first, *(lake.search_path if lake else ()), *lean_path())
+    return Host(found, extra, strict=strict)
+
+
+class Closable(Protocol):
+    """What ends with its host."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Host(Closing, Homebound):
+    """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
+
+    Made by :func:`leanhost.open`; a context manager. Safe to use from several threads: Lean answers them one at a time.
+    """
+
+    def __init__(
+        self,
+        toolchain: Toolchain,
+        search_path: Sequence[Path] = (),
+        *,
+        strict: bool = False,
+        tasks: bool = True,
+    ) -> None:
+        self._wanted = toolchain
+        self._strict = strict
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
+        self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
+        self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
+        self._last_options: tuple[Lean, ElabOptions, Ref] | None = None
+        self._headers = Headers()
+        self._life = Life()
+        self._closed = False
+        self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
+        core = self._opened.toolchain.core
+        self.search_path: tuple[Path, ...] = (*search_path, *((core,) if core is not None else ()))
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """The opened toolchain, with its version, its commit and how it was verified."""
+        return self._opened.toolchain
+
+    @property
+    def _lean(self) -> Lean:
+        """The Lean in use; a new one when the last was lost."""
+        # Before the lock: in a fork, whatever thread of the parent held it then will not let it go.
+        self._life.check_home("this host")
+        with self._lock:
+            if self._closed:
+                raise ClosedError("this host is closed")
+            if self._opened.lean.engine.lost:
+                self._kept.clear()
+                self._options.clear()
+                self._opened = open_lean(self._wanted, strict=self._strict)
+            return self._opened.lean
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    @property
+    def life(self) -> Life:
+        """What sessions and handles of this host depend on; for the floors above, not for users."""
+        return self._life
+
+    def import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
+        """Return what identifies an import; *is_module* reads the exported parts only, as a ``module`` does."""
+        return ImportKey(parse_imports(imports), is_module)
+
+    def import_fresh(self, lean: Lean, key: ImportKey, progress: ProgressSink | None = None) -> Imported:
+        """Import *key* into *lean*; the caller is the environment's only user."""
+        return import_environment(lean, key, self.search_path, self.toolchain.core, progress=progress)
+
+    @property
+    def lean(self) -> Lean:
+        """The Lean in use, opened anew when the last was lost; for the floors above, not for users."""
+        return self._lean
+
+    def session(
+        self,
+        imports: Sequence[str | Import] = ("Init",),
+        options: ElabOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> Session:
+        """Import modules, in the order given, and return a session over them.
+
+        The last few environments are kept, so asking again for the same imports costs next to nothing. A
+        cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
+        phase ``import``, in modules. Raises :class:`~leanhost.errors.ImportFailed` and
+        :class:`~leanhost.errors.Cancelled`.
+        """
+        check(cancellation, "the import")
+        lean = self._lean
+        options = options or ElabOptions()
+        self.lean_options(lean, options)  # refused before the import, not after it
+        imported = self._kept_import(lean, self.import_key(imports), cancellation, progress)
+        try:
+            return Session(self, lean, imported, options)
+        except BaseException:
+            imported.close()
+            raise
+
+    def replay(
+        self,
+        source: Source,
+        *,
+        options: ElabOptions | None = None,
+        trusted: Collection[str] = (),
+        sha256: str | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> ReplayOutcome:
+        """Rebuild and kernel-check the export in *source*, in an otherwise empty environment; no library is needed.
+
+        *source* is a path or a binary file; nothing it says can keep the kernel from looking. *options* bound the
+        kernel (``max_heartbeats`` for each declaration), *timeout* in seconds all of it. *trusted* names functions on
+        numbers (``Nat.gcd``...) which the file is known to define as Lean does: the kernel then computes them itself.
+        *sha256* is the digest the file must have (:attr:`leanhost.ExportReport.sha256`): with it, a changed file is
+        refused also where it says something else that is right. *progress* hears of the phase ``replay``, in bytes
+        of the file.
+
+        Returns an outcome, whatever the file holds. Raises ``OSError`` when it cannot be read, and
+        :class:`~leanhost.errors.EngineStuck` when the kernel ignored a cancellation.
+        """
+        return replay(
+            source,
+            self._lean,
+            options=options,
+            trusted=trusted,
+            sha256=sha256,
+            timeout=timeout,
+            cancellation=cancellation,
+            progress=progress,
+        )
+
+    def adopt(self, guest: Closable) -> None:
+        """Remember a session or a pool, so that it ends with this host."""
+        self._life.check_home("this host")
+        with self._lock:
+            if self._closed:
+                raise ClosedError("this host is closed")
+            self._guests.add(guest)
+
+    def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
+        """Return ``Lean.Options`` with the values of *options*, built once for each of the last few.
+
+        Raises :class:`~leanhost.errors.UsageError` for an unknown option or a value of another type.
+        """
+        last = self._last_options
+        if last is not None and last[0] is lean and last[1] is options:
+            return last[2]
+        found = self._built(lean, options.lean_options())
+        self._last_options = (lean, options, found)
+        return found
+
+    def kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
+        """Return the ``Lean.Options`` the kernel judges under: the limits of *options*, nothing else."""
+        return self._built(lean, options.kernel_options())
+
+    def _built(self, lean: Lean, values: Mapping[str, OptionValue]) -> Ref:
+        key = (id(lean), repr(sorted(values.items())))
+        with self._lock:
+            found = self._options.get(key)
+            if found is None:
+                found = self._options[key] = (lean, lean.options(values))
+                # Not closed: a session may still use what is dropped here.
+                while len(self._options) > KEPT_OPTIONS:
+                    self._options.popitem(last=False)
+            return found[1]
+
+    def private_bytes(self) -> int:
+        """Return Lean's memory in bytes: this process's private pages (native) or Lean's heap (wasm)."""
+        return self._lean.engine.private_bytes()
+
+    def preload(self, header: str = "", *, imports: Sequence[str | Import] | None = None) -> None:
+        """Import what later :meth:`check_source` calls for sources with this header and *imports* find ready.
+
+        For a process that forks afterwards: the environment is never freed, so that children share its pages.
+        Raises :class:`~leanhost.errors.ImportFailed`.
+        """
+        lean = self._lean
+        key = _key(self._headers.parse(lean, header, "<header>"), imports)
+        with self._lock:
+            if key in self._kept:
+                self._kept.pop(key).close()
+            self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
+
+    def start_tasks(self) -> None:
+        """Make a host that was opened with ``tasks=False`` this process's own, in the forked child.
+
+        Lean's task manager starts here. What was made before the fork stays the parent's: sessions, handles.
+        """
+        if self._life.is_foreign:
+            self._life = Life()
+        self._lean.engine.start_tasks()
+
+    def _kept_import(
+        self, lean: Lean, key: ImportKey, cancellation: Cancellation, progress: ProgressSink | None
+    ) -> Imported:
+        """Return a use of the environment for *key*, imported once while it stays among the last few."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None or found.lean is not lean:
+                check(cancellation, "the import")
+                found = self._kept[key] = self.import_fresh(lean, key, progress)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_IMPORTS:
+                self._kept.popitem(last=False)[1].close()
+            return found.share()
+
+    def session_for(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        options: ElabOptions | None = None,
+        imports: Sequence[str | Import] | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[Session, str]:
+        """Return a session over what *source* imports, and *source* with blanks in place of its header.
+
+        *imports* as for :meth:`check_source`. Raises :class:`~leanhost.errors.ElaborationError` for a source or
+        a header that cannot be read, :class:`~leanhost.errors.ImportFailed`.
+        """
+        text = prepare(source, file)
+        if isinstance(text, Diagnostic):
+            raise ElaborationError(str(text), result=CommandResult((text,), (), (), 0, 0))
+        lean = self._lean
+        header = self._headers.parse(lean, text, file)
+        if any(d.is_error for d in header.diagnostics):
+            result = CommandResult(header.diagnostics, (), (), 0, 0)
+            raise ElaborationError(str(header.diagnostics[0]), result=result)
+        environment = self._kept_import(lean, _key(header, imports), cancellation, None)
+        head = text.encode("utf-8")[: header.end].decode("utf-8")
+        blank = "".join("\n" if character == "\n" else " " for character in head)
+        return Session(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
+
+    def check_file(
+        self,
+        path: str | Path,
+        *,
+        options: ElabOptions | None = None,
+        allow_axioms: Iterable[str] = (),
+        imports: Sequence[str | Import] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> CheckResult:
+        """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
+        path = Path(path)
+        with path.open("rb") as handle:
+            text = decode(read(handle), str(path))
+        if isinstance(text, Diagnostic):
+            return Check(str(path), self.label).refused((text,))
+        return self.check_source(
+            text,
+            file=str(path),
+            options=options,
+            allow_axioms=allow_axioms,
+            imports=imports,
+            timeout=timeout,
+            cancellation=cancellation,
+            progress=progress,
+        )
+
+    def check_source(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        options: ElabOptions | None = None,
+        allow_axioms: Iterable[str] = (),
+        imports: Sequence[str | Import] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+        imported: Callable[[], None] | None = None,
+    ) -> CheckResult:
+        """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
+
+        *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The
+        verdict is computed from the environment; see :class:`~leanhost.services.values.results.CheckResult`.
+        *timeout* in seconds counts from the moment the imports are there, when *imported* is called.
+        *progress* hears of the phases ``import`` (modules; not when the environment is there already),
+        ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
+        has the status ``cancelled``.
+        """
+        answer = Check(file, self.label)
+        options = options or ElabOptions()
+        if timeout is not None:
+            options = replace(options, timeout=timeout)
+        text = prepare(source, file)
+        if isinstance(text, Diagnostic):
+            return answer.refused((text,))
+        if cancellation is not None and cancellation.is_cancelled:
+            return answer.cancelled()
+        lean = self._lean
+        header = self._headers.parse(lean, text, file)
+        if any(d.is_error for d in header.diagnostics):
+            return answer.refused(header.diagnostics)
+        try:
+            environment = self._kept_import(lean, _key(header, imports), cancellation, progress)
+        except Cancelled:
+            return answer.cancelled(header.diagnostics)
+        except ImportFailed as error:
+            place = import_place(lean, text, file, error.module) if error.module else None
+            start, end = place or (Position(1, 0), None)
+            fault = Diagnostic(Severity.ERROR, str(error), start, end, file, error.code)
+            return answer.refused((*header.diagnostics, fault))
+        if imported is not None:
+            imported()
+        with Session(self, lean, environment, options) as session:
+            result, judgement = session.judged(
+                text,
+                allowed=AllowedAxioms.of(allow_axioms),
+                file=file,
+                cancellation=cancellation,
+                progress=progress,
+                start=header.end,
+            )
+        return answer.judged(header.diagnostics, result, judgement, options)
+
+    @property
+    def label(self) -> str:
+        """One line that names the Lean in use."""
+        toolchain = self.toolchain
+        return f"{toolchain.name} (Lean {toolchain.version}, {toolchain.platform})"
+
+    def close(self) -> None:
+        """Close this host's sessions and its engine; closing twice is fine.
+
+        On wasm a running call ends with :class:`~leanhost.errors.ClosedError`; on native, whose Lean stays
+        loaded until the process ends, it is finished first. In a fork of the process that opened it, which keeps
+        it, nothing is done.
+        """
+        if self._life.is_foreign:  # like its locks, which threads of the parent may have held
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._life.over = "closed"
+            guests = list(self._guests)
+            kept = list(self._kept.values())
+            options = [ref for _, ref in self._options.values()]
+            self._kept.clear()
+            self._options.clear()
+            self._last_options = None
+        for guest in guests:
+            guest.close()
+        for imported in kept:
+            imported.close()
+        for ref in options:
+            ref.close()
+        self._opened.lean.engine.close()
+
+    def __repr__(self) -> str:
+        return f"<Host {self.label}{', closed' if self._closed else ''}>"
+
+
+def _key(header: Header, imports: Sequence[str | Import] | None) -> ImportKey:
+    """Return what a source imports: what its header says, or else *imports*, or else the implicit ``Init``."""
+    wanted = header.imports if imports is None or header.written else parse_imports(imports)
+    return ImportKey(wanted, header.is_module)

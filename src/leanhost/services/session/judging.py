@@ -1,0 +1,174 @@
+"""How a session elaborates a source, and judges what that adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from leanhost.engine.base import Guard, Ref
+from leanhost.lean.constants import used_constants
+from leanhost.lean.core import Constant
+from leanhost.lean.names import NameTuple
+from leanhost.services.elaboration.commands import (
+    WHY_LIMITS,
+    WORDS,
+    Additions,
+    elaborate,
+    new_guard,
+    summarise,
+)
+from leanhost.services.elaboration.header import first_command
+from leanhost.services.kernel.judge import (
+    Checked,
+    ElabFailure,
+    Ground,
+    Judgement,
+    KernelOutcome,
+    Rejected,
+    Unavailable,
+    Unsupported,
+    judge,
+    open_question,
+)
+from leanhost.services.kernel.replay import Objection
+from leanhost.services.kernel.replay import replay as kernel_replay
+from leanhost.services.session.certificates import Certificates
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.results import CommandResult, Diagnostic, Limit
+from leanhost.services.values.text import prepare
+
+STOPPED = (Limit.TIMEOUT, Limit.CANCELLED)
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Run:
+    """A finished elaboration with its handles, inside its guard."""
+
+    result: CommandResult
+    env: Ref
+    added: Additions
+    guard: Guard
+
+
+class Judging(Certificates):
+    """The part of a session that elaborates and judges."""
+
+    _env: Ref
+    _known: frozenset[NameTuple]
+    _lean_options: Ref
+    _verified: Ref | None
+
+    def _run(
+        self,
+        operation: str,
+        source: str,
+        file: str,
+        timeout: float | None,
+        cancellation: Cancellation,
+        progress: ProgressSink | None,
+        then: Callable[[Run], T],
+        unreadable: Callable[[Diagnostic], T],
+        start: int = 0,
+        watch: Callable[[int, int, Ref], None] | None = None,
+    ) -> T:
+        if timeout is not None:
+            replace(self.options, timeout=timeout)  # the same rules as for the session's own
+        text = prepare(source, file)
+        with self.calling(operation, cancellation) as said:
+            if isinstance(text, Diagnostic):
+                return unreadable(text)
+            said.set("source_chars", len(text))
+            lean = self._lean
+            if not start:
+                start = first_command(lean, text, file)
+            guard = new_guard(lean, self.options, timeout, cancellation, progress)
+
+            def work() -> T:
+                done = elaborate(
+                    lean,
+                    self._env,
+                    text,
+                    lean_options=self._lean_options,
+                    options=self.options,
+                    file=file,
+                    guard=guard,
+                    start=start,
+                    watch=watch,
+                )
+                result, added = summarise(lean, done, self._known)
+                said.set("declarations", len(result.declarations))
+                said.set("errors", len(result.errors))
+                return then(Run(result, done.env, added, guard))
+
+            try:
+                return lean.engine.supervise(work, guard)
+            finally:
+                if guard.why:
+                    said.set("stopped", guard.why)
+                guard.token.close()
+
+    def _outcome(self, run: Run, allowed: AllowedAxioms) -> KernelOutcome:
+        result = run.result
+        for limit in result.limits:
+            if limit in STOPPED or (limit in WORDS and result.errors):
+                return Unavailable(limit, WORDS[limit], result.diagnostics)
+        return _kernel_outcome(self._judge(run, allowed), result)
+
+    def _judge_constants(
+        self, added: list[Constant], env: Ref, allowed: AllowedAxioms, guard: Guard
+    ) -> KernelOutcome:
+        """Judge constants that no source declared: the last is the one that matters to the caller."""
+        result = CommandResult((), (), (), 0.0, 0.0)
+        run = Run(result, env, Additions(added, [(added[-1], None)]), guard)
+        return _kernel_outcome(self._judge(run, allowed), result)
+
+    def _judge(self, run: Run, allowed: AllowedAxioms) -> Judgement:
+        lean, guard, result = self._lean, run.guard, run.result
+        # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
+        # it to look away (debug.skipKernelTC).
+        kernel_options = self._host.kernel_options(lean, self.options)
+        ground = self._ground(guard, kernel_options)
+        if isinstance(ground, Objection):
+            text = f"the kernel does not accept what the session was extended by: {ground.text}"
+            failure = ElabFailure("kernel", text, result.diagnostics)
+            if guard.why or ground.reason != "rejected":
+                limit = WHY_LIMITS[guard.why] if guard.why else open_question(ground.reason)
+                return Judgement([], [], [failure], (), limit)
+            return Judgement([], [], [failure], ())
+        return judge(
+            lean, ground, run.env, self._lean_options, kernel_options, run.added, result, allowed, guard
+        )
+
+    def _ground(self, guard: Guard, kernel_options: Ref) -> Ground | Objection:
+        """Return what new declarations are judged against; an extended session is replayed once."""
+        if self._verified is None:
+            lean = self._lean
+            kernel_env = lean.engine.eval(lean.table.kernel_env(self._imported.env))
+            if self._added:
+                added = list(self._added)
+                used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
+                grown = kernel_replay(lean, kernel_env, added, used, kernel_options, guard.token)
+                if isinstance(grown, Objection):
+                    return grown
+                kernel_env = grown
+            self._verified = kernel_env
+        return Ground(self._imported.axioms, self._env, self._verified, self._added)
+
+
+def _kernel_outcome(judgement: Judgement, result: CommandResult) -> KernelOutcome:
+    if judgement.open is not None:
+        message = judgement.failures[0].message if judgement.failures else WORDS[judgement.open]
+        return Unavailable(judgement.open, message, result.diagnostics)
+    if judgement.unsupported:
+        return Unsupported(judgement.unsupported)
+    if judgement.failures:
+        return Rejected(judgement.failures[0])
+    if not judgement.evidence:
+        message = "the source declares nothing that the kernel checks"
+        return Rejected(ElabFailure("nothing_declared", message, result.diagnostics))
+    return Checked(judgement.evidence[-1], tuple(judgement.evidence))

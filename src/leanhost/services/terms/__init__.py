@@ -1,0 +1,1 @@
+"""Handles of expressions, and MetaM over them."""

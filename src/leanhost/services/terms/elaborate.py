@@ -1,0 +1,143 @@
+"""Elaborating single terms into handles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from leanhost.engine.base import Guard, Thrown
+from leanhost.engine.expressions import Arg
+from leanhost.errors import UsageError
+from leanhost.lean.core import OptionValue
+from leanhost.lean.monads import Contexts, Scope
+from leanhost.services.elaboration.commands import WHY_LIMITS, WORDS, Messages, objection
+from leanhost.services.kernel.judge import ElabFailure
+from leanhost.services.terms.expr import Expr, Name, NameLike
+from leanhost.services.terms.meta import MetaService, is_short
+from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.options import check_lean_options
+from leanhost.services.values.progress import ProgressSink, phase
+from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
+from leanhost.services.values.text import prepare
+
+_FILE = "<term>"
+
+
+@dataclass(frozen=True, slots=True)
+class TermContext:
+    """What a term is read in."""
+
+    scope: Scope | None
+    lean_options: frozenset[tuple[str, OptionValue]]
+
+
+def term_context(
+    namespace: NameLike,
+    open_namespaces: Sequence[NameLike],
+    levels: Sequence[NameLike],
+    lean: Mapping[str, OptionValue],
+) -> TermContext:
+    """Build a context from what callers write."""
+    for what, given in (("open_namespaces", open_namespaces), ("levels", levels)):
+        if isinstance(given, str | Name):
+            raise UsageError(f"{what} is a sequence of names, not one name; write [{str(given)!r}]")
+    check_lean_options(lean, ("maxRecDepth",))
+    scope = Scope(
+        Name(namespace).parts,
+        tuple(Name(n).parts for n in open_namespaces),
+        tuple(Name(n).parts for n in levels),
+    )
+    return TermContext(None if scope == Scope() else scope, frozenset(lean.items()))
+
+
+def elaborate_terms(
+    service: MetaService,
+    terms: Sequence[str],
+    expected: Expr | None,
+    context: TermContext,
+    options: MetaOptions | None,
+    cancellation: CancellationToken | None,
+    progress: ProgressSink | None = None,
+) -> list[Expr | ElabFailure]:
+    """Elaborate *terms* one after another, each from the same fresh state, in one supervised call."""
+    if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
+        raise UsageError("terms are a sequence of texts", hint="elaborate(text) takes one term")
+    chosen = options or DEFAULT
+    # One limit for the call as a whole would make a bulk call fail where single ones succeed.
+    chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
+    wanted = None if expected is None else service.home.expr(expected)
+    total = len(terms)
+
+    def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
+        lean, table = service.lean, service.lean.table
+        engine = lean.engine
+        category = engine.eval(lean.name(("term",)))
+
+        def one(term: str) -> Expr | ElabFailure:
+            if guard.why:
+                return limited(WHY_LIMITS[guard.why])
+            text = prepare(term, _FILE)
+            if isinstance(text, Diagnostic):
+                return ElabFailure("source", text.message, (text,))
+            try:
+                syntax = engine.eval(table.parse_category(service.env, category, text, _FILE))
+            except Thrown as thrown:
+                return _parse_failure(str(engine.dump(thrown.error)))
+            with contexts.scope():
+                try:
+                    if wanted is None:
+                        result = engine.eval(table.elab_term(syntax, None, contexts.six))
+                    else:
+                        result = engine.eval(table.elab_term_ensuring_type(syntax, wanted, contexts.six))
+                        engine.eval(table.synthesize_no_postponing(contexts.six)).close()
+                    mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
+                    instantiated: Arg = table.instantiated(mctx, result)
+                    result = engine.eval(instantiated)
+                except Thrown as thrown:
+                    match service.failure(thrown, guard, chosen.diagnostic_bytes):
+                        case Failed(message, truncated):
+                            fault = Diagnostic(Severity.ERROR, message, Position(1, 0), None, _FILE)
+                            return ElabFailure("elaboration", message, (fault,), truncated)
+                        case MetaUnsupported(message):
+                            return ElabFailure("unsupported", message)
+                        case stopped:
+                            return limited(stopped.limit)
+                log = engine.eval(table.core_messages(table.get_ref(contexts.six.core_state)))
+                if lean.number(table.has_errors(log)):
+                    messages = Messages(lean, _FILE, chosen.diagnostic_bytes, text=text)
+                    messages.take(engine.eval(table.message_list(log)))
+                    errors = [d for d in messages.found if d.is_error]
+                    if beyond := next((why for d in errors if (why := lean.beyond(d.message))), ""):
+                        return ElabFailure("unsupported", beyond, tuple(messages.found))
+                    truncated = Limit.DIAGNOSTIC_BYTES in messages.limits
+                    return ElabFailure("elaboration", errors[0].message, tuple(messages.found), truncated)
+            return Expr(service.home, result)
+
+        listening = phase(guard, "elaborate", total)
+        found: list[Expr | ElabFailure] = []
+        for term in terms:
+            found.append(one(term))
+            if listening is not None:
+                listening.at(len(found))
+        return found
+
+    return service.supervised(
+        work,
+        chosen,
+        cancellation,
+        brief=len(terms) == 1 and is_short(terms[0]),
+        scope=context.scope,
+        lean_options=context.lean_options,
+        progress=progress,
+    )
+
+
+def limited(limit: Limit) -> ElabFailure:
+    """Say that *limit* ended an elaboration."""
+    return ElabFailure("limit", WORDS[limit], limit=limit)
+
+
+def _parse_failure(text: str) -> ElabFailure:
+    fault = objection(text, _FILE)
+    return ElabFailure("elaboration", fault.message, (fault,))

@@ -1,0 +1,82 @@
+"""What a bounded ``MetaM`` call may use, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from leanhost.errors import UsageError
+from leanhost.lean.tables.monads import TRANSPARENCIES
+from leanhost.services.values.results import Limit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class MetaOptions:
+    """Limits of one ``MetaM`` call.
+
+    How deep it may recurse is the session's: :attr:`leanhost.ElabOptions.max_rec_depth`.
+
+    Attributes:
+        heartbeats: in thousands of small allocations, as ``maxHeartbeats``; 0 turns the limit off.
+        transparency: which definitions may be unfolded: ``all``, ``default``, ``reducible``, ``instances``.
+        diagnostic_bytes: how many UTF-8 bytes of a failure's message to keep.
+        timeout: wall clock in seconds.
+    """
+
+    heartbeats: int = 200_000
+    transparency: str = "default"
+    diagnostic_bytes: int = 1 << 16
+    timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.transparency not in TRANSPARENCIES:
+            raise UsageError(f"transparency is one of {', '.join(TRANSPARENCIES)}, not {self.transparency!r}")
+        for name in ("heartbeats", "diagnostic_bytes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise UsageError(f"{name} must be a natural number, not {value!r}")
+        if not isinstance(self.timeout, int | float) or not 0 < self.timeout < 1e7:
+            raise UsageError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(Generic[T]):
+    """The answer."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Lean threw; ``truncated`` says that the message was cut."""
+
+    message: str
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutOrHeartbeat:
+    """A limit was hit: ``heartbeats``, ``rec_depth``, ``timeout`` or ``cancelled``."""
+
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class MetaUnsupported:
+    """This toolchain cannot answer; ``message`` says what is missing."""
+
+    message: str
+
+
+MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
+"""What a bounded ``MetaM`` call returns; use ``match``."""
+
+DEFAULT = MetaOptions()
+
+LIMIT_HINTS = {
+    Limit.HEARTBEATS: "allow more with MetaOptions(heartbeats=...); 0 turns the limit off",
+    Limit.REC_DEPTH: "make the session with a higher ElabOptions(max_rec_depth=...)",
+}
+"""What to do about a limit that a program was stopped by."""

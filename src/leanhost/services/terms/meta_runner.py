@@ -1,0 +1,318 @@
+"""How ``MetaM`` is asked from outside: contexts kept for the next question, limits, and failures as values."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from leanhost.engine.base import Guard, Ref, Step, Thrown
+from leanhost.engine.expressions import Arg
+from leanhost.errors import ClosedError
+from leanhost.lean.core import Lean, OptionValue
+from leanhost.lean.monads import Contexts, Scope
+from leanhost.lean.tables.monads import Six
+from leanhost.services.elaboration.commands import WHY_LIMITS
+from leanhost.services.terms.expr import Expr, Home
+from leanhost.services.terms.meta_answers import (
+    DEFAULT,
+    Failed,
+    MetaOptions,
+    MetaResponse,
+    MetaUnsupported,
+    Ok,
+    TimeoutOrHeartbeat,
+)
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.lifecycle import Lifetime, NotStarted
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.results import Limit
+from leanhost.services.values.stats import Rows
+
+T = TypeVar("T")
+
+_BULK = 64
+"""How many questions of a bulk call go into one step."""
+
+_KEPT_CONTEXTS = 8
+"""How many sets of contexts a session keeps; a capture costs tens of microseconds on the native engine."""
+
+
+_Kind: TypeAlias = tuple[int, Scope | None, frozenset[tuple[str, OptionValue]]]
+"""What makes two sets of contexts interchangeable: heartbeats, scope, Lean options."""
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What single questions under the same options share; one caller has it at a time."""
+
+    options: MetaOptions
+    contexts: Contexts
+    six: Six
+    guard: Guard
+    rows: Rows
+    steps: dict[Callable[..., Arg], Step] = field(default_factory=dict)
+    each: dict[Callable[..., Arg], Step] = field(default_factory=dict)
+
+    def query(self, build: Callable[..., Arg]) -> Step:
+        """Return the prepared question ``build(*values, six)``."""
+        step = self.steps.get(build)
+        if step is None:
+            step = self.steps[build] = self.contexts.prepare(build, self.six)
+        return step
+
+    def query_each(self, build: Callable[..., Arg]) -> Step:
+        """Return the question prepared for many values at a time."""
+        step = self.each.get(build)
+        if step is None:
+            step = self.each[build] = self.contexts.prepare_each(build, self.six)
+        return step
+
+
+CANCELLED = TimeoutOrHeartbeat(Limit.CANCELLED)
+
+
+class Asking:
+    """Puts questions to ``MetaM`` over one session's environment."""
+
+    def __init__(self, owner: Lifetime, lean: Lean, env: Ref, options: ElabOptions) -> None:
+        self.owner = owner
+        self.lean = lean
+        self.env = env
+        self._options = options
+        # Contexts nobody uses; whoever does has taken them out, so that neither a nested call, nor another
+        # thread, nor closing the session can change a state under it.
+        self._idle: dict[_Kind, Contexts] = {}
+        self._gate = threading.Lock()
+        self._desks: list[_Desk] = []
+        self._home: Home | None = None
+        self._closed = False
+
+    @property
+    def home(self) -> Home:
+        """Where the session's terms live."""
+        if self._home is None:
+            self._home = Home(self.lean, self._pp, self.owner.life)
+        return self._home
+
+    # --- contexts: taken, used by one caller, given back ---
+
+    def contexts(
+        self,
+        heartbeats: int,
+        scope: Scope | None = None,
+        lean_options: frozenset[tuple[str, OptionValue]] = frozenset(),
+    ) -> Contexts:
+        """Capture contexts with a heartbeat limit; they belong to the caller."""
+        if self._closed:
+            self.owner.check_open()
+            raise ClosedError("this session is closed")
+        lean = self.lean
+        values = {**self._options.lean_options(), **dict(lean_options), "maxHeartbeats": heartbeats}
+        with lean.options(values) as options:
+            token = lean.engine.eval(lean.table.new_cancel_token())
+            try:
+                return Contexts(lean, self.env, options, token, scope=scope)
+            except ClosedError:
+                self.owner.check_open()  # closed meanwhile: say so
+                raise
+
+    def _take(self, kind: _Kind) -> Contexts:
+        with self._gate:
+            found = self._idle.pop(kind, None)
+        return found if found is not None else self.contexts(*kind)
+
+    def _give_back(self, kind: _Kind, contexts: Contexts, guard: Guard) -> None:
+        """Keep *contexts* for the next caller, unless their token was set: it stays set for ever."""
+        spare = [contexts]
+        with self._gate:
+            if not guard.why and not self._closed and kind not in self._idle:
+                self._idle[kind] = spare.pop()
+                if len(self._idle) > _KEPT_CONTEXTS:
+                    spare.append(self._idle.pop(next(iter(self._idle))))
+        for each in spare:
+            each.close()
+
+    def _pp(self, ref: Ref) -> str:
+        kind: _Kind = (DEFAULT.heartbeats, None, frozenset())
+        contexts = self._take(kind)
+        lean = self.lean
+        guard = Guard(contexts.token, None)
+        try:
+            with lean.engine.lock, contexts.meta(lean.table.pp_meta(ref, contexts.six)) as text:
+                return str(lean.engine.dump(text))
+        except Thrown as thrown:
+            return f"<not printable: {lean.text(lean.table.exception_text(thrown.error))[:200]}>"
+        finally:
+            self._give_back(kind, contexts, guard)
+
+    # --- running under limits ---
+
+    def supervised(
+        self,
+        work: Callable[[Contexts, Guard], T],
+        options: MetaOptions,
+        cancellation: CancellationToken | None = None,
+        *,
+        brief: bool = False,
+        scope: Scope | None = None,
+        lean_options: frozenset[tuple[str, OptionValue]] = frozenset(),
+        progress: ProgressSink | None = None,
+    ) -> T:
+        """Run *work* under *options*; ``brief`` for what Lean itself bounds by heartbeats."""
+        kind = (options.heartbeats, scope, lean_options)
+        contexts = self._take(kind)
+        deadline = time.monotonic() + options.timeout
+        guard = Guard(contexts.token, deadline, self._options.grace, cancellation, sink=progress)
+        run = self.lean.engine.brief if brief else self.lean.engine.supervise
+        try:
+            return run(lambda: work(contexts, guard), guard)
+        finally:
+            self._give_back(kind, contexts, guard)
+
+    def _desk(self, options: MetaOptions) -> _Desk:
+        """Take what calls under *options* need, made once: single questions are asked in tight loops."""
+        try:
+            desk = self._desks.pop()
+        except IndexError:
+            desk = None
+        if desk is not None:
+            if desk.options is options:
+                return desk
+            self.owner.meter.close_sheet(desk.rows)
+            self._give_back((desk.options.heartbeats, None, frozenset()), desk.contexts, desk.guard)
+        contexts = self._take((options.heartbeats, None, frozenset()))
+        guard = Guard(contexts.token, None, self._options.grace)
+        rows = self.owner.meter.open_sheet()
+        return _Desk(options, contexts, contexts.at(options.transparency), guard, rows)
+
+    def _leave(self, desk: _Desk) -> None:
+        """Put a desk back for the next caller, or away once its token was set."""
+        if desk.guard.why or self._closed:
+            self.owner.meter.close_sheet(desk.rows)
+            desk.contexts.close()
+        else:
+            self._desks.append(desk)
+
+    def _ask(
+        self,
+        what: str,
+        build: Callable[..., Arg],
+        exprs: Sequence[Expr],
+        wrap: Callable[[Ref], T],
+        options: MetaOptions | None,
+        cancellation: CancellationToken | None,
+    ) -> MetaResponse[T]:
+        """Put one question and turn the answer, or what Lean threw, into a value; counted as *what*, unless ``""``."""
+        if cancellation is not None and cancellation.is_cancelled:
+            return CANCELLED
+        options = options or DEFAULT
+        home = self._home or self.home
+        refs = [home.expr(expr) for expr in exprs]
+        desk = self._desk(options)
+        guard = desk.guard
+        guard.cancelled = cancellation
+        begun = time.monotonic()
+        guard.deadline = begun + options.timeout
+        try:
+            return Ok(wrap(self.lean.engine.brief(lambda: desk.contexts.ask(desk.query(build), refs), guard)))
+        except Thrown as thrown:
+            return self.failure(thrown, guard, options.diagnostic_bytes)
+        finally:
+            if what:
+                row = desk.rows.get(what)
+                if row is None:
+                    row = desk.rows[what] = [0, 0, 0.0]
+                row[0] += 1
+                row[1] += 1
+                row[2] += time.monotonic() - begun
+            self._leave(desk)
+
+    def _ask_many(
+        self,
+        what: str,
+        build: Callable[..., Arg],
+        items: Sequence[Sequence[Expr]],
+        wrap: Callable[[Ref], T],
+        options: MetaOptions | None,
+        cancellation: CancellationToken | None,
+        progress: ProgressSink | None,
+    ) -> list[MetaResponse[T]]:
+        """Put many questions, a few dozen in one step; where one fails, those of its step are asked one by one."""
+        options = options or DEFAULT
+        home = self.home
+        refs = [[home.expr(expr) for expr in item] for item in items]
+        results: list[MetaResponse[T]] = []
+        listening = Phase(progress, what, len(items)) if progress is not None else None
+        try:
+            with self.owner.calling(what, cancellation, len(items)):
+                for start in range(0, len(items), _BULK):
+                    if cancellation is not None and cancellation.is_cancelled:
+                        break
+                    step = refs[start : start + _BULK]
+                    answers = self._step(build, step, options, cancellation)
+                    if answers is None:
+                        for item in items[start : start + _BULK]:
+                            results.append(self._ask("", build, item, wrap, options, cancellation))
+                    else:
+                        results.extend(Ok(wrap(answer)) for answer in answers)
+                    if listening is not None:
+                        listening.at(len(results))
+        except NotStarted:
+            pass
+        return results + [CANCELLED] * (len(items) - len(results))
+
+    def _step(
+        self,
+        build: Callable[..., Arg],
+        step: Sequence[Sequence[Ref]],
+        options: MetaOptions,
+        cancellation: CancellationToken | None,
+    ) -> list[Ref] | None:
+        """Put some questions at once, within the limits of one; ``None`` when one of them failed."""
+        desk = self._desk(options)
+        guard = desk.guard
+        guard.cancelled = cancellation
+        guard.deadline = time.monotonic() + options.timeout
+        try:
+            return self.lean.engine.brief(lambda: desk.contexts.ask_each(desk.query_each(build), step), guard)
+        except Thrown:
+            return None
+        finally:
+            self._leave(desk)
+
+    def failure(
+        self, thrown: Thrown, guard: Guard, budget: int
+    ) -> Failed | TimeoutOrHeartbeat | MetaUnsupported:
+        """Turn what Lean threw into a typed answer."""
+        lean, table = self.lean, self.lean.table
+        if guard.why:
+            return TimeoutOrHeartbeat(WHY_LIMITS[guard.why])
+        heartbeat, depth = lean.flags(
+            [table.is_max_heartbeat(thrown.error), table.is_max_rec_depth(thrown.error)]
+        )
+        if heartbeat:
+            return TimeoutOrHeartbeat(Limit.HEARTBEATS)
+        if depth:
+            return TimeoutOrHeartbeat(Limit.REC_DEPTH)
+        text = lean.text(table.exception_text(thrown.error))
+        beyond = lean.beyond(text)
+        if beyond:
+            return MetaUnsupported(beyond)
+        raw = text.encode("utf-8", "replace")
+        return Failed(raw[:budget].decode("utf-8", "ignore"), len(raw) > budget)
+
+    def _expr(self, ref: Ref) -> Expr:
+        return Expr(self._home or self.home, ref)
+
+    def close(self) -> None:
+        """Let the contexts go."""
+        with self._gate:
+            self._closed = True
+            idle, self._idle = self._idle, {}
+            desks, self._desks = self._desks, []
+        for contexts in (*idle.values(), *(desk.contexts for desk in desks)):
+            contexts.close()

@@ -1,0 +1,1 @@
+"""Frozen answers, options and tokens that every other room speaks in."""

@@ -1,0 +1,98 @@
+"""The directory a pool's workers may write to, and what pools that were killed left behind."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from leanhost.system.removal import remove_tree
+
+PREFIX = "leanhost-pool-"
+MAX_FILES = 1000
+"""Files and directories that a worker may have at once; also how many are looked at."""
+MAX_BYTES = 512 << 20
+"""Bytes that a worker's files may take together."""
+FRESH_S = 60.0
+"""Seconds for which a directory is left alone: its pool may be about to claim it."""
+
+_BLOCK = 512
+"""What ``st_blocks`` counts in."""
+
+
+class Scratch:
+    """A directory that is claimed with a lock for as long as its pool lives, however that ends."""
+
+    def __init__(self) -> None:
+        _sweep(Path(tempfile.gettempdir()))
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._claim = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._claim, fcntl.LOCK_EX)
+
+    def overfull(self, pid: int) -> str | None:
+        """Return what a worker has more of than it may; ``None`` when all is well."""
+        files, taken = 0, 0
+        front = [str(self.path / str(pid))]
+        while front:
+            try:
+                with os.scandir(front.pop()) as entries:
+                    for entry in entries:
+                        files += 1
+                        if files > MAX_FILES:
+                            return f"the check made more than {MAX_FILES} files"
+                        taken += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
+                        if entry.is_dir(follow_symlinks=False):
+                            front.append(entry.path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # it was removed meanwhile
+            except PermissionError:
+                return "the check made a directory that nobody may look into"
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    return "the check made directories in each other beyond what a path can say"
+                continue  # this process, or the machine, is out of something
+        return f"the check filled more than {MAX_BYTES} bytes with files" if taken > MAX_BYTES else None
+
+    def clean(self, pid: int) -> None:
+        """Remove what a worker that has gone left behind."""
+        place = self.path / str(pid)
+        try:
+            place.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            remove_tree(str(place))
+
+    def remove(self) -> None:
+        """Remove everything, once."""
+        if self._claim >= 0:
+            remove_tree(str(self.path))
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Give up the claim; in a forked process that is only its copy of it."""
+        claim, self._claim = self._claim, -1
+        if claim >= 0:
+            os.close(claim)
+
+
+def _sweep(place: Path) -> None:
+    """Remove the directories of this user's pools that were killed."""
+    for path in place.glob(PREFIX + "*"):
+        try:
+            state = path.lstat()
+            if state.st_uid != os.getuid() or time.time() - state.st_mtime < FRESH_S:
+                continue
+            claim = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(str(path))
+        except OSError:
+            pass  # its pool lives
+        finally:
+            os.close(claim)

@@ -1,0 +1,1 @@
+"""Many items through a pool, from threads and event loops."""

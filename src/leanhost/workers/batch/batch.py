@@ -1,0 +1,201 @@
+"""Many items through the pool: what is ahead, what is next, what is cancelled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from leanhost.errors import UsageError
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers.remote.rpc import LOOK_S
+from leanhost.workers.values.items import CheckItem
+from leanhost.workers.values.verification import Verification
+
+if TYPE_CHECKING:
+    from leanhost.workers.pool import WorkerPool
+
+Item = TypeVar("Item")
+Result = TypeVar("Result", CheckResult, Verification)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckProgress:
+    """How far ``check_many`` or ``verify_many`` has come: items taken, items answered, answers by status."""
+
+    taken: int
+    done: int
+    statuses: dict[Status, int] = field(default_factory=dict)
+
+
+ProgressCallback = Callable[[CheckProgress], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[Result]):
+    """An item under way: what will hold its result, and how to stop it."""
+
+    future: Future[Result]
+    cancel: Callable[[], None]
+
+    def wait(self) -> Result:
+        """Wait for the result; whoever is interrupted in that stops it."""
+        try:
+            return self.future.result()
+        except BaseException:
+            self.cancel()
+            raise
+
+
+def check_iterable(items: object, single: str) -> None:
+    """Refuse one item in the place of many; *single* is the method that takes one."""
+    if isinstance(items, str | CheckItem):
+        raise UsageError("one item is no iterable of items", hint=f"write [item], or use {single}")
+
+
+def known(result: Result) -> Sent[Result]:
+    """Return what stands for an item whose result there is already."""
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return Sent(future, lambda: None)
+
+
+class Stream(Generic[Item, Result]):
+    """The items of one call that were read and whose results were not yet given out. *send* sets one off."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        send: Callable[[Item], Sent[Result]],
+        *,
+        ordered: bool,
+        progress: ProgressCallback | None,
+        cancellation: Cancellation,
+    ) -> None:
+        self._pool = pool
+        self._send: Callable[[Item], Sent[Result]] = send
+        self._ordered = ordered
+        self._progress = progress
+        self._cancellation = cancellation
+        self._ahead = 8 + 4 * pool.workers
+        self._pending: deque[Sent[Result]] = deque()
+        self._taken = self._done = 0
+        self._statuses: dict[Status, int] = {}
+        self._stopped = False
+        """Whether the caller cancelled: nothing more is read."""
+
+    def results(self, items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the results, reading *items* in the caller's thread; leaving it early stops what still runs."""
+        source = iter(items)
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and self._wants_more:
+                    try:
+                        item = next(source)
+                    except StopIteration:
+                        exhausted = True
+                    else:
+                        self._add(item)
+                result = self._pop()
+                if result is not None:
+                    yield result
+                elif not self._pending:
+                    return
+                else:
+                    wait(self._awaited, timeout=self._patience, return_when=FIRST_COMPLETED)
+        finally:
+            self._pool._linger(self._cancel())
+
+    async def aresults(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Result]:
+        """Yield the results under asyncio or trio."""
+        from leanhost.workers.batch.futures import Bell, in_thread
+
+        bell = Bell()
+        source = aiter(items) if isinstance(items, AsyncIterable) else _asynchronous(items)
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and self._wants_more:
+                    try:
+                        item = await anext(source)
+                    except StopAsyncIteration:
+                        exhausted = True
+                    else:
+                        bell.hang_on(await in_thread(partial(self._add, item)))
+                result = self._pop()
+                if result is not None:
+                    yield result
+                elif not self._pending:
+                    return
+                else:
+                    await bell.rung(self._patience)
+        finally:
+            self._cancel()
+
+    @property
+    def _wants_more(self) -> bool:
+        """Whether to read another item now: there is room, and no result that could be given out first."""
+        self._look()
+        return not self._stopped and len(self._pending) < self._ahead and self._ready() is None
+
+    def _add(self, item: Item) -> Future[Result]:
+        sent = self._send(item)
+        self._pending.append(sent)
+        self._taken += 1
+        return sent.future
+
+    def _pop(self) -> Result | None:
+        """Return the next result there is, ``None`` while there is none. Raises what kept it from being."""
+        self._look()
+        index = self._ready()
+        if index is None:
+            return None
+        sent = self._pending[index]
+        del self._pending[index]
+        result = sent.future.result()
+        self._done += 1
+        self._statuses[result.status] = self._statuses.get(result.status, 0) + 1
+        if self._progress is not None:
+            self._progress(CheckProgress(self._taken, self._done, dict(self._statuses)))
+        return result
+
+    def _ready(self) -> int | None:
+        for index, sent in enumerate(self._pending):
+            if sent.future.done():
+                return index
+            if self._ordered:
+                break
+        return None
+
+    def _look(self) -> None:
+        if not self._stopped and self._cancellation is not None and self._cancellation.is_cancelled:
+            self._stopped = True
+            self._cancel()
+
+    @property
+    def _awaited(self) -> list[Future[Result]]:
+        """The futures of which one must be done before :meth:`_pop` has something."""
+        futures = [sent.future for sent in self._pending]
+        return futures[:1] if self._ordered else futures
+
+    @property
+    def _patience(self) -> float | None:
+        """How long to wait before the token has to be looked at again."""
+        return LOOK_S if self._cancellation is not None and not self._stopped else None
+
+    def _cancel(self) -> list[Future[Result]]:
+        """Stop everything that is under way; return what will still be answered."""
+        under_way = [sent for sent in self._pending if not sent.future.done()]
+        for sent in under_way:
+            sent.cancel()
+        return [sent.future for sent in under_way]
+
+
+async def _asynchronous(items: Iterable[Item]) -> AsyncIterator[Item]:
+    for item in items:
+        yield item

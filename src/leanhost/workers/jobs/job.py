@@ -1,0 +1,115 @@
+"""One request on its way through the pool."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers.jobs import own_code
+from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.protocol.framing import Message
+from leanhost.workers.values.items import Request
+
+if TYPE_CHECKING:
+    from leanhost.workers.jobs.lease import Lease
+    from leanhost.workers.supervision.worker import Worker
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request and the future of its verdict. Only the supervisor's thread changes it."""
+
+    request: Request
+    head: Head
+    give_up: float | None
+    """When the caller stops waiting for a worker, on :func:`time.monotonic`."""
+    future: Future[CheckResult] = field(default_factory=Future)
+    queued: float = field(default_factory=time.monotonic)
+    turn: float = 0.0
+    """Those with an earlier one come first: when it was queued, or what it goes on with."""
+    identity: str = field(default_factory=lambda: os.urandom(16).hex())
+    """Not to be guessed: an answer must have seen the question."""
+    kind: str = "check"
+    """What the worker is asked: ``check``, ``export`` or ``verify``."""
+    more: Message = field(default_factory=dict)
+    """What goes with the request beside the source."""
+    lease: Lease | None = None
+    """The claim of a session that holds a worker for its requests."""
+    extra: object = None
+    """What came back beside the verdict."""
+    told: deque[ProgressEvent] | None = None
+    """What the worker has told of its progress and nobody has taken yet; ``None`` when nobody wants to know."""
+    clean: bool = False
+    """Whether the worker must not have run any candidate before."""
+    fresh: bool = False
+    """Whether the worker must not have served at all."""
+    starts: int = 0
+    """How many processes ended before they could take it."""
+    worker: Worker | None = None
+    cancelled: bool = False
+    ended: bool = False
+    count: Callable[[Job, CheckResult | BaseException], None] | None = None
+    """Told of the end, once, before the caller is."""
+
+    def __post_init__(self) -> None:
+        self.turn = self.queued
+
+    @property
+    def claim(self) -> Lease | None:
+        """The claim to a worker that the request comes under, unless that has ended."""
+        return None if self.lease is None or self.lease.over else self.lease
+
+    @property
+    def brings_code(self) -> bool:
+        """Whether Lean may have run code that came with the request."""
+        # What is verified is data. Its reference is not, and only its own caller has to trust it.
+        more = () if self.kind == "verify" else _texts(self.more)
+        # Without a library the words mean what the source says they do.
+        return self.request.imports == () or own_code.may_run(self.request.source, *more)
+
+    def finish(self, result: CheckResult) -> None:
+        """Give the verdict, unless there is an end already."""
+        if self.request.id is not None:
+            result = replace(result, id=self.request.id)
+        if self._end(result):
+            with suppress(InvalidStateError):  # somebody has cancelled the future
+                self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that there will be none, unless there is an end already."""
+        if self._end(error):
+            with suppress(InvalidStateError):
+                self.future.set_exception(error)
+
+    def _end(self, outcome: CheckResult | BaseException) -> bool:
+        if self.ended:
+            return False
+        self.ended = True
+        if self.count is not None:
+            self.count(self, outcome)
+        return True
+
+    def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
+        """Return a verdict that Lean did not give."""
+        return CheckResult(self.request.file, status, reasons=(why,), toolchain=toolchain, elapsed=elapsed)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts in a message, but for the names of operations and arguments."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            if key != "operation":
+                yield from _texts(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)

@@ -1,0 +1,1 @@
+"""Frames and messages between a pool and its processes."""

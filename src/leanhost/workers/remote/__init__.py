@@ -1,0 +1,1 @@
+"""Sessions whose calls run in a worker."""

@@ -1,0 +1,148 @@
+"""Evidence after the check, in workers: asked again, and compared with a reference.
+
+Evidence that came from a worker is a value; with it goes what a worker makes it again from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from leanhost.errors import Cancelled, ForeignHandleError, NotReproduced, UsageError
+from leanhost.services.elaboration.commands import WORDS
+from leanhost.services.kernel.equivalence import Match
+from leanhost.services.kernel.judge import Checked, Evidence, EvidenceStatus, KernelOutcome, Unavailable
+from leanhost.services.terms.expr import Name
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.results import Limit
+from leanhost.workers.protocol.framing import Message
+from leanhost.workers.remote.operation import Operation, Task
+from leanhost.workers.remote.proofs import reach
+from leanhost.workers.remote.provenance import Origin
+from leanhost.workers.remote.rpc import Desk
+from leanhost.workers.remote.session_cache import Shelf
+
+# --- in the worker ---
+
+
+def _evidence(task: Task) -> list[Evidence]:
+    return [_again(task, origin) for origin in task.arguments["evidence"]]
+
+
+def _again(task: Task, origin: Message) -> Evidence:
+    """Return what an origin describes, from what is kept or by doing it once more."""
+    shelf = task.kept.shelf(
+        {**task.shelf.standing, "grown": origin["grown"]}, task.timeout, task.cancellation
+    )
+    task.kept.shelf(task.shelf.standing, task.timeout, task.cancellation)  # used, so that it stays
+    key = json.dumps(origin["made"], sort_keys=True)
+    found = shelf.evidence.get((key, origin["index"]))
+    if found is None:
+        match _made(shelf, origin["made"], task):
+            case Checked(all=every) if origin["index"] < len(every):
+                for index, evidence in enumerate(every):
+                    shelf.evidence.put((key, index), evidence)
+                found = every[origin["index"]]
+            case Unavailable(limit=Limit.CANCELLED):
+                raise Cancelled("the caller cancelled")
+            case other:
+                raise NotReproduced(f"the evidence could not be had again: {other!r:.400}")
+    return found
+
+
+def _made(shelf: Shelf, made: Message, task: Task) -> KernelOutcome:
+    allowed = made["allow_axioms"]
+    if "proof" in made:
+        state = reach(shelf, made["proof"], task.cancellation)
+        return state.finish(Name(tuple(made["name"])), allow_axioms=allowed, cancellation=task.cancellation)
+    return shelf.session.kernel_check(
+        made["source"],
+        file=made["file"],
+        allow_axioms=allowed,
+        timeout=task.timeout,
+        cancellation=task.cancellation,
+    )
+
+
+def _status(task: Task) -> list[EvidenceStatus]:
+    return task.session.status_bulk(_evidence(task), cancellation=task.cancellation, progress=task.progress)
+
+
+def _matches(task: Task) -> list[Match]:
+    return task.session.matches_bulk(
+        _evidence(task),
+        task.arguments["reference"],
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
+
+
+STATUS: Operation[list[EvidenceStatus]] = Operation(
+    "status",
+    list[EvidenceStatus],
+    _status,
+    before=_evidence,
+    each=True,
+    cancelled=lambda: EvidenceStatus.UNAVAILABLE,
+)
+MATCHES: Operation[list[Match]] = Operation(
+    "matches",
+    list[Match],
+    _matches,
+    before=_evidence,
+    each=True,
+    cancelled=lambda: Match(False, None, Limit.CANCELLED, WORDS[Limit.CANCELLED]),
+)
+OPERATIONS: tuple[Operation[Any], ...] = (STATUS, MATCHES)
+
+
+# --- in the caller ---
+
+
+def _origins(desk: Desk, evidence: Sequence[Evidence]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for item in evidence:
+        origin = item._origin
+        if not isinstance(origin, Origin) or origin.imports != desk.imports:
+            raise ForeignHandleError(
+                "this evidence was not made by a worker over the same imports",
+                hint="check the source again with this session",
+            )
+        found.append({"grown": list(origin.grown), "made": dict(origin.made), "index": origin.index})
+    return found
+
+
+def status(
+    desk: Desk, evidence: Sequence[Evidence], cancellation: Cancellation, progress: ProgressSink | None
+) -> list[EvidenceStatus]:
+    """Describe asking the kernel again about *evidence*."""
+    return desk.ask(
+        STATUS,
+        {"evidence": _origins(desk, evidence)},
+        seconds=desk.options.timeout * max(1, len(evidence)),
+        items=len(evidence),
+        cancellation=cancellation,
+        progress=progress,
+    )
+
+
+def matches(
+    desk: Desk,
+    evidence: Sequence[Evidence],
+    reference: str,
+    cancellation: Cancellation,
+    progress: ProgressSink | None,
+) -> list[Match]:
+    """Describe comparing *evidence* with a reference statement."""
+    if not isinstance(reference, str):
+        raise UsageError(f"a reference is given to a worker as text, not as {type(reference).__name__}")
+    return desk.ask(
+        MATCHES,
+        {"evidence": _origins(desk, evidence), "reference": reference},
+        seconds=desk.options.timeout * max(1, len(evidence)),
+        items=len(evidence),
+        cancellation=cancellation,
+        progress=progress,
+    )

@@ -1,0 +1,354 @@
+"""Proofs in workers: a state is its derivation and its goals; a worker keeps the live one, or makes it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+from leanhost.errors import Cancelled, MetaError, NotReproduced, UsageError
+from leanhost.services.kernel.judge import ElabFailure, KernelOutcome, Rejected, Unavailable
+from leanhost.services.proofs.answers import Goal, TacticFailure, left_open
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.terms.expr import Name, NameLike
+from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.results import Limit
+from leanhost.workers.protocol import encoding
+from leanhost.workers.protocol.framing import Message
+from leanhost.workers.remote.operation import Operation, Task
+from leanhost.workers.remote.rpc import Desk, first, later, now
+from leanhost.workers.remote.session_cache import Shelf
+
+MAX_STEPS = 4096
+"""Most steps of a derivation."""
+MAX_BYTES = 1 << 20
+"""Most characters of a derivation's tactics together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a derivation: *tactic* on *goal*, or, without a tactic, *goal* brought to the front."""
+
+    tactic: str | None
+    goal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """What a worker tells of a proof state."""
+
+    goals: tuple[Goal, ...]
+
+
+# --- in the worker ---
+
+
+def reach(shelf: Shelf, proof: Message, cancellation: Cancellation) -> ProofState:
+    """Return the state that a derivation leads to, from the last one on its way that is kept.
+
+    Raises :class:`~leanhost.errors.NotReproduced` when a step that succeeded once does not.
+    """
+    keys = _keys(proof)
+    path: list[tuple[str | None, int]] = [(tactic, goal) for tactic, goal in proof["path"]]
+    at = len(path)
+    while (state := shelf.states.get(keys[at])) is None and at:
+        at -= 1
+    if state is None:
+        state = shelf.states.put(keys[0], _again(_start(shelf, proof, cancellation), "the statement"))
+    for tactic, goal in path[at:]:
+        at += 1
+        if tactic is None:
+            state = state.focus(goal)
+        else:
+            state = _again(state.apply(tactic, goal, cancellation=cancellation), f"step {at} of {len(path)}")
+        shelf.states.put(keys[at], state)
+    return state
+
+
+def _start(shelf: Shelf, proof: Message, cancellation: Cancellation) -> ProofState | TacticFailure:
+    options: MetaOptions = encoding.into(MetaOptions, proof["options"])
+    return shelf.session.prove(proof["statement"], options, cancellation=cancellation)
+
+
+def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
+    if isinstance(found, ProofState):
+        return found
+    if found.limit is Limit.CANCELLED:
+        raise Cancelled("the caller cancelled")
+    raise NotReproduced(
+        f"the proof state could not be reached again: {what} failed: {found.message}",
+        hint="hold a worker (with pool.session(...) as session), or raise the timeout of the proof's options",
+    )
+
+
+def _keys(proof: Message) -> list[bytes]:
+    """Name every state along a derivation, the first one first."""
+    said = json.dumps([proof["statement"], proof["options"]], sort_keys=True)
+    keys = [blake2b(said.encode(), digest_size=32).digest()]
+    for step in proof["path"]:
+        keys.append(_next(keys[-1], step))
+    return keys
+
+
+def _next(key: bytes, step: Sequence[object]) -> bytes:
+    return blake2b(key + json.dumps(step).encode(), digest_size=32).digest()
+
+
+def _shown(state: ProofState) -> Goals | TacticFailure:
+    try:
+        return Goals(state.goals)
+    except MetaError as error:
+        limit = Limit(error.limit) if error.limit else None
+        return TacticFailure(f"the goals cannot be shown: {error.message}", limit)
+
+
+def _prove(task: Task) -> list[Goals | TacticFailure]:
+    proofs = task.arguments["proofs"]
+    phase = Phase(task.progress, "prove", len(proofs)) if task.progress is not None else None
+    found: list[Goals | TacticFailure] = []
+    for proof in proofs:
+        state = _start(task.shelf, proof, task.cancellation)
+        if isinstance(state, TacticFailure):
+            found.append(state)
+        else:
+            found.append(_shown(task.shelf.states.put(_keys(proof)[0], state)))
+        if phase is not None:
+            phase.at(len(found))
+    return found
+
+
+def _reach(task: Task) -> ProofState:
+    return reach(task.shelf, task.arguments["proof"], task.cancellation)
+
+
+def _apply(task: Task) -> list[Goals | TacticFailure]:
+    tactics, goal = task.arguments["tactics"], task.arguments["goal"]
+    states = _reach(task).apply_all(tactics, goal, cancellation=task.cancellation, progress=task.progress)
+    key = _keys(task.arguments["proof"])[-1]
+    found: list[Goals | TacticFailure] = []
+    for tactic, state in zip(tactics, states, strict=True):
+        if isinstance(state, ProofState):
+            task.shelf.states.put(_next(key, [tactic, goal]), state)
+            found.append(_shown(state))
+        else:
+            found.append(state)
+    return found
+
+
+def _finish(task: Task) -> KernelOutcome:
+    a = task.arguments
+    return _reach(task).finish(
+        Name(tuple(a["name"])), allow_axioms=a["allow_axioms"], cancellation=task.cancellation
+    )
+
+
+def _stopped() -> TacticFailure:
+    return TacticFailure("the caller cancelled", Limit.CANCELLED)
+
+
+PROVE: Operation[list[Goals | TacticFailure]] = Operation(
+    "prove", list[Goals | TacticFailure], _prove, each=True, cancelled=_stopped
+)
+APPLY: Operation[list[Goals | TacticFailure]] = Operation(
+    "proof.apply", list[Goals | TacticFailure], _apply, before=_reach, each=True, cancelled=_stopped
+)
+FINISH: Operation[KernelOutcome] = Operation(
+    "proof.finish",
+    KernelOutcome,
+    _finish,
+    before=_reach,
+    cancelled=lambda: Unavailable(Limit.CANCELLED, "the caller cancelled"),
+)
+OPERATIONS: tuple[Operation[Any], ...] = (PROVE, APPLY, FINISH)
+
+
+# --- in the caller ---
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProofState:
+    """A state of a proof in a worker, as :class:`~leanhost.ProofState`: goals left to prove. Immutable.
+
+    It holds no process, only how it was reached: ``statement``, then ``path``. A worker that has not got the live
+    state follows the path again before it does what is asked, so that nothing is lost with a worker, and branching
+    and backtracking are free. A session that holds a worker (``with session:``) finds the last thousand states warm.
+
+    A call that applies tactics may take ``options.timeout`` for each; following the path comes before that, and
+    raises :class:`~leanhost.errors.NotReproduced` where a step does not succeed again.
+    """
+
+    statement: str
+    goals: tuple[Goal, ...]
+    """The goals, as text."""
+    path: tuple[Step, ...] = field(repr=False)
+    """The steps from the statement to here, the first one first."""
+    options: MetaOptions = field(repr=False)
+    """The limits of each step."""
+    _desk: Desk = field(repr=False, compare=False)
+
+    @property
+    def remaining(self) -> int:
+        """How many goals are left."""
+        return len(self.goals)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether no goal is left. Only :meth:`finish` says whether that is a proof."""
+        return not self.goals
+
+    @now
+    def apply(
+        self, tactic: str, goal: int = 0, *, cancellation: Cancellation = None
+    ) -> WorkerProofState | TacticFailure:
+        """Run a tactic on one goal; its new goals come first, as :meth:`leanhost.ProofState.apply`."""
+        return first(self._apply([tactic], goal, cancellation, None))
+
+    @now
+    def apply_all(
+        self,
+        tactics: Sequence[str],
+        goal: int = 0,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[WorkerProofState | TacticFailure]:
+        """Try many tactics on the same goal in one request: one result each, in order.
+
+        Limits and the rest are as for :meth:`leanhost.ProofState.apply_all`.
+        """
+        return self._apply(tactics, goal, cancellation, progress)
+
+    @now
+    def have(self, name: NameLike, type_: str) -> WorkerProofState | TacticFailure:
+        """Introduce a claim, as :meth:`leanhost.ProofState.have`."""
+        return first(self._apply([f"have {Name(name)} : {type_} := ?_"], 0, None, None))
+
+    def focus(self, goal: int) -> WorkerProofState:
+        """Return the same state with another goal in front; no worker is asked."""
+        self._check(goal)
+        order = [goal, *(i for i in range(len(self.goals)) if i != goal)]
+        places = {old: new for new, old in enumerate(order)}
+        goals = tuple(
+            replace(self.goals[i], coupled=tuple(sorted(places[j] for j in self.goals[i].coupled)))
+            for i in order
+        )
+        return replace(self, goals=goals, path=self._longer(Step(None, goal)))
+
+    @now
+    def finish(
+        self,
+        name: NameLike = "proved",
+        *,
+        allow_axioms: Collection[str] = (),
+        cancellation: Cancellation = None,
+    ) -> KernelOutcome:
+        """Assemble the proof, check it with the kernel, and return evidence, as :meth:`leanhost.ProofState.finish`."""
+        if self.goals:
+            return Rejected(ElabFailure("elaboration", left_open(len(self.goals))))
+        made = {
+            "proof": self._proof(),
+            "name": Name(name),
+            "allow_axioms": sorted(AllowedAxioms.of(allow_axioms).named),
+        }
+        return self._desk.ask_then(
+            lambda outcome: self._desk.owned(made, outcome),
+            FINISH,
+            made,
+            seconds=self.options.timeout,
+            cancellation=cancellation,
+        )
+
+    aapply = later(apply)
+    aapply_all = later(apply_all)
+    ahave = later(have)
+    afinish = later(finish)
+
+    def _apply(
+        self,
+        tactics: Sequence[str],
+        goal: int,
+        cancellation: Cancellation,
+        progress: ProgressSink | None,
+    ) -> list[WorkerProofState | TacticFailure]:
+        if isinstance(tactics, str) or not all(isinstance(tactic, str) for tactic in tactics):
+            raise UsageError("tactics are a sequence of texts", hint="apply(text) runs one tactic")
+        self._check(goal)
+        paths = [self._longer(Step(tactic, goal)) for tactic in tactics]
+
+        def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:
+            return [
+                replace(self, goals=each.goals, path=path) if isinstance(each, Goals) else each
+                for path, each in zip(paths, found, strict=True)
+            ]
+
+        return self._desk.ask_then(
+            states,
+            APPLY,
+            {"proof": self._proof(), "tactics": list(tactics), "goal": goal},
+            seconds=self.options.timeout * max(1, len(tactics)),
+            items=len(tactics),
+            cancellation=cancellation,
+            progress=progress,
+        )
+
+    def _check(self, goal: int) -> None:
+        if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal < len(self.goals):
+            raise UsageError(f"there is no goal {goal}; {len(self.goals)} remain, counted from 0")
+
+    def _longer(self, step: Step) -> tuple[Step, ...]:
+        path = (*self.path, step)
+        if len(path) > MAX_STEPS or sum(len(each.tactic or "") for each in path) > MAX_BYTES:
+            raise UsageError(
+                f"a proof has at most {MAX_STEPS} steps, with {MAX_BYTES} characters together",
+                hint="take what is proved as a lemma of its own, and extend the session by it",
+            )
+        return path
+
+    def _proof(self) -> dict[str, object]:
+        return derivation(self.statement, self.options, self.path)
+
+    def __str__(self) -> str:
+        return "\n\n".join(goal.pretty for goal in self.goals) or "no goals"
+
+
+def derivation(statement: str, options: MetaOptions, path: Sequence[Step] = ()) -> dict[str, object]:
+    """Return what a worker reaches a state by."""
+    return {
+        "statement": statement,
+        "options": options,
+        "path": [[step.tactic, step.goal] for step in path],
+    }
+
+
+def proving(
+    desk: Desk,
+    statements: Sequence[str],
+    options: MetaOptions | None,
+    cancellation: Cancellation,
+    progress: ProgressSink | None = None,
+) -> list[WorkerProofState | TacticFailure]:
+    """Describe the start of a proof of each of *statements*."""
+    if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
+        raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
+    chosen = options or DEFAULT
+
+    def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:
+        return [
+            WorkerProofState(statement, each.goals, (), chosen, desk) if isinstance(each, Goals) else each
+            for statement, each in zip(statements, found, strict=True)
+        ]
+
+    return desk.ask_then(
+        states,
+        PROVE,
+        {"proofs": [derivation(statement, chosen) for statement in statements]},
+        seconds=chosen.timeout * max(1, len(statements)),
+        items=len(statements),
+        cancellation=cancellation,
+        progress=progress,
+    )

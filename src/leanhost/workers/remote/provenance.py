@@ -1,0 +1,37 @@
+"""Where evidence that came from a worker is from: what another worker makes it again from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from leanhost.lean.core import Import
+from leanhost.services.kernel.judge import Checked, KernelOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a worker makes evidence again from."""
+
+    imports: tuple[Import, ...]
+    grown: tuple[tuple[str, str], ...]
+    made: Mapping[str, object]
+    """A source, or a proof, and the axioms that were allowed."""
+    index: int
+    """Which of the evidence it was."""
+
+
+def owned(
+    imports: tuple[Import, ...],
+    grown: tuple[tuple[str, str], ...],
+    made: Mapping[str, object],
+    outcome: KernelOutcome,
+) -> KernelOutcome:
+    """Return *outcome* with evidence that says what it was made from."""
+    if not isinstance(outcome, Checked) or not outcome.all:
+        return outcome
+    every = tuple(
+        replace(evidence, _origin=Origin(imports, grown, made, index))
+        for index, evidence in enumerate(outcome.all)
+    )
+    return Checked(replace(outcome.evidence, _origin=every[-1]._origin), every)

@@ -1,0 +1,311 @@
+"""Calls of a session that run in a pool's workers: described once, made by waiting or from asyncio and trio.
+
+A method describes its call; the decorator :func:`now` makes it, and :func:`later` derives the method's asynchronous
+twin, with the same parameters and the same answer to a type checker and to a reader.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+
+from leanhost.errors import (
+    Cancelled,
+    EngineLost,
+    EngineStuck,
+    LeanHostError,
+    OutOfMemory,
+    UnsupportedToolchain,
+    UsageError,
+)
+from leanhost.lean.core import Import
+from leanhost.services.kernel.judge import KernelOutcome
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.services.values.stats import Meter
+from leanhost.services.values.tracing import span
+from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.job import Job
+from leanhost.workers.jobs.lease import Hold
+from leanhost.workers.protocol import codec, encoding
+from leanhost.workers.protocol.framing import Message, ProtocolError
+from leanhost.workers.remote.operation import Operation
+from leanhost.workers.remote.provenance import owned
+from leanhost.workers.values.items import Request
+
+if TYPE_CHECKING:
+    from leanhost.workers.pool import WorkerPool
+
+LOOK_S = 0.05
+"""Seconds between two looks at a caller's token, and at what a worker tells of its progress."""
+
+T = TypeVar("T")
+A = TypeVar("A")
+S = TypeVar("S")
+P = ParamSpec("P")
+
+_RAISED: Mapping[Status, type[LeanHostError]] = {
+    Status.TIMEOUT: EngineStuck,
+    Status.OUT_OF_MEMORY: OutOfMemory,
+    Status.REFUSED: UsageError,
+    Status.UNSUPPORTED: UnsupportedToolchain,
+}
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the calls of one session have in common."""
+
+    pool: WorkerPool
+    hold: Hold
+    head: Head
+    imports: tuple[Import, ...]
+    options: ElabOptions
+    grown: tuple[tuple[str, str], ...] = ()
+    """The sources the session was extended by, each with the label of its file."""
+    meter: Meter = field(default_factory=Meter)
+
+    def standing(self) -> Message:
+        """Return what a worker makes the session from."""
+        return {
+            "imports": codec.imports_out(self.imports),
+            "options": codec.options_out(self.options),
+            "grown": list(self.grown),
+        }
+
+    def owned(self, made: Mapping[str, object], outcome: KernelOutcome) -> KernelOutcome:
+        """Return *outcome* with evidence that knows that it was made from *made* in this session."""
+        return owned(self.imports, self.grown, made, outcome)
+
+    def ask(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        *,
+        seconds: float | None = None,
+        items: int = 1,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> T:
+        """Describe one call of *operation*, for a method under :func:`now`: it is made there and its answer returned.
+
+        *seconds* are the session's if left out.
+        """
+        return self.ask_then(
+            lambda answer: answer,
+            operation,
+            arguments,
+            seconds=seconds,
+            items=items,
+            cancellation=cancellation,
+            progress=progress,
+        )
+
+    def ask_then(
+        self,
+        then: Callable[[A], T],
+        operation: Operation[A],
+        arguments: Mapping[str, object],
+        *,
+        seconds: float | None = None,
+        items: int = 1,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> T:
+        """:meth:`ask`, and return what *then* makes of the answer."""
+        asked = self._request(operation, arguments, seconds)
+        # The only place where a description goes by the type of its answer: `now` and `later` take it from there.
+        call = Call(self, operation, [asked], items, lambda found: then(found[0]), cancellation, progress)
+        return cast("T", call)
+
+    def ask_each(
+        self,
+        operation: Operation[A],
+        arguments: Iterable[Mapping[str, object]],
+        *,
+        then: Callable[[list[A]], list[A]] = list,
+        seconds: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[A]:
+        """Describe many calls, made side by side by as many workers as there are; one answer each, in order."""
+        asked = [self._request(operation, each, seconds) for each in arguments]
+        call: Call[list[A]] = Call(self, operation, asked, 1, then, cancellation, progress, many=True)
+        return cast("list[A]", call)
+
+    def _request(
+        self, operation: Operation[Any], arguments: Mapping[str, object], seconds: float | None
+    ) -> tuple[Request, Message]:
+        limits = self.options if seconds is None else replace(self.options, timeout=seconds)
+        file = str(arguments.get("file", "<input>"))
+        more = {
+            "operation": operation.name,
+            "arguments": encoding.out(arguments),
+            "standing": self.standing(),
+        }
+        return Request("", file, self.imports, (), limits.timeout), more
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """Requests of one operation, not made yet; ``then`` makes the answer of theirs."""
+
+    desk: Desk
+    operation: Operation[Any]
+    requests: Sequence[tuple[Request, Message]]
+    items: int
+    """How many items each request is about."""
+    then: Callable[[list[Any]], T]
+    cancellation: Cancellation
+    progress: ProgressSink | None
+    many: bool = False
+
+    def make(self) -> T:
+        """Make the call and wait for it."""
+        steps = self._steps()
+        try:
+            while True:
+                wait(next(steps), timeout=self._slice, return_when=FIRST_COMPLETED)
+        except StopIteration as end:
+            return cast("T", end.value)
+        finally:
+            steps.close()
+
+    async def make_later(self) -> T:
+        """Make the call under asyncio or trio; cancelling the task stops it."""
+        from leanhost.workers.batch.futures import Bell
+
+        bell = Bell()
+        heard: set[Future[CheckResult]] = set()
+        steps = self._steps()
+        try:
+            while True:
+                for future in next(steps):
+                    if future not in heard:
+                        heard.add(future)
+                        bell.hang_on(future)
+                await bell.rung(self._slice)
+        except StopIteration as end:
+            return cast("T", end.value)
+        finally:
+            steps.close()
+
+    @property
+    def _slice(self) -> float | None:
+        return None if self.cancellation is None and self.progress is None else LOOK_S
+
+    def _steps(self) -> Generator[list[Future[CheckResult]], None, T]:
+        """Yield what is to be waited for, one of it at a time, until there is an answer."""
+        begun = time.monotonic()
+        count = self.items * len(self.requests)
+        phase = Phase(self.progress, "bulk", count) if self.progress and self.many else None
+        room = 4 * self.desk.pool.workers if self.many else 1
+        stopped = False
+        jobs: list[Job] = []
+        held = self.desk.hold.lease is not None
+        with span(f"leanhost.worker.{self.operation.name}", items=count, held=held):
+            try:
+                running: list[Job] = []
+                while True:
+                    if not stopped and self.cancellation is not None and self.cancellation.is_cancelled:
+                        stopped = True
+                        for job in running:
+                            self.desk.pool.cancel(job)
+                    while not stopped and len(running) < room and len(jobs) < len(self.requests):
+                        running.append(self._start(*self.requests[len(jobs)]))
+                        jobs.append(running[-1])
+                    if not running:
+                        break
+                    yield [job.future for job in running]
+                    for job in running:
+                        while job.told and self.progress is not None:
+                            self.progress(job.told.popleft())
+                    running = [job for job in running if not job.future.done()]
+                    if phase is not None:
+                        phase.at(len(jobs) - len(running))
+                found = [self._read(job) for job in jobs]
+                return self.then(found + [self._stopped() for _ in self.requests[len(found) :]])
+            except BaseException:
+                for job in jobs:
+                    self.desk.pool.cancel(job)
+                raise
+            finally:
+                self.desk.meter.count(self.operation.name, count, time.monotonic() - begun)
+
+    def _start(self, request: Request, more: Message) -> Job:
+        tell = self.progress is not None and not self.many
+        return self.desk.pool.ask(
+            request,
+            {**more, "progress": tell},
+            self.desk.head,
+            lease=self.desk.hold.lease,
+            bounded=not self.many,
+            tell=tell,
+        )
+
+    def _read(self, job: Job) -> Any:
+        """Take an answer apart by its type; raise what is said instead of one."""
+        result = job.future.result()
+        extra = job.extra if isinstance(job.extra, dict) else {}
+        if "value" in extra and result.status in (Status.ACCEPTED, Status.CANCELLED):
+            value = encoding.into(self.operation.answer, extra["value"])
+            if self.operation.each and len(value) != self.items:
+                raise ProtocolError(f"{len(value)} answers to {self.items} questions")
+            return value
+        if "error" in extra and result.status is Status.ACCEPTED:
+            raise codec.error_in(extra["error"])
+        if result.status is Status.CANCELLED:
+            return self._stopped()
+        why = result.reasons[0] if result.reasons else "the worker gave no answer"
+        raise _RAISED.get(result.status, EngineLost)(why)
+
+    def _stopped(self) -> Any:
+        """Return the answer where a cancellation came first."""
+        if self.operation.cancelled is None:
+            raise Cancelled(f"{self.operation.name} was cancelled")
+        if self.operation.each:
+            return [self.operation.cancelled() for _ in range(self.items)]
+        return self.operation.cancelled()
+
+
+def first(described: list[T]) -> T:
+    """Describe the call that answers with the first entry of what *described* answers with."""
+    call = cast("Call[list[T]]", described)
+
+    def only(found: list[Any]) -> T:
+        return call.then(found)[0]
+
+    return cast("T", replace(cast("Call[Any]", call), then=only))
+
+
+def now(describe: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Turn a method that describes a call into one that makes it and waits for the answer."""
+
+    @wraps(describe)
+    def method(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        call = describe(self, *args, **kwargs)
+        return cast("T", call.make()) if isinstance(call, Call) else call
+
+    return cast("Callable[Concatenate[S, P], T]", method)
+
+
+def later(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Return the twin, for asyncio and trio, of a method that :func:`now` made."""
+    describe: Callable[Concatenate[S, P], T] = method.__wrapped__  # type: ignore[attr-defined]
+
+    async def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        call = describe(self, *args, **kwargs)
+        return cast("T", await call.make_later()) if isinstance(call, Call) else call
+
+    twin.__name__ = f"a{describe.__name__}"
+    twin.__qualname__ = describe.__qualname__.replace(describe.__name__, twin.__name__)
+    twin.__doc__ = f":meth:`{describe.__name__}` from asyncio or trio; cancelling the task stops it."
+    twin.__module__ = describe.__module__
+    twin.__wrapped__ = describe  # type: ignore[attr-defined]
+    return twin

@@ -1,0 +1,136 @@
+"""What a worker keeps between two calls: bounded, and a cache only. A worker that has not got it makes it again."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from leanhost.services.elaboration.source_view import SourceView
+from leanhost.services.kernel.judge import Evidence
+from leanhost.services.proofs.proof_state import ProofState
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.progress import ProgressSink
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import Message
+
+SESSIONS = 4
+STATES = 1024
+VIEWS = 4
+EVIDENCE = 256
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """The values used last, at most *size* of them; *drop* is told of each that has to go."""
+
+    def __init__(self, size: int, drop: Callable[[V], object] = lambda _: None) -> None:
+        self._size = size
+        self._drop = drop
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
+
+    def get(self, key: Hashable) -> V | None:
+        """Return the value of *key*, which has been used now."""
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
+
+    def put(self, key: Hashable, value: V) -> V:
+        """Keep *value*, in the place of what may have been there."""
+        former = self._values.pop(key, None)
+        if former is not None and former is not value:
+            self._drop(former)
+        self._values[key] = value
+        while len(self._values) > self._size:
+            self._drop(self._values.popitem(last=False)[1])
+        return value
+
+    def clear(self) -> None:
+        """Let everything go."""
+        while self._values:
+            self._drop(self._values.popitem()[1])
+
+
+@dataclass(slots=True)
+class Shelf:
+    """A session and what was made in it."""
+
+    session: Session
+    standing: Message
+    """The imports, options and extensions that make the session, encoded."""
+    states: Recent[ProofState] = field(default_factory=lambda: Recent(STATES))
+    views: Recent[SourceView] = field(default_factory=lambda: Recent(VIEWS, lambda view: view.close()))
+    evidence: Recent[Evidence] = field(default_factory=lambda: Recent(EVIDENCE))
+
+    def close(self) -> None:
+        """Let the session go."""
+        self.states.clear()
+        self.views.clear()
+        self.evidence.clear()
+        self.session.close()
+
+
+class Kept:
+    """The sessions a worker has used last."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._shelves: Recent[Shelf] = Recent(SESSIONS, lambda shelf: shelf.close())
+
+    def shelf(
+        self,
+        standing: Message,
+        timeout: float,
+        cancellation: CancellationToken,
+        progress: ProgressSink | None = None,
+    ) -> Shelf:
+        """Return the session over ``standing["imports"]``, extended by each source of ``standing["grown"]``.
+
+        Raises what opening and extending a session do; *timeout* is for each extension.
+        """
+        key = _key(standing)
+        found = self._shelves.get(key)
+        if found is not None:
+            return found
+        session = self._grown(standing, timeout, cancellation, progress)
+        return self._shelves.put(key, Shelf(session, standing))
+
+    def _grown(
+        self,
+        standing: Message,
+        timeout: float,
+        cancellation: CancellationToken,
+        progress: ProgressSink | None,
+    ) -> Session:
+        """Extend the nearest session that is kept, or open one; what lies between is not kept."""
+        grown = standing["grown"]
+        at, below = len(grown), None
+        while below is None and at:
+            at -= 1
+            below = self._shelves.get(_key({**standing, "grown": grown[:at]}))
+        if below is None:
+            imports = codec.imports_in(standing["imports"]) or ()
+            session = self.host.session(imports, codec.options_in(standing["options"]))
+        else:
+            session = below.session
+        kept = below is not None
+        for source, file in grown[at:]:
+            less = session
+            try:
+                session = less.extend(
+                    source, file=file, timeout=timeout, cancellation=cancellation, progress=progress
+                )
+            finally:
+                if not kept:
+                    less.close()
+            kept = False
+        return session
+
+
+def _key(standing: Message) -> str:
+    return json.dumps([standing["imports"], standing["options"], standing["grown"]], sort_keys=True)

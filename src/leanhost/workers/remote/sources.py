@@ -1,0 +1,143 @@
+"""Sources in workers: running, judging, extending and looking into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from leanhost.errors import UsageError
+from leanhost.services.elaboration.source_view import SourceView, TypeAt
+from leanhost.services.kernel.judge import KernelOutcome, Unavailable
+from leanhost.services.values.lifecycle import Closing
+from leanhost.services.values.results import CommandResult, Limit, Position
+from leanhost.workers.remote.operation import Operation, Task
+from leanhost.workers.remote.rpc import Desk, first, later, now
+
+T = TypeVar("T")
+
+_CANCELLED = "the caller cancelled"
+
+
+def _run(task: Task) -> CommandResult:
+    a = task.arguments
+    return task.session.run(
+        a["source"],
+        file=a["file"],
+        timeout=task.timeout,
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
+
+
+def _kernel_check(task: Task) -> KernelOutcome:
+    a = task.arguments
+    return task.session.kernel_check(
+        a["source"],
+        allow_axioms=a["allow_axioms"],
+        file=a["file"],
+        timeout=task.timeout,
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
+
+
+def _extend(task: Task) -> None:
+    more = [task.arguments["source"], task.arguments["file"]]
+    grown = {**task.shelf.standing, "grown": [*task.shelf.standing["grown"], more]}
+    task.kept.shelf(grown, task.timeout, task.cancellation, task.progress)
+
+
+def _view(task: Task) -> SourceView:
+    source, file = task.arguments["source"], task.arguments["file"]
+    found = task.shelf.views.get((source, file))
+    if found is None:
+        made = task.session.inspect(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
+        found = task.shelf.views.put((source, file), made)
+    return found
+
+
+def _at(ask: Callable[[SourceView, int, int], object], task: Task) -> list[object]:
+    view = _view(task)
+    return [ask(view, line, column) for line, column in task.arguments["positions"]]
+
+
+RUN: Operation[CommandResult] = Operation(
+    "run", CommandResult, _run, cancelled=lambda: CommandResult((), (), (), 0.0, 0.0, (Limit.CANCELLED,))
+)
+KERNEL_CHECK: Operation[KernelOutcome] = Operation(
+    "kernel_check",
+    KernelOutcome,
+    _kernel_check,
+    cancelled=lambda: Unavailable(Limit.CANCELLED, _CANCELLED),
+)
+EXTEND: Operation[None] = Operation("extend", type(None), _extend)
+INSPECT: Operation[CommandResult] = Operation("inspect", CommandResult, lambda task: _view(task).result)
+GOALS_AT: Operation[list[tuple[str, ...]]] = Operation(
+    "goals_at", list[tuple[str, ...]], partial(_at, SourceView.goals_at), each=True
+)
+TYPES_AT: Operation[list[TypeAt | None]] = Operation(
+    "type_at", list[TypeAt | None], partial(_at, SourceView.type_at), each=True
+)
+REFERENCES: Operation[list[tuple[Position, ...]]] = Operation(
+    "references", list[tuple[Position, ...]], partial(_at, SourceView.references), each=True
+)
+OPERATIONS: tuple[Operation[Any], ...] = (RUN, KERNEL_CHECK, EXTEND, INSPECT, GOALS_AT, TYPES_AT, REFERENCES)
+
+
+def text(source: object, what: str = "a source") -> str:
+    """Return what must be text."""
+    if not isinstance(source, str):
+        raise UsageError(f"{what} is a str, not {type(source).__name__}")
+    return source
+
+
+def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Encode ``(line, column)`` pairs."""
+    found = [list(position) for position in positions]
+    for pair in found:
+        if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) for n in pair):
+            raise UsageError(f"a position is a pair (line, column), not {tuple(pair)!r:.80}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSourceView(Closing):
+    """A source that a worker has elaborated with its info trees kept, as :class:`~leanhost.SourceView`.
+
+    It holds no process: a worker that has not got the trees elaborates the source again. In a session that
+    holds a worker, the trees of the last few sources are there.
+    """
+
+    result: CommandResult
+    """What the elaboration came to."""
+    _desk: Desk = field(repr=False, compare=False)
+    _arguments: dict[str, Any] = field(repr=False)
+    _seconds: float | None = field(repr=False)
+
+    def _ask(self, operation: Operation[list[T]], line: int, column: int) -> T:
+        arguments = {**self._arguments, "positions": positions_out([(line, column)])}
+        return first(self._desk.ask(operation, arguments, seconds=self._seconds))
+
+    @now
+    def goals_at(self, line: int, column: int) -> tuple[str, ...]:
+        """The goals at a position inside a tactic proof, as :meth:`leanhost.SourceView.goals_at`."""
+        return self._ask(GOALS_AT, line, column)
+
+    @now
+    def type_at(self, line: int, column: int) -> TypeAt | None:
+        """The smallest term at a position, with its type, as :meth:`leanhost.SourceView.type_at`."""
+        return self._ask(TYPES_AT, line, column)
+
+    @now
+    def references(self, line: int, column: int) -> tuple[Position, ...]:
+        """Where what stands at a position occurs, as :meth:`leanhost.SourceView.references`."""
+        return self._ask(REFERENCES, line, column)
+
+    agoals_at = later(goals_at)
+    atype_at = later(type_at)
+    areferences = later(references)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of. For code that closes views."""

@@ -1,0 +1,209 @@
+"""Terms in workers: source text goes in, what Lean prints comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from leanhost.errors import UsageError
+from leanhost.lean.core import OptionValue
+from leanhost.services.kernel.judge import ElabFailure
+from leanhost.services.terms.elaborate import limited, term_context
+from leanhost.services.terms.expr import Expr, Name, NameLike
+from leanhost.services.terms.meta_answers import (
+    DEFAULT,
+    Failed,
+    MetaOptions,
+    MetaResponse,
+    MetaUnsupported,
+    Ok,
+    TimeoutOrHeartbeat,
+)
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.results import Limit
+from leanhost.workers.protocol import encoding
+from leanhost.workers.remote.operation import Operation, Task
+from leanhost.workers.remote.rpc import Desk
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TermText:
+    """A term as Lean prints it, and its type."""
+
+    text: str
+    type: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+MetaAnswer: TypeAlias = MetaResponse[T] | ElabFailure
+"""What a question about terms given as text comes to; an ``ElabFailure`` where a text is no term."""
+
+TERM_TIMES = 2
+"""Times the time-out of a question that a worker has for it: it reads the terms first, and writes the answer."""
+
+
+def _options(task: Task) -> MetaOptions:
+    options = encoding.into(MetaOptions, task.arguments["options"])
+    assert isinstance(options, MetaOptions)
+    return options
+
+
+def _written(task: Task, terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
+    """Print terms with their types, each within the limits of a question."""
+    meta, options, token = task.session.meta, _options(task), task.cancellation
+    types = meta.infer_type_bulk(terms, options, cancellation=token)
+    wanted = [e for term, t in zip(terms, types, strict=True) if isinstance(t, Ok) for e in (term, t.value)]
+    printed = iter(meta.pp_expr_bulk(wanted, options, cancellation=token))
+    found: list[MetaResponse[TermText]] = []
+    for type_ in types:
+        if not isinstance(type_, Ok):
+            found.append(type_)
+            continue
+        match next(printed), next(printed):
+            case Ok(term), Ok(said):
+                found.append(Ok(TermText(term, said)))
+            case (Failed() | TimeoutOrHeartbeat() | MetaUnsupported()) as other, _:
+                found.append(other)
+            case _, (Failed() | TimeoutOrHeartbeat() | MetaUnsupported()) as other:
+                found.append(other)
+    return found
+
+
+def _elaborate(task: Task) -> list[TermText | ElabFailure]:
+    a = task.arguments
+    found = task.session.elaborate_bulk(
+        a["terms"],
+        a["expected_type"],
+        _options(task),
+        namespace=tuple(a["namespace"]),
+        open_namespaces=[Name(tuple(name)) for name in a["open_namespaces"]],
+        levels=[Name(tuple(name)) for name in a["levels"]],
+        lean_options=a["lean_options"],
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
+    texts = iter(_written(task, [term for term in found if isinstance(term, Expr)]))
+    return [term if isinstance(term, ElabFailure) else _text_of(next(texts)) for term in found]
+
+
+def _text_of(answer: MetaResponse[TermText]) -> TermText | ElabFailure:
+    """Say of a term that was elaborated and could not be printed why that is."""
+    match answer:
+        case Ok(text):
+            return text
+        case Failed(message, truncated):
+            return ElabFailure("elaboration", message, truncated=truncated)
+        case TimeoutOrHeartbeat(limit):
+            return limited(limit)
+        case MetaUnsupported(message):
+            return ElabFailure("unsupported", message)
+
+
+def _meta(question: str, task: Task) -> list[MetaAnswer[Any]]:
+    """Put one question of ``MetaM`` about many items, each one or two terms."""
+    items: list[list[str]] = task.arguments["items"]
+    meta, options, token = task.session.meta, _options(task), task.cancellation
+    read = iter(
+        task.session.elaborate_bulk([t for item in items for t in item], None, options, cancellation=token)
+    )
+    terms = [[next(read) for _ in item] for item in items]
+    failures = [next((t for t in item if isinstance(t, ElabFailure)), None) for item in terms]
+    good = [item for item, failure in zip(terms, failures, strict=True) if failure is None]
+    asked = [tuple(item) if len(item) > 1 else item[0] for item in good]
+    ask = getattr(meta, f"{question}_bulk")
+    found = ask(asked, options, **task.arguments["flags"], cancellation=token, progress=task.progress)
+    texts = iter(_written(task, [a.value for a in found if isinstance(a, Ok) and isinstance(a.value, Expr)]))
+    answers = iter(next(texts) if isinstance(a, Ok) and isinstance(a.value, Expr) else a for a in found)
+    return [next(answers) if failure is None else failure for failure in failures]
+
+
+ELABORATE: Operation[list[TermText | ElabFailure]] = Operation(
+    "elaborate",
+    list[TermText | ElabFailure],
+    _elaborate,
+    each=True,
+    cancelled=lambda: limited(Limit.CANCELLED),
+)
+
+
+def _question(name: str, answer: Any) -> Operation[list[MetaAnswer[Any]]]:
+    return Operation(
+        f"meta.{name}",
+        list[MetaResponse[answer] | ElabFailure],
+        partial(_meta, name),
+        each=True,
+        cancelled=lambda: TimeoutOrHeartbeat(Limit.CANCELLED),
+    )
+
+
+QUESTIONS: Mapping[str, Operation[list[MetaAnswer[Any]]]] = {
+    name: _question(name, answer)
+    for name, answer in (
+        ("infer_type", TermText),
+        ("whnf", TermText),
+        ("reduce", TermText),
+        ("synth_instance", TermText),
+        ("instantiate_mvars", TermText),
+        ("is_def_eq", bool),
+        ("pp_expr", str),
+    )
+}
+OPERATIONS: tuple[Operation[Any], ...] = (ELABORATE, *QUESTIONS.values())
+
+
+def elaborating(
+    desk: Desk,
+    terms: Sequence[str],
+    expected_type: str | None,
+    options: MetaOptions | None,
+    namespace: NameLike,
+    open_namespaces: Sequence[NameLike],
+    levels: Sequence[NameLike],
+    lean_options: Mapping[str, OptionValue] | None,
+    cancellation: Cancellation,
+    progress: ProgressSink | None = None,
+) -> list[TermText | ElabFailure]:
+    """Describe the elaboration of *terms*."""
+    term_context(namespace, open_namespaces, levels, lean_options or {})  # the same rules as in this process
+    if expected_type is not None and not isinstance(expected_type, str):
+        raise UsageError(
+            f"an expected type is given to a worker as text, not as {type(expected_type).__name__}"
+        )
+    options = options or DEFAULT
+    arguments = {
+        "terms": texts_out(terms),
+        "expected_type": expected_type,
+        "options": options,
+        "namespace": Name(namespace),
+        "open_namespaces": [Name(name) for name in open_namespaces],
+        "levels": [Name(name) for name in levels],
+        "lean_options": dict(lean_options or {}),
+    }
+    return desk.ask(
+        ELABORATE,
+        arguments,
+        seconds=TERM_TIMES * options.timeout * max(1, len(terms)),
+        items=len(terms),
+        cancellation=cancellation,
+        progress=progress,
+    )
+
+
+def texts_out(terms: Sequence[str]) -> list[str]:
+    """Encode terms given as text; :class:`~leanhost.errors.UsageError` for what is none."""
+    if isinstance(terms, str):
+        raise UsageError("terms are a sequence of texts", hint="the form without _bulk takes one term")
+    for term in terms:
+        if not isinstance(term, str):
+            raise UsageError(
+                f"a worker takes a term as text, not {type(term).__name__}",
+                hint="pass its text: str() of an Expr, .text of a TermText",
+            )
+    return list(terms)

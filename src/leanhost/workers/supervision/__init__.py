@@ -1,0 +1,1 @@
+"""The pool's side of its processes: started, watched, killed and reaped."""

@@ -1,0 +1,1 @@
+"""What goes into a worker pool and what comes out of it."""

@@ -1,0 +1,127 @@
+"""What can be asked of a pool, and what of it can be answered without a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from leanhost.errors import UsageError
+from leanhost.lean.core import Import
+from leanhost.services.elaboration.environment import parse_imports
+from leanhost.services.values.results import CheckResult, Diagnostic, Status
+from leanhost.services.values.text import MAX_SOURCE_BYTES, decode
+
+
+@dataclass(frozen=True, slots=True)
+class CheckItem:
+    """One source to check: its text, or a path it is read from when its turn comes.
+
+    Attributes:
+        source: the text; exactly one of *source* and *path* is given.
+        path: the file to read.
+        file: the label diagnostics carry; the path, or ``<input>``, when left out.
+        imports: used by a source without a header of its own; ``None`` for the pool's.
+        allow_axioms: axioms allowed on top of the pool's.
+        timeout: seconds for elaboration and kernel check; ``None`` for the pool's.
+        id: anything of the caller's own to know its result by: that has the same ``id``.
+    """
+
+    source: str | None = None
+    path: str | Path | None = None
+    file: str = ""
+    imports: Sequence[str | Import] | None = None
+    allow_axioms: Iterable[str] = ()
+    timeout: float | None = None
+    id: object = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.path is None):
+            raise UsageError("a CheckItem has either a source or a path")
+        if self.source is not None and not isinstance(self.source, str):
+            raise UsageError(f"a source is a str, not {type(self.source).__name__}")
+        if self.timeout is not None and not 0 < self.timeout < 1e7:
+            raise UsageError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+        if isinstance(self.allow_axioms, str):
+            raise UsageError(f"allow_axioms is a sequence of names; write [{self.allow_axioms!r}]")
+        if not self.file:
+            object.__setattr__(self, "file", "<input>" if self.path is None else str(self.path))
+        object.__setattr__(self, "allow_axioms", tuple(self.allow_axioms))
+        if self.imports is not None:
+            object.__setattr__(self, "imports", parse_imports(self.imports))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An item with its text at hand, as a worker gets it."""
+
+    source: str
+    file: str
+    imports: tuple[Import, ...] | None
+    allow_axioms: tuple[str, ...]
+    timeout: float
+    id: object = field(default=None, compare=False)
+    """The item's own; no worker sees it."""
+
+
+def prepare_item(
+    item: CheckItem | str,
+    *,
+    imports: tuple[Import, ...] | None,
+    allow_axioms: tuple[str, ...],
+    timeout: float,
+    toolchain: str,
+) -> Request | CheckResult:
+    """Read an item; an unreadable one has its answer already. A plain string is a source."""
+    if isinstance(item, str):
+        item = CheckItem(source=item)
+    if not isinstance(item, CheckItem):
+        raise UsageError(f"an item to check is a CheckItem or a source text, not {type(item).__name__}")
+    prepared = _prepared(item, imports, allow_axioms, timeout, toolchain)
+    return prepared if item.id is None else replace(prepared, id=item.id)
+
+
+def _prepared(
+    item: CheckItem,
+    imports: tuple[Import, ...] | None,
+    allow_axioms: tuple[str, ...],
+    timeout: float,
+    toolchain: str,
+) -> Request | CheckResult:
+    text = item.source
+    if text is None:
+        assert item.path is not None
+        path = Path(item.path)
+        try:
+            if path.stat().st_size > MAX_SOURCE_BYTES:
+                why = f"the file has more than {MAX_SOURCE_BYTES} bytes"
+                return CheckResult(item.file, Status.REFUSED, reasons=(why,), toolchain=toolchain)
+            data = path.read_bytes()
+        except OSError as error:
+            why = f"cannot read {path}: {error.strerror or error}"
+            return CheckResult(item.file, Status.REFUSED, reasons=(why,), toolchain=toolchain)
+        except ValueError as error:  # a NUL in the name
+            return CheckResult(
+                item.file, Status.REFUSED, reasons=(f"no file name: {error}",), toolchain=toolchain
+            )
+        decoded = decode(data, item.file)
+        if isinstance(decoded, Diagnostic):
+            return CheckResult(
+                item.file, Status.REJECTED, (decoded,), reasons=(decoded.message,), toolchain=toolchain
+            )
+        text = decoded
+    elif len(text) > MAX_SOURCE_BYTES or (4 * len(text) > MAX_SOURCE_BYTES < _utf8_size(text)):
+        why = f"the source has more than {MAX_SOURCE_BYTES} bytes"
+        return CheckResult(item.file, Status.REFUSED, reasons=(why,), toolchain=toolchain)
+    wanted = imports if item.imports is None else parse_imports(item.imports)
+    return Request(
+        text,
+        item.file,
+        wanted,
+        (*allow_axioms, *item.allow_axioms),
+        timeout if item.timeout is None else item.timeout,
+    )
+
+
+def _utf8_size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,32 @@
+"""``verify``: does a candidate prove exactly what a reference states?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers.verification.compare_reference import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What became of a candidate.
+
+    ``verified`` only if a process that ran none of its code accepted its exported declarations with the kernel,
+    and found every theorem of the reference among them under the same name, saying the same, over the same
+    definitions, and resting on allowed axioms only. ``from_scratch`` says what the kernel began with: nothing,
+    so that the library went through it too, or an import of the library of its own. ``status`` is ``accepted``
+    then, ``rejected`` when ``refusals`` say why not, and otherwise what became of the process that was working.
+    ``candidate`` says how the candidate's elaboration ended: its status, and diagnostics where it was refused; its
+    theorems, axioms and time are not told.
+    """
+
+    status: Status
+    refusals: tuple[Refusal, ...]
+    candidate: CheckResult
+    from_scratch: bool = False
+
+    @property
+    def verified(self) -> bool:
+        """Whether the candidate proves the reference."""
+        return self.status is Status.ACCEPTED

@@ -1,0 +1,1 @@
+"""A candidate judged against a reference."""

@@ -1,0 +1,269 @@
+"""The two halves of a verification, in two processes: one elaborates the candidate, a clean one judges its export."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
+
+from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
+from leanhost.lean import names
+from leanhost.lean.constants import used_constants
+from leanhost.lean.core import Constant
+from leanhost.services.exports.read.outcome import (
+    Refused,
+    Replayed,
+    ReplayOpen,
+    ReplayOutcome,
+    ReplayRejected,
+)
+from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.write.export import export
+from leanhost.services.kernel.judge import derived
+from leanhost.services.kernel.replay import unchecked
+from leanhost.services.session.host import Host
+from leanhost.services.session.session import Session
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.values.results import CheckResult, CommandResult, Limit, Position, Status
+from leanhost.workers.values.items import Request
+from leanhost.workers.verification.compare_reference import Comparison, Refusal
+from leanhost.workers.verification.replay_on_base import replay_added
+
+SORRY = "sorryAx"
+
+_NOTATION = frozenset(
+    {("Lean", "ParserDescr"), ("Lean", "TrailingParserDescr"), ("Lean", "Parser", "Category")}
+)
+"""The types of what ``notation``, ``syntax`` and ``macro`` declare."""
+
+_NO_THEOREM = "the reference states no theorem; give what is to be proved a name (an example has no name)"
+
+_MACRO_SCOPE = "_@"
+"""A part of every name that a macro made of its own (``Lean.addMacroScope``)."""
+
+_INSTANCE = re.compile(r"instance(?![\w.!?'])")
+"""The word that Lean selects for an instance without a name."""
+
+
+def export_added(
+    host: Host, request: Request, options: ElabOptions, cancellation: Cancellation, *, whole: bool
+) -> tuple[CheckResult, str]:
+    """Elaborate a source and return everything it added as an export; if *whole*, with what it rests on."""
+    try:
+        with _extended(host, request, options, cancellation) as session:
+            wanted = [constant.name for constant in session.added]
+            text = _export(session, wanted, options, cancellation, whole=whole)
+    except ElaborationError as error:
+        result = error.result if isinstance(error.result, CommandResult) else None
+        diagnostics = result.diagnostics if result is not None else ()
+        stopped = result is not None and Limit.TIMEOUT in result.limits
+        status = Status.TIMEOUT if stopped else Status.REJECTED
+        why = next((str(said) for said in diagnostics if said.is_error), error.message)
+        return CheckResult(request.file, status, diagnostics, reasons=(why,), toolchain=host.label), ""
+    except ImportFailed as error:
+        return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
+    return CheckResult(request.file, Status.ACCEPTED, toolchain=host.label), text
+
+
+def _extended(host: Host, request: Request, options: ElabOptions, cancellation: Cancellation) -> Session:
+    base, text = host.session_for(
+        request.source, file=request.file, options=options, imports=request.imports, cancellation=cancellation
+    )
+    with base:
+        return base.extend(text, file=request.file, cancellation=cancellation)
+
+
+def _export(
+    session: Session,
+    wanted: Iterable[names.NameTuple],
+    options: ElabOptions,
+    cancellation: Cancellation,
+    *,
+    whole: bool,
+    proofs: bool = True,
+) -> str:
+    buffer = io.BytesIO()
+    export(
+        session.lean,
+        # What is not found is left out: the imports are, when there is nowhere to look for them.
+        session.env if whole else session.lean.empty_environment(),
+        list(wanted),
+        buffer,
+        added=session.added,
+        proofs=proofs,
+        timeout=options.timeout,
+        cancellation=cancellation,
+    )
+    return buffer.getvalue().decode()
+
+
+def judge_export(
+    host: Host,
+    reference: Request,
+    exported: str,
+    options: ElabOptions,
+    cancellation: Cancellation,
+    *,
+    whole: bool,
+) -> list[Refusal]:
+    """Compare a candidate's export with a trusted reference; an empty list means that it proves all of it.
+
+    Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
+    it is *whole*, and otherwise on top of what the reference imports.
+    """
+    lean = host.lean
+    try:
+        base, text = host.session_for(
+            reference.source,
+            file=reference.file,
+            options=options,
+            imports=reference.imports,
+            cancellation=cancellation,
+        )
+    except (ElaborationError, ImportFailed) as error:
+        return [_unusable(error)]
+
+    def replayed(data: str) -> ReplayOutcome:
+        if whole:
+            return replay(io.BytesIO(data.encode()), lean, options=options, cancellation=cancellation)
+        return replay_added(data.encode(), lean, base.env, options=options, cancellation=cancellation)
+
+    with base:
+        theirs = replayed(exported)
+        if not isinstance(theirs, Replayed):
+            return [_refusal(theirs)]
+        try:
+            session = base.extend(text, file=reference.file, cancellation=cancellation)
+        except ElaborationError as error:
+            return [_unusable(error)]
+        with session:
+            added = {constant.name for constant in session.added}
+            theorems, others, unnamed = _written(session, text, added)
+            own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
+            # An axiom of the library is allowed under its name as what it is there, and only where it is there.
+            imported = _imported_axioms(session, map(names.parse, theirs.axioms))
+            present = {*map(names.show, imported), *own}
+            standard = {name for name in DEFAULT_AXIOMS if name not in theirs.axioms or name in present}
+            # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
+            unshipped = {names.show(name) for name, original in imported.items() if not original}
+            allowed = {*standard, *own, *reference.allow_axioms, *unshipped}
+            compared = [name for name in imported if names.show(name) in allowed]
+            wanted = [*theorems, *others, *unnamed, *compared]
+            statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
+            sound = _sound(session, added, theirs, allowed) if unnamed else []
+    comparison = Comparison(lean, theirs, theorems, others, unnamed, added, sound, options, cancellation)
+    found = list(comparison.differences(statements.encode()))
+    for name, axioms in theirs.rests.items():
+        if name in comparison.wanted:
+            found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
+    if not theorems and not unnamed:
+        found.append(Refusal("reference", "", _NO_THEOREM))
+    return found
+
+
+def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> Iterator[Refusal]:
+    for axiom in axioms:
+        if axiom == SORRY:
+            yield Refusal("sorry", name, f"{name} uses `sorry`")
+        elif axiom not in allowed:
+            yield Refusal("axiom", name, f"{name} rests on the axiom {axiom}, which is not allowed")
+
+
+def _sound(
+    session: Session, added: Container[names.NameTuple], theirs: Replayed, allowed: Container[str]
+) -> list[names.NameTuple]:
+    """What the candidate declares beside the library of *session* and rests on nothing that is not allowed."""
+    sound = [
+        name
+        for name, axioms in theirs.rests.items()
+        if not any(_bad_axioms("", map(names.show, axioms), allowed))
+    ]
+    found = session.lean.find(session.env, sound)
+    return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]
+
+
+def _unusable(error: LeanHostError) -> Refusal:
+    return Refusal("reference", "", f"the reference itself does not elaborate: {error.message}")
+
+
+def _written(
+    session: Session, text: str, added: Container[names.NameTuple]
+) -> tuple[list[names.NameTuple], dict[names.NameTuple, str], list[names.NameTuple]]:
+    """The theorems of a reference, the other constants its author named, with their kinds, and unnamed claims.
+
+    What Lean made for them is not in it, nor what no kernel looks at: unsafe and partial definitions. Nor are
+    instances without a name: Lean numbers them by what came before, and what mentions one is compared through it;
+    but those that are proofs claim something, and so do those that leave something to prove. Names that a macro made,
+    which nobody can write, are none either. Nor is notation: it says how a text is read, and candidates are compared
+    by what was read.
+    """
+    lines = text.split("\n")
+    unnamed = {
+        c.name
+        for c, where in session.shown
+        if _MACRO_SCOPE in c.name or (where is not None and _unnamed(lines, where))
+    }
+    left = _open(session) if unnamed else frozenset()
+    wrote = [
+        c
+        for c, where in session.shown
+        if (c.name not in unnamed or c.kind == "theorem" or (c.kind == "definition" and c.name in left))
+        and (where is not None or not derived(session.lean, session.env, c.name, added))
+    ]
+    odd = unchecked(session.lean, wrote)
+    safe = [c for c in wrote if c.name not in odd and c.kind not in ("recursor", "constructor")]
+    types = [Constant(c.name, "axiom", c.info) for c in safe]
+    safe = [
+        c
+        for c, used in zip(safe, used_constants(session.lean, types), strict=True)
+        if c.kind != "definition" or not used or not used <= _NOTATION
+    ]
+    theorems = [c.name for c in safe if c.kind == "theorem" and c.name not in unnamed]
+    others = {c.name: c.kind for c in safe if c.kind != "theorem" and c.name not in unnamed}
+    return theorems, others, [c.name for c in safe if c.name in unnamed]
+
+
+def _open(session: Session) -> frozenset[names.NameTuple]:
+    """What a reference leaves open: the constants in it that rest on ``sorry``."""
+    pairs = [
+        (c.name, used)
+        for c, used in zip(session.added, used_constants(session.lean, session.added), strict=True)
+    ]
+    left: set[names.NameTuple] = {(SORRY,)}
+    while more := {name for name, used in pairs if name not in left and not left.isdisjoint(used)}:
+        left |= more
+    return frozenset(left)
+
+
+def _unnamed(lines: Sequence[str], where: Position) -> bool:
+    """Whether the declaration selected by its author's text is an ``instance`` without a name."""
+    line = lines[where.line - 1] if where.line <= len(lines) else ""
+    return _INSTANCE.match(line, where.column) is not None
+
+
+def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dict[names.NameTuple, bool]:
+    """Those of *wanted* that the imported library has as axioms, and whether they are axioms to it.
+
+    Those that are not are theorems whose proofs are not there to see.
+    """
+    lean, env = session.lean, session.env
+    added: set[names.NameTuple] = {constant.name for constant in session.added}
+    absent = [name for name in wanted if name not in added and names.show(name) != SORRY]
+    found: dict[names.NameTuple, bool] = {}
+    for name, info in zip(absent, lean.find(env, absent), strict=True):
+        if info is not None and lean.constant_kind(info) == "axiom":
+            found[name] = lean.is_original_axiom(env, name)
+    return found
+
+
+def _refusal(outcome: ReplayOutcome) -> Refusal:
+    match outcome:
+        case ReplayRejected(name, text, _):
+            return Refusal("kernel", name, text)
+        case Refused(line, reason):
+            return Refusal("export", "", f"line {line} of the candidate's export: {reason}")
+        case ReplayOpen(limit, message, _):
+            return Refusal("limit", "", f"{limit}: {message}")
+        case Replayed():
+            raise ValueError("a replayed file is no refusal")

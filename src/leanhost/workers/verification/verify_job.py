@@ -1,0 +1,109 @@
+"""A candidate on its way to a verdict: elaborated and exported in one process, judged in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+from leanhost.errors import UsageError
+from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers.jobs.import_profiles import bare, head_of
+from leanhost.workers.protocol import codec
+from leanhost.workers.values.items import CheckItem, Request
+from leanhost.workers.values.verification import Verification
+from leanhost.workers.verification.compare_reference import Refusal
+
+if TYPE_CHECKING:
+    from leanhost.workers.pool import WorkerPool
+
+
+_HINT = "for many candidates of one reference write ((reference, candidate) for candidate in candidates)"
+
+Pair: TypeAlias = tuple[CheckItem | str, CheckItem | str]
+"""A reference and a candidate."""
+
+
+class Trial:
+    """Two requests, the second of which is made of the answer to the first; it keeps that one's turn.
+
+    Whoever gives an answer makes the next step, which is the pool's thread.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        pair: Pair,
+        *,
+        from_scratch: bool,
+        bounded: bool,
+    ) -> None:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise UsageError("what is verified is a pair (reference, candidate)", hint=_HINT)
+        self._pool = pool
+        self._bounded = bounded
+        self._cancelled = False
+        self.future: Future[Verification] = Future()
+        self._reference, answered = map(pool._request, pair)
+        self._whole = from_scratch
+        if isinstance(answered, CheckResult):
+            self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
+            return
+        self._whole = from_scratch or not _same_start(self._reference, answered)
+        self._job = pool._queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
+        self._job.future.add_done_callback(lambda _: self._step(self._exported))
+
+    def cancel(self) -> None:
+        """Stop it where it is; the status becomes ``cancelled`` unless there is a verdict."""
+        self._cancelled = True
+        if not self.future.done():
+            self._pool.cancel(self._job)
+
+    def _step(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BaseException as error:  # the caller's: nobody else would hear of it
+            with suppress(InvalidStateError):
+                self.future.set_exception(error)
+
+    def _exported(self) -> None:
+        elaborated, text = self._job.future.result(), self._job.extra
+        if elaborated.status is not Status.ACCEPTED or not isinstance(text, str):
+            self._end(Verification(elaborated.status, (_refusal("elaboration", elaborated),), elaborated))
+        elif isinstance(self._reference, CheckResult):
+            refused = self._reference
+            self._end(Verification(refused.status, (_refusal("reference", refused),), elaborated))
+        else:
+            first = self._job
+            more = {"text": text, "whole": self._whole}
+            self._job = self._pool._queue(
+                self._reference, bounded=self._bounded, kind="verify", more=more, after=first
+            )
+            self._job.future.add_done_callback(lambda _: self._step(lambda: self._judged(elaborated)))
+            if self._cancelled:  # meanwhile, so that only the first one may have heard of it
+                self._pool.cancel(self._job)
+
+    def _judged(self, elaborated: CheckResult) -> None:
+        judged = self._job.future.result()
+        if judged.status in (Status.ACCEPTED, Status.REJECTED):
+            refusals = codec.refusals_in(self._job.extra)
+        else:
+            refusals = (_refusal("limit", judged),)
+        self._end(Verification(judged.status, refusals, elaborated, from_scratch=self._whole))
+
+    def _end(self, verification: Verification) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_result(verification)
+
+
+def _refusal(code: str, result: CheckResult) -> Refusal:
+    return Refusal(code, "", result.reasons[0] if result.reasons else "no export")
+
+
+def _same_start(reference: Request | CheckResult, candidate: Request) -> bool:
+    """Whether both can be compared on top of one import; one that has no text is not compared at all."""
+    if isinstance(reference, CheckResult):
+        return True
+    heads = [head_of(each.source, bare(each.imports)) for each in (reference, candidate)]
+    return heads[0].shared_with(heads[1])
