@@ -51,7 +51,7 @@ def memory(search_path: Sequence[Path], settings: dict[str, Any], source: str) -
         assert all(r.accepted for r in results)
         supervisor = pool._supervisor
         children = [held(worker.process.pid) for worker in supervisor._workers if worker.served]
-        zygote = held(supervisor._nursery.pids()[0])
+        zygote = held(supervisor._launcher.pids()[0])
     assert len(children) == CHILDREN
     total = zygote["Pss"] + sum(child["Pss"] for child in children)
     private = sum(child["Private"] for child in children) / len(children)

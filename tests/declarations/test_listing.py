@@ -13,7 +13,7 @@ import pytest
 from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants
-from leanhost.services.declarations import search as declaration_search
+from leanhost.services.declarations import search
 from leanhost.services.declarations.service import DeclarationService, Listed
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
@@ -67,21 +67,21 @@ def test_a_page_looks_at_nothing_before_its_mark(
     declarations: DeclarationService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    ask = declaration_search._chunk
+    ask = search._chunk
 
     def counted(*arguments: Any) -> Iterator[Listed]:
         sizes.append(arguments[4])
         return ask(*arguments)
 
-    monkeypatch.setattr(declaration_search, "_chunk", counted)
-    monkeypatch.setattr(declaration_search, "_CHUNK", 64)
-    wanted = declaration_search.where(None, None, "theorem", None, None, None, ())
+    monkeypatch.setattr(search, "_chunk", counted)
+    monkeypatch.setattr(search, "_CHUNK", 64)
+    wanted = search.where(None, None, "theorem", None, None, None, ())
     expected = list(islice(declarations.iterate(kinds="theorem"), 300))
     looked_at, most = sum(sizes), max(sizes)
     sizes.clear()
-    mark, found = declaration_search.Mark(), []
+    mark, found = search.Mark(), []
     for start in range(0, 300, 50):
-        page = declaration_search.page(declarations.facts, wanted, start, 50, mark, None, None)
+        page = search.page(declarations.queries, wanted, start, 50, mark, None, None)
         mark = page.mark
         found += page.listed
     assert found == expected

@@ -93,7 +93,7 @@ def test_faults_leave_no_process_and_no_file(make_pool: MakePool) -> None:
         CheckItem(source=NATIVE[name].source, timeout=0.3) for name in ("signal", "elaborator", "number")
     ]
     assert not any(r.accepted for r in pool.check_many(items))
-    scratch = pool._supervisor._nursery.scratch
+    scratch = pool._supervisor._launcher.scratch
     pool.close()
     assert children() <= before
     assert not Path(scratch).exists()

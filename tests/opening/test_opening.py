@@ -15,8 +15,7 @@ import pytest
 from leanhost.errors import EngineError, UnsupportedToolchain
 from leanhost.lean.tables import TABLES, V4_28, V4_35, Table
 from leanhost.services.opening import open as opening
-from leanhost.services.opening import selftest
-from leanhost.services.opening import selftest_cache as verified
+from leanhost.services.opening import selftest, selftest_cache
 from leanhost.services.opening.open import candidates, open_lean
 from leanhost.services.opening.selftest import Report
 from leanhost.toolchain import Toolchain
@@ -129,7 +128,7 @@ def test_no_table_fits(native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPa
     assert caught.value.hint
     # A failure is not remembered.
     monkeypatch.undo()
-    assert verified.load(unknown(native_toolchain)) is None
+    assert selftest_cache.load(unknown(native_toolchain)) is None
 
 
 def test_a_library_that_is_not_what_its_files_say(native_toolchain: Toolchain) -> None:
@@ -189,7 +188,7 @@ def test_a_damaged_record_only_costs_a_self_test(
     # What a record is worth is asked here, not what a self-test finds.
     monkeypatch.setattr(selftest, "run", run)
     open_lean(native_toolchain)
-    file = verified.record_file(native_toolchain)
+    file = selftest_cache.record_file(native_toolchain)
     good = file.read_bytes()
     file.write_bytes(damage(good))
     assert open_lean(native_toolchain).toolchain.verified == "table"
@@ -200,7 +199,7 @@ def test_a_damaged_record_only_costs_a_self_test(
 def test_another_leanhost_tests_again(native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = counted(monkeypatch)
     open_lean(native_toolchain)
-    monkeypatch.setattr(verified, "sources", lambda: "those of the next release")
+    monkeypatch.setattr(selftest_cache, "sources", lambda: "those of the next release")
     open_lean(native_toolchain)
     open_lean(native_toolchain)
     assert len(runs) == 2
@@ -209,9 +208,9 @@ def test_another_leanhost_tests_again(native_toolchain: Toolchain, monkeypatch: 
 def test_unreadable_sources_remember_nothing(
     native_toolchain: Toolchain, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verified, "sources", lambda: "")
+    monkeypatch.setattr(selftest_cache, "sources", lambda: "")
     open_lean(native_toolchain)
-    assert verified.load(native_toolchain) is None
+    assert selftest_cache.load(native_toolchain) is None
     assert not list(own_cache.rglob("*.json"))
 
 
@@ -219,7 +218,7 @@ def test_another_library_is_another_record(native_toolchain: Toolchain, tmp_path
     elsewhere = tmp_path / "libleanshared.so"
     elsewhere.symlink_to(native_toolchain.library)
     files = {
-        verified.record_file(described)
+        selftest_cache.record_file(described)
         for described in (
             native_toolchain,
             unknown(native_toolchain),

@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 
-from leanhost.pool import checkout as loan
-from leanhost.pool import free_list, session_pool
+from leanhost.pool import checkout, free_list, session_pool
 from leanhost.pool.session_pool import SessionPool
 from leanhost.services.session import session
 from leanhost.services.session.host import Host
-from leanhost.services.values import lifecycle as lifetime
+from leanhost.services.values import lifecycle
 from tests.pool.test_session_pool import adds_up
 
 NOTHING: list[str] = []
 """Imports nothing, which costs nothing."""
-OWN = {module.__file__ for module in (session_pool, free_list, loan, lifetime, session)}
+OWN = {module.__file__ for module in (session_pool, free_list, checkout, lifecycle, session)}
 
 
 def interrupted(at: int, action: Callable[[], object]) -> bool:

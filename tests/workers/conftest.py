@@ -61,11 +61,10 @@ def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
 @pytest.fixture
 def fake_pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePool]:
     """Make pools whose workers are no Lean: they do what the source tells them, see ``fake_worker.py``."""
-    from leanhost.workers.supervision import launcher as nursery
-    from leanhost.workers.supervision import process
+    from leanhost.workers.supervision import launcher, process
 
     monkeypatch.setattr(
-        nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
+        launcher, "spawn", lambda _, inherited: process.spawn("tests.workers.fake_worker", inherited)
     )
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     nothing = Toolchain(

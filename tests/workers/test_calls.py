@@ -20,8 +20,8 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CommandResult, Limit, Status
 from leanhost.workers.protocol.framing import Message
-from leanhost.workers.remote import dispatch as answering
-from leanhost.workers.remote.dispatch import Teller
+from leanhost.workers.remote import dispatch
+from leanhost.workers.remote.dispatch import ProgressSender
 from tests.workers.conftest import MakePool
 from tests.workers.fake_worker import COMMAND_RESULT
 from tests.workers.test_supervision import eventually
@@ -100,13 +100,13 @@ def test_of_the_events_of_a_phase_the_first_and_the_last_are_always_sent(
 
     def told() -> list[tuple[str, int]]:
         sent.clear()
-        teller = Teller(sent.append)
+        teller = ProgressSender(sent.append)
         for phase, total in (("import", 3), ("elaborate", None)):
             for current in range(4):
                 teller(ProgressEvent(phase, current, total, 0.0))
         return [(message["progress"]["phase"], message["progress"]["current"]) for message in sent]
 
-    monkeypatch.setattr(answering, "TELL_S", 1e6)
+    monkeypatch.setattr(dispatch, "TELL_S", 1e6)
     assert told() == [("import", 0), ("import", 3), ("elaborate", 0)]
-    monkeypatch.setattr(answering, "TELL_S", 0.0)
+    monkeypatch.setattr(dispatch, "TELL_S", 0.0)
     assert len(told()) == 8

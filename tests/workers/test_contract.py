@@ -118,7 +118,7 @@ def test_closing_during_a_check_answers_it_and_leaves_nothing(
     with pool_of(engine, request, spares=0) as pool:
         job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
         busy_worker(pool)
-        scratch = pool._supervisor._nursery.scratch
+        scratch = pool._supervisor._launcher.scratch
         assert scratch.is_dir()
     assert not isinstance(job, CheckResult)
     with pytest.raises(PoolClosed):

@@ -14,32 +14,32 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.workers.protocol import codec
 from leanhost.workers.remote import session_cache
-from leanhost.workers.remote.session_cache import Kept, Recent, Shelf
+from leanhost.workers.remote.session_cache import CachedSession, Recent, SessionCache
 
 DEFINED = ("def mine : Nat := Nat.zero\n", "a.lean")
 USED = ("def more : Nat := mine\n", "a.lean")
 
-Shelves = Callable[..., Shelf]
+Cached = Callable[..., CachedSession]
 
 
 @pytest.fixture
-def shelf(host: Host) -> Iterator[Shelves]:
-    everything = Kept(host)
+def cached(host: Host) -> Iterator[Cached]:
+    everything = SessionCache(host)
 
     def get(
         imports: Sequence[str] = ("Init",),
         options: ElabOptions | None = None,
         grown: Sequence[tuple[str, str]] = (),
-    ) -> Shelf:
-        standing = {
+    ) -> CachedSession:
+        spec = {
             "imports": codec.imports_out(parse_imports(imports)),
             "options": codec.options_out(options or ElabOptions()),
             "grown": [list(each) for each in grown],
         }
-        return everything.shelf(standing, 60.0, CancellationToken())
+        return everything.entry(spec, 60.0, CancellationToken())
 
     yield get
-    everything._shelves.clear()
+    everything._entries.clear()
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def shelf(host: Host) -> Iterator[Shelves]:
         {"grown": [DEFINED]},
     ],
 )
-def test_a_session_is_found_again_by_all_it_stands_on(shelf: Shelves, other: dict[str, object]) -> None:
-    plain, changed = shelf(), shelf(**other)
+def test_a_session_is_found_again_by_all_it_stands_on(cached: Cached, other: dict[str, object]) -> None:
+    plain, changed = cached(), cached(**other)
     assert plain is not changed
     assert plain.session is not changed.session
-    assert shelf() is plain
-    assert shelf(**other) is changed
+    assert cached() is plain
+    assert cached(**other) is changed
 
 
-def test_an_extension_stands_on_each_source_once_and_in_order(shelf: Shelves) -> None:
-    base = shelf()
-    grown = shelf(grown=[DEFINED, USED])  # over the base
-    shelf(grown=[DEFINED])
-    further = shelf(grown=[DEFINED, ("def more : Nat := Nat.succ mine\n", "a.lean")])  # over the one before
+def test_an_extension_stands_on_each_source_once_and_in_order(cached: Cached) -> None:
+    base = cached()
+    grown = cached(grown=[DEFINED, USED])  # over the base
+    cached(grown=[DEFINED])
+    further = cached(grown=[DEFINED, ("def more : Nat := Nat.succ mine\n", "a.lean")])  # over the one before
     for each in (grown, further):
         assert [constant.name for constant in each.session.added] == [("mine",), ("more",)]
     assert grown.session.run("example : more = Nat.zero := rfl\n").ok
@@ -71,7 +71,7 @@ def test_an_extension_stands_on_each_source_once_and_in_order(shelf: Shelves) ->
     assert not base.session.added
 
 
-def test_what_lies_between_is_not_kept(shelf: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_between_is_not_kept(cached: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Session] = []
     extend = Session.extend
 
@@ -80,24 +80,24 @@ def test_what_lies_between_is_not_kept(shelf: Shelves, monkeypatch: pytest.Monke
         return made[-1]
 
     monkeypatch.setattr(Session, "extend", noted)
-    base, grown = shelf(), shelf(grown=[DEFINED, USED])
+    base, grown = cached(), cached(grown=[DEFINED, USED])
     assert [session.closed for session in made] == [True, False]
     assert grown.session is made[-1]
     assert not base.session.closed
 
 
-def test_only_the_sessions_used_last_are_kept(shelf: Shelves) -> None:
-    first, second = (shelf(options=ElabOptions(max_heartbeats=n)) for n in range(2))
+def test_only_the_sessions_used_last_are_kept(cached: Cached) -> None:
+    first, second = (cached(options=ElabOptions(max_heartbeats=n)) for n in range(2))
     for n in range(2, session_cache.SESSIONS):
-        shelf(options=ElabOptions(max_heartbeats=n))
-    assert shelf(options=ElabOptions(max_heartbeats=0)) is first  # it has been used now
-    shelf(options=ElabOptions(max_heartbeats=session_cache.SESSIONS))
+        cached(options=ElabOptions(max_heartbeats=n))
+    assert cached(options=ElabOptions(max_heartbeats=0)) is first  # it has been used now
+    cached(options=ElabOptions(max_heartbeats=session_cache.SESSIONS))
     assert second.session.closed
     assert not first.session.closed
 
 
-def test_what_was_made_in_a_session_goes_with_it_and_views_before(shelf: Shelves) -> None:
-    made = shelf()
+def test_what_was_made_in_a_session_goes_with_it_and_views_before(cached: Cached) -> None:
+    made = cached()
     views = [
         made.session.inspect(f"theorem t{n} : True := True.intro\n") for n in range(session_cache.VIEWS + 1)
     ]

@@ -168,7 +168,7 @@ def test_what_a_worker_wrote_goes_with_it(make_pool: MakePool) -> None:
     pool = make_pool(spares=0)
     for write in ('(IO.FS.writeFile "file" "x").count = 1', "1 = 1"):
         assert pool.check(evaluated(write, WRITE)).accepted
-    place = pool._supervisor._nursery.scratch
+    place = pool._supervisor._launcher.scratch
     eventually(lambda: not list(place.iterdir()))
 
 

@@ -10,7 +10,7 @@ from leanhost.lean.core import Import
 from leanhost.services.values.results import Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.jobs import own_code
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.values.items import Request
 from tests.workers.conftest import pool_of
@@ -189,7 +189,9 @@ def test_a_long_source_is_not_read() -> None:
 
 def test_without_a_library_a_source_may_give_every_word_a_meaning() -> None:
     def job(imports: tuple[Import, ...] | None, kind: str = "check") -> Job:
-        return Job(Request("theorem t : 1 = 1 := rfl", "<input>", imports, (), 1.0), Head(), None, kind=kind)
+        return Job(
+            Request("theorem t : 1 = 1 := rfl", "<input>", imports, (), 1.0), ImportProfile(), None, kind=kind
+        )
 
     assert not job(None).brings_code
     assert not job((Import(("Init",)),)).brings_code
@@ -199,7 +201,7 @@ def test_without_a_library_a_source_may_give_every_word_a_meaning() -> None:
 
 def test_of_what_is_verified_only_the_reference_can_run_code() -> None:
     def job(kind: str, source: str, /, **more: str) -> Job:
-        return Job(Request(source, "<input>", None, (), 1.0), Head(), None, kind=kind, more=more)
+        return Job(Request(source, "<input>", None, (), 1.0), ImportProfile(), None, kind=kind, more=more)
 
     assert not job("verify", "theorem t : 1 = 1 := by sorry", text="macro").brings_code
     assert job("verify", "#eval 1").brings_code

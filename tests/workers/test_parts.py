@@ -21,7 +21,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
 from leanhost.toolchain import Toolchain
-from leanhost.workers.jobs.import_profiles import Head, bare, head_of, importable
+from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, importable, profile_of
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import (
     LENGTH,
@@ -33,7 +33,7 @@ from leanhost.workers.protocol.framing import (
     pack_reply,
     receive,
 )
-from leanhost.workers.supervision.exit_status import UNKNOWN, of_death
+from leanhost.workers.supervision.exit_status import UNKNOWN, verdict_of
 from leanhost.workers.values.items import Request
 from leanhost.workers.verification.compare_reference import Refusal
 
@@ -216,7 +216,7 @@ def test_settings_requests_and_errors_survive_the_way() -> None:
     ],
 )
 def test_no_end_of_a_process_is_an_acceptance(code: int, said: str, status: Status) -> None:
-    assert of_death(code, said)[0] is status
+    assert verdict_of(code, said)[0] is status
 
 
 HEADERS = [
@@ -235,25 +235,27 @@ HEADERS = [
 @pytest.mark.parametrize("source", HEADERS)
 def test_the_guess_is_what_lean_reads(native_host: Host, source: str) -> None:
     lean = native_host.lean
-    really, guessed = (parse_header(lean, text, "x") for text in (source, head_of(source, bare(None)).text))
+    really, guessed = (
+        parse_header(lean, text, "x") for text in (source, profile_of(source, headerless(None)).text)
+    )
     assert (guessed.imports, guessed.is_module) == (really.imports, really.is_module)
 
 
 def test_given_imports_count_where_there_is_no_header() -> None:
     given = (Import(("A",)),)
-    assert head_of("def a := 1", bare(given)) == Head("", given, ("A",))
-    assert head_of("import B", bare(given)).imports is None
+    assert profile_of("def a := 1", headerless(given)) == ImportProfile("", given, ("A",))
+    assert profile_of("import B", headerless(given)).imports is None
 
 
 @given(st.text(alphabet="import /-\n!. Abmoduleprd«»'", max_size=60))
 def test_the_guess_never_fails(source: str) -> None:
-    head_of(source, bare(None))
+    profile_of(source, headerless(None))
 
 
 def test_no_environment_is_kept_for_a_header_without_measure() -> None:
     few, many = ("".join(f"import A{n:030}\n" for n in range(count)) for count in (500, 1000))
-    assert len(head_of(few, bare(None)).modules) == 500
-    assert head_of(many, bare(None)) == Head()
+    assert len(profile_of(few, headerless(None)).modules) == 500
+    assert profile_of(many, headerless(None)) == ImportProfile()
 
 
 @pytest.mark.parametrize(
@@ -271,9 +273,9 @@ def test_no_environment_is_kept_for_a_header_without_measure() -> None:
 def test_only_sources_that_import_the_same_whole_modules_share_them(
     one: str, other: str, shared: bool
 ) -> None:
-    first, second = (head_of(source, bare(None)) for source in (one, other))
+    first, second = (profile_of(source, headerless(None)) for source in (one, other))
     assert first.shared_with(second) == second.shared_with(first) == shared
-    assert not bare(()).shared_with(bare(()))
+    assert not headerless(()).shared_with(headerless(()))
 
 
 def test_only_what_has_files_is_worth_a_process(fixture_core: Path) -> None:

@@ -16,13 +16,11 @@ import pytest
 from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Lease
-from leanhost.workers.jobs.request_queue import NEVER, Waiting
-from leanhost.workers.supervision import launcher as nursery
-from leanhost.workers.supervision import process
-from leanhost.workers.supervision import zygote_client as zygotes_module
+from leanhost.workers.jobs.request_queue import NEVER, RequestQueue
+from leanhost.workers.supervision import launcher, process, zygote_client
 from leanhost.workers.supervision.worker import Worker
 from leanhost.workers.values.items import Request
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
@@ -41,8 +39,8 @@ def submitted(pool: WorkerPool, source: CheckItem | str) -> Job:
 
 def test_who_is_put_back_does_not_lose_the_turn(fake_pool: MakePool) -> None:
     """Several workers can end at once, in any order, before they came to what they were given."""
-    queue = Waiting(fake_pool()._settings)
-    jobs = [Job(Request("", "", None, (), 1.0), Head(), None) for _ in range(6)]
+    queue = RequestQueue(fake_pool()._settings)
+    jobs = [Job(Request("", "", None, (), 1.0), ImportProfile(), None) for _ in range(6)]
     for job in jobs:
         queue.add(job)
     taken = [queue.next(room=True, held=0) for _ in range(4)]
@@ -107,10 +105,10 @@ def test_a_place_in_the_queue_is_held_for_a_time(make_pool: MakePool) -> None:
 
 
 def test_who_waits_for_whom_and_how_long(fake_pool: MakePool) -> None:
-    queue = Waiting(fake_pool(workers=1, queue_timeout=50)._settings)
+    queue = RequestQueue(fake_pool(workers=1, queue_timeout=50)._settings)
     request = Request("", "", None, (), 1.0)
     held = Lease(worker=cast("Worker", object()))
-    stream, own = Job(request, Head(), None), Job(request, Head(), None, lease=held)
+    stream, own = Job(request, ImportProfile(), None), Job(request, ImportProfile(), None, lease=held)
     queue.add(stream)
     queue.add(own)
     queue.expire(held=0)
@@ -133,7 +131,7 @@ def test_who_waits_for_whom_and_how_long(fake_pool: MakePool) -> None:
     queue.expire(held=0)
     assert queue.next_look() == NEVER
     for give_up in (after - 1, after + 600):
-        queue.add(Job(request, Head(), give_up))
+        queue.add(Job(request, ImportProfile(), give_up))
     _, late, early = queue
     queue.expire(held=0)
     assert list(queue) == [stream, early]
@@ -157,11 +155,10 @@ def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None
 def test_a_worker_that_never_comes_up_is_an_error_of_the_pool(
     fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from leanhost.workers.supervision import launcher as nursery
-    from leanhost.workers.supervision import process
+    from leanhost.workers.supervision import launcher, process
 
     monkeypatch.setattr(
-        nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
+        launcher, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
     )
     with pytest.raises(WorkerStartError, match="no_such_module"):
         fake_pool().check("accept")
@@ -173,7 +170,7 @@ def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_eve
     pool = fake_pool(workers=2, spares=1, grace=300)
     with monkeypatch.context() as broken:
         broken.setattr(
-            nursery, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
+            launcher, "spawn", lambda _, inherited: process.spawn("tests.workers.no_such_module", inherited)
         )
         jobs = [submitted(pool, "accept") for _ in range(8)]
         for job in jobs:
@@ -193,7 +190,7 @@ def test_imports_that_no_process_survives_cost_who_asked_for_them(
     pool = make_pool(spares=0)
     assert pool.check(GOOD).accepted
     monkeypatch.setattr(
-        zygotes_module,
+        zygote_client,
         "spawn",
         lambda _, inherited, **more: process.spawn("tests.workers.no_such_module", inherited, **more),
     )

@@ -13,7 +13,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
-from leanhost.workers.remote.provenance import Origin
+from leanhost.workers.remote.provenance import Provenance
 from tests.workers.conftest import GOOD
 from tests.workers.test_remote_proofs import worker_of
 
@@ -90,10 +90,10 @@ def test_what_is_no_evidence_of_a_worker(pool: WorkerPool, host: Host) -> None:
 def test_evidence_that_cannot_be_had_again(pool: WorkerPool) -> None:
     session = pool.session(["Init"])
     found = evidence(session)
-    origin = found._origin
-    assert isinstance(origin, Origin)
+    origin = found._provenance
+    assert isinstance(origin, Provenance)
     made = {**origin.made, "source": "theorem bad : 1 = 2 := rfl\n"}
     from dataclasses import replace
 
     with pytest.raises(NotReproduced, match="could not be had again"):
-        session.status(replace(found, _origin=replace(origin, made=made)))
+        session.status(replace(found, _provenance=replace(origin, made=made)))

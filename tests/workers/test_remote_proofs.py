@@ -54,7 +54,7 @@ def run(start: WorkerProofState | TacticFailure, *tactics: str) -> WorkerProofSt
 
 def worker_of(pool: WorkerPool, session: WorkerSession) -> int:
     """The process a session holds."""
-    lease = session._desk.hold.lease
+    lease = session._context.hold.lease
     assert lease is not None
     assert lease.worker is not None
     return lease.worker.process.pid

@@ -245,7 +245,7 @@ def test_a_claim_lasts_until_it_is_given_up_and_what_is_not_ones_own_stays(place
 def test_a_fork_keeps_no_claim_and_takes_none_away() -> None:
     """What its parent leaves could not be removed while the fork runs."""
     body = """
-    place = str(pool._supervisor._nursery.scratch)
+    place = str(pool._supervisor._launcher.scratch)
     pid = os.fork()
     if pid == 0:
         held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) > 2

@@ -13,10 +13,9 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Status
 from leanhost.workers import WorkerPool
-from leanhost.workers.protocol import codec
-from leanhost.workers.protocol import framing as wire
+from leanhost.workers.protocol import codec, framing
 from leanhost.workers.protocol.framing import Message, Unpacker, pack, pack_reply
-from leanhost.workers.remote.session_cache import Kept
+from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.worker_process.request_loop import CPU_SHARE, Channel, answer
 from leanhost.workers.worker_process.worker_main import REHEARSAL, rehearse
@@ -66,7 +65,7 @@ def test_a_request_is_answered_under_its_own_limits_or_told_why_not(
     native_host: Host, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """The CPU time is there before the pool's clock begins, and what the pool would not take is not sent."""
-    monkeypatch.setattr(wire, "MAX_REPLY_BYTES", size)
+    monkeypatch.setattr(framing, "MAX_REPLY_BYTES", size)
     told: list[Message | float] = []
 
     def send(message: Message) -> None:
@@ -75,7 +74,12 @@ def test_a_request_is_answered_under_its_own_limits_or_told_why_not(
     request = Request("#check Nat\n" * 100, "a.lean", None, (), 60.0)
     question = {"id": "1", "check": codec.request_out(request)}
     answer(
-        Kept(native_host), ElabOptions(timeout=3, grace=5), question, CancellationToken(), send, told.append
+        SessionCache(native_host),
+        ElabOptions(timeout=3, grace=5),
+        question,
+        CancellationToken(),
+        send,
+        told.append,
     )
     allowed, begun, verdict = told
     assert allowed == 60.0 * CPU_SHARE + 5

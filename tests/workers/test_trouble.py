@@ -19,8 +19,7 @@ from leanhost.errors import PoolClosed, ToolchainInstallError, WorkerStartError
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system.process_limits import family
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.supervision import supervisor, worker
-from leanhost.workers.supervision import zygote_client as zygotes
+from leanhost.workers.supervision import supervisor, worker, zygote_client
 from leanhost.workers.supervision.process import Ends, Inherited, Spawned
 from leanhost.workers.supervision.process import spawn as start_process
 from leanhost.workers.values import items
@@ -116,7 +115,7 @@ def test_what_a_killed_pool_left_is_removed_by_the_next_and_what_a_living_one_ha
     first, second = fake_pool(), fake_pool()
     for pool in (first, second, first):
         assert pool.check("accept").accepted
-    living = [pool._supervisor._nursery.scratch for pool in (first, second)]
+    living = [pool._supervisor._launcher.scratch for pool in (first, second)]
     assert sorted(tmp_path.iterdir()) == sorted([*living, *others])
     first.close()
     second.close()
@@ -418,14 +417,14 @@ def born_stopped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         pids.append(process.pid)
         return process
 
-    monkeypatch.setattr(zygotes, "spawn", spawn)
+    monkeypatch.setattr(zygote_client, "spawn", spawn)
     return pids
 
 
 def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = make_pool(spares=0)
     assert pool.check(GOOD).accepted
-    monkeypatch.setattr(zygotes, "FORK_S", 0.5)
+    monkeypatch.setattr(zygote_client, "FORK_S", 0.5)
     stopped = stopped_zygote(pool)
     assert answer(pool, GOOD).accepted
     assert pool.stats().zygotes_started == 2
@@ -448,7 +447,7 @@ def test_a_zygote_that_stands_still_under_a_running_check_is_replaced_and_the_ch
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its end is seen without the zygote, which would tell of it."""
-    monkeypatch.setattr(zygotes, "FORK_S", 0.5)
+    monkeypatch.setattr(zygote_client, "FORK_S", 0.5)
     monkeypatch.setattr(worker, "LINGER_S", 1e6)
     pool = make_pool(spares=0, workers=2, grace=0.5)
     job = pool.submit(CheckItem(source=ENDLESS, timeout=2), bounded=True)

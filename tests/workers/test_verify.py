@@ -6,7 +6,7 @@ import pytest
 
 from leanhost.services.values.results import Status
 from leanhost.workers import CheckItem, WorkerPool
-from leanhost.workers.jobs.import_profiles import bare, head_of
+from leanhost.workers.jobs.import_profiles import headerless, profile_of
 from leanhost.workers.supervision.worker import State
 from tests.workers.conftest import ENDLESS, MakePool
 from tests.workers.test_supervision import eventually
@@ -251,5 +251,5 @@ def test_an_allowed_axiom_is_allowed_as_what_it_is(native_pool: WorkerPool) -> N
     ],
 )
 def test_only_the_same_imports_are_shared(reference: str, candidate: str, shared: bool) -> None:
-    heads = [head_of(source, bare(None)) for source in (reference, candidate)]
+    heads = [profile_of(source, headerless(None)) for source in (reference, candidate)]
     assert heads[0].shared_with(heads[1]) == shared

@@ -16,7 +16,7 @@ from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.supervision.worker import Worker
-from leanhost.workers.verification.verify_job import Trial
+from leanhost.workers.verification.verify_job import VerifyJob
 from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_zygotes import busy_worker
 
@@ -142,9 +142,9 @@ def between(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, act: Callable[[],
 
 def test_cancelled_between_the_two_steps(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = make_pool()
-    trials: list[Trial] = []
+    trials: list[VerifyJob] = []
     between(pool, monkeypatch, lambda: trials[0].cancel())
-    trials.append(Trial(pool, PAIR, from_scratch=False, bounded=True))
+    trials.append(VerifyJob(pool, PAIR, from_scratch=False, bounded=True))
     verification = trials[0].future.result(60)
     assert verification.status is Status.CANCELLED
     assert verification.candidate.accepted

@@ -33,7 +33,7 @@ from tests.workers.test_supervision import alive, eventually
 
 
 def zygotes(pool: WorkerPool) -> list[int]:
-    return pool._supervisor._nursery.pids()
+    return pool._supervisor._launcher.pids()
 
 
 def busy_worker(pool: WorkerPool) -> int:
@@ -155,7 +155,7 @@ from leanhost.workers import WorkerPool
 from leanhost.system.process_limits import family
 pool = WorkerPool(toolchain="native-runtime", search_path=[Path({str(fixture_core)!r})])
 pool.check({GOOD!r})
-print(pool._supervisor._nursery.scratch, *family(os.getpid())[1:], flush=True)
+print(pool._supervisor._launcher.scratch, *family(os.getpid())[1:], flush=True)
 time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:

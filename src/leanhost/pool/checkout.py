@@ -8,7 +8,7 @@ from leanhost.pool.free_list import PoolKey
 from leanhost.services.elaboration.environment import Imported
 
 
-class Loan:
+class Checkout:
     """One lending, whatever is interrupted between its beginning and its end.
 
     Owned by the session it is lent with. One that is collected before it was given back is noted in *forgotten*,

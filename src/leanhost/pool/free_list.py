@@ -41,7 +41,7 @@ class PoolKey:
 
 
 class FreeList:
-    """Environments that nobody has on loan, and the keys of those that were dropped.
+    """Environments that nobody has checked out, and the keys of those that were dropped.
 
     It closes nothing and locks nothing: its pool calls it with a lock held and closes what it hands out.
     """

@@ -19,12 +19,12 @@ from leanhost.errors import (
     UsageError,
 )
 from leanhost.lean.core import Import, Lean
-from leanhost.pool.checkout import Loan
+from leanhost.pool.checkout import Checkout
 from leanhost.pool.free_list import FreeList, MissReason, PoolKey
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import Cancellation, check
-from leanhost.services.values.lifecycle import Closing, Homebound
+from leanhost.services.values.lifecycle import Closing, ProcessBound
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.tracing import span
@@ -67,11 +67,11 @@ class PooledSession(Session):
         imported: Imported,
         options: ElabOptions,
         pool: SessionPool,
-        loan: Loan,
+        checkout: Checkout,
         miss: MissReason | None,
     ) -> None:
         self._pool = pool
-        self._loan = loan
+        self._checkout = checkout
         self._caller = 0
         self.miss = miss
         """Why a fresh import was needed, or ``None`` when the environment was there."""
@@ -109,10 +109,10 @@ class PooledSession(Session):
         )
 
     def _let_go(self) -> None:
-        self._pool._take_back(self._loan, self._imported)
+        self._pool._take_back(self._checkout, self._imported)
 
 
-class SessionPool(Closing, Homebound):
+class SessionPool(Closing, ProcessBound):
     """A bounded free list of imported environments over one host.
 
     ``with pool.acquire(["Init", "Std"]) as session:`` takes the free environment with exactly these imports,
@@ -160,7 +160,7 @@ class SessionPool(Closing, Homebound):
         self._lock = threading.Lock()
         self._free = FreeList()
         self._closed = False
-        self._importing: weakref.WeakSet[Loan] = weakref.WeakSet()
+        self._importing: weakref.WeakSet[Checkout] = weakref.WeakSet()
         self._forgotten: deque[PoolKey] = deque()
         self._imports_performed = 0
         self._reused = 0
@@ -194,33 +194,33 @@ class SessionPool(Closing, Homebound):
         with span("leanhost.pool.acquire", imports=key.key, capacity=self._capacity) as said:
             lean = self._host.lean
             self._host.lean_options(lean, options)  # refused before anything is taken
-            loan, miss = Loan(key, self._forgotten), None
+            checkout, miss = Checkout(key, self._forgotten), None
             with self._lock:
                 self._check_open()
                 self._look_over()
-                loan.imported = self._free.take(key)
-                if loan.imported is not None:
-                    self._reused, loan.lent = self._reused + 1, True
+                checkout.imported = self._free.take(key)
+                if checkout.imported is not None:
+                    self._reused, checkout.lent = self._reused + 1, True
                 else:
                     miss = self._free.miss(key)
-                    self._admit_import(loan)
+                    self._admit_import(checkout)
             said.set("reused", miss is None)
             if miss is not None:
                 said.set("miss", miss)
-                self._import(lean, loan, progress)
-            imported = loan.imported
+                self._import(lean, checkout, progress)
+            imported = checkout.imported
             assert imported is not None
             try:
-                return PooledSession(self._host, lean, imported, options, self, loan, miss)
+                return PooledSession(self._host, lean, imported, options, self, checkout, miss)
             except BaseException:
                 # Only an interrupt, or the host closing meanwhile: the lease counts, and ends here.
-                self._take_back(loan, imported)
+                self._take_back(checkout, imported)
                 raise
 
     def _key(self, imports: Sequence[str | Import], is_module: bool) -> PoolKey:
         return PoolKey(self._host.import_key(imports, is_module=is_module), *self._source)
 
-    def _admit_import(self, loan: Loan) -> None:
+    def _admit_import(self, checkout: Checkout) -> None:
         """Reserve a fresh import, or refuse it; called with the lock held."""
         limit = self._max_fresh_imports
         if limit is not None and self._imports_performed + len(self._importing) >= limit:
@@ -228,9 +228,9 @@ class SessionPool(Closing, Homebound):
                 f"the pool has performed its {limit} fresh imports and has no free environment for this one",
                 hint="raise max_fresh_imports or capacity, or ask for imports that are in the pool",
             )
-        self._importing.add(loan)
+        self._importing.add(checkout)
 
-    def _import(self, lean: Lean, loan: Loan, progress: ProgressSink | None) -> None:
+    def _import(self, lean: Lean, checkout: Checkout, progress: ProgressSink | None) -> None:
         try:
             limit = self._max_private_bytes
             if limit is not None and (used := lean.engine.private_bytes()) > limit:
@@ -238,28 +238,28 @@ class SessionPool(Closing, Homebound):
                     f"no fresh import: Lean holds {used} bytes of private memory, more than the {limit} allowed",
                     hint="raise max_private_bytes, drain the pool, or use worker processes",
                 )
-            loan.imported = self._host.import_fresh(lean, loan.key.key, progress)
+            checkout.imported = self._host.import_fresh(lean, checkout.key.key, progress)
         finally:
             with self._lock:
-                self._importing.discard(loan)
-                if loan.imported is not None:
-                    self._imports_performed, loan.lent = self._imports_performed + 1, True
+                self._importing.discard(checkout)
+                if checkout.imported is not None:
+                    self._imports_performed, checkout.lent = self._imports_performed + 1, True
 
-    def _take_back(self, loan: Loan, imported: Imported) -> None:
+    def _take_back(self, checkout: Checkout, imported: Imported) -> None:
         """Keep a returned environment or drop it; twice is fine."""
-        key = loan.key
+        key = checkout.key
         with span("leanhost.pool.release", imports=key.key) as said:
             with self._lock:
-                if loan.over:
+                if checkout.over:
                     return
                 lost = bool(imported.lean.engine.lost) or self._host.closed
                 kept = not self._closed and not lost and len(self._free) < self._capacity
                 # Counted and over in one step, which no interrupt can divide.
                 if kept:
-                    self._released_to_pool, loan.over = self._released_to_pool + 1, True
+                    self._released_to_pool, checkout.over = self._released_to_pool + 1, True
                     self._free.put(key, imported)
                 else:
-                    self._released_dropped, loan.over = self._released_dropped + 1, True
+                    self._released_dropped, checkout.over = self._released_dropped + 1, True
                     self._free.remember(key)
             said.set("kept", kept)
             if not kept:

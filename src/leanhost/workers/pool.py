@@ -17,29 +17,29 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.elaboration.environment import parse_imports
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.lifecycle import Closing, Homebound
+from leanhost.services.values.lifecycle import Closing, ProcessBound
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
-from leanhost.workers.batch.batch import ProgressCallback, Sent, Stream, check_iterable, known
-from leanhost.workers.jobs.import_profiles import Head, bare, head_of, importable
+from leanhost.workers.batch.batch import BatchRun, ProgressCallback, Submitted, check_iterable, known
+from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, importable, profile_of
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Hold, Lease
 from leanhost.workers.jobs.settings import SandboxMode, Settings
 from leanhost.workers.protocol.framing import Message
-from leanhost.workers.remote.rpc import Desk
+from leanhost.workers.remote.rpc import RemoteContext
 from leanhost.workers.remote.session import WorkerSession
 from leanhost.workers.supervision.supervisor import Supervisor
 from leanhost.workers.values.items import CheckItem, Request, prepare_item
 from leanhost.workers.values.stats import WorkerStats
 from leanhost.workers.values.verification import Verification
-from leanhost.workers.verification.verify_job import Pair, Trial
+from leanhost.workers.verification.verify_job import Pair, VerifyJob
 
 TOLD = 256
 """Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
 
 
-class WorkerPool(Closing, Homebound):
+class WorkerPool(Closing, ProcessBound):
     """Checks sources in worker processes. A crash, a hang or a flood costs the request that caused it.
 
     A context manager; made lazily: the first request starts the first worker. Safe to use from many threads.
@@ -172,8 +172,8 @@ class WorkerPool(Closing, Homebound):
         no limit.
         """
         check_iterable(items, "check")
-        stream = Stream(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
-        return stream.results(items)
+        run = BatchRun(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        return run.results(items)
 
     async def acheck(self, item: CheckItem | str) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
@@ -194,8 +194,8 @@ class WorkerPool(Closing, Homebound):
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
         check_iterable(items, "acheck")
-        stream = Stream(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
-        return stream.aresults(items)
+        run = BatchRun(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        return run.aresults(items)
 
     def verify(
         self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
@@ -229,10 +229,10 @@ class WorkerPool(Closing, Homebound):
         in :meth:`check_many`; which pair a :class:`Verification` is about, the ``id`` and the
         ``file`` of its ``candidate`` tell.
         """
-        stream = Stream(
+        run = BatchRun(
             self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
         )
-        return stream.results(pairs)
+        return run.results(pairs)
 
     async def averify(
         self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
@@ -255,10 +255,10 @@ class WorkerPool(Closing, Homebound):
 
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
-        stream = Stream(
+        run = BatchRun(
             self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
         )
-        return stream.aresults(pairs)
+        return run.aresults(pairs)
 
     def session(
         self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
@@ -272,13 +272,20 @@ class WorkerPool(Closing, Homebound):
         limits = replace(limits, grace=max(limits.grace, 2 * settings.grace))
         parsed = parse_imports(imports)
         hold = Hold(self._supervisor)
-        return WorkerSession(Desk(self, hold, self._head("", parsed), parsed, limits))
+        return WorkerSession(RemoteContext(self, hold, self._profile("", parsed), parsed, limits))
 
     def ask(
-        self, request: Request, more: Message, head: Head, *, lease: Lease | None, bounded: bool, tell: bool
+        self,
+        request: Request,
+        more: Message,
+        profile: ImportProfile,
+        *,
+        lease: Lease | None,
+        bounded: bool,
+        tell: bool,
     ) -> Job:
         """Queue a question of a :class:`WorkerSession`; with *tell*, the worker tells of its progress."""
-        job = Job(request, head, self._patience(bounded), kind="ask", more=more, lease=lease)
+        job = Job(request, profile, self._patience(bounded), kind="ask", more=more, lease=lease)
         job.told = deque(maxlen=TOLD) if tell else None
         self._supervisor.submit(job, bounded=bounded)
         return job
@@ -295,16 +302,18 @@ class WorkerPool(Closing, Homebound):
         request = self._request(item)
         return request if isinstance(request, CheckResult) else self._queue(request, bounded=bounded)
 
-    def _check(self, item: CheckItem | str, *, bounded: bool = False) -> Sent[CheckResult]:
+    def _check(self, item: CheckItem | str, *, bounded: bool = False) -> Submitted[CheckResult]:
         queued = self.submit(item, bounded=bounded)
         if isinstance(queued, CheckResult):
             return known(queued)
-        return Sent(queued.future, partial(self.cancel, queued))
+        return Submitted(queued.future, partial(self.cancel, queued))
 
-    def _trying(self, from_scratch: bool, *, bounded: bool = False) -> Callable[[Pair], Sent[Verification]]:
-        def send(pair: Pair) -> Sent[Verification]:
-            trial = Trial(self, pair, from_scratch=from_scratch, bounded=bounded)
-            return Sent(trial.future, trial.cancel)
+    def _trying(
+        self, from_scratch: bool, *, bounded: bool = False
+    ) -> Callable[[Pair], Submitted[Verification]]:
+        def send(pair: Pair) -> Submitted[Verification]:
+            job = VerifyJob(self, pair, from_scratch=from_scratch, bounded=bounded)
+            return Submitted(job.future, job.cancel)
 
         return send
 
@@ -331,8 +340,10 @@ class WorkerPool(Closing, Homebound):
         after: Job | None = None,
     ) -> Job:
         """Queue a request, in the place of the one it comes *after*."""
-        head = self._head(request.source, request.imports)
-        job = Job(request, head, self._patience(bounded), kind=kind, more=more or {}, clean=kind == "verify")
+        profile = self._profile(request.source, request.imports)
+        job = Job(
+            request, profile, self._patience(bounded), kind=kind, more=more or {}, clean=kind == "verify"
+        )
         if after is not None:
             job.turn = after.turn
         self._supervisor.submit(job, bounded=bounded and after is None)
@@ -343,12 +354,12 @@ class WorkerPool(Closing, Homebound):
         if not self._supervisor.here:  # a forgotten iterator can be collected on any thread
             wait(running, timeout=self._settings.grace + 10)
 
-    def _head(self, source: str, imports: tuple[Import, ...] | None) -> Head:
+    def _profile(self, source: str, imports: tuple[Import, ...] | None) -> ImportProfile:
         """Return what the worker for a source should have imported."""
         settings = self._settings
-        default = settings.default_head
+        default = settings.default_profile
         if settings.forks:
-            wanted = head_of(source, default if imports is settings.imports else bare(imports))
+            wanted = profile_of(source, default if imports is settings.imports else headerless(imports))
             if wanted != default and importable(wanted.modules, self._roots):
                 return wanted
         return default

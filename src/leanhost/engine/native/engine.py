@@ -14,7 +14,7 @@ from leanhost.engine.base import Data, Engine, Guard, Ref, Step
 from leanhost.engine.checks import check_callback
 from leanhost.engine.expressions import Arg, Build
 from leanhost.engine.native.ffi import Library
-from leanhost.engine.native.lane import Job, Lane
+from leanhost.engine.native.lane import Lane, LaneJob
 from leanhost.engine.native.steps import NativeStep
 from leanhost.engine.native.walk import Walker
 from leanhost.engine.native.watchdog import Watchdog
@@ -176,7 +176,7 @@ class NativeEngine(Engine):
             raise stopped
         return job.result()  # type: ignore[no-any-return]
 
-    def _attend(self, job: Job, guard: Guard) -> None:
+    def _attend(self, job: LaneJob, guard: Guard) -> None:
         """Wait until *job* is done, cancelling it when there is a reason; can be entered again."""
         sliced = guard.cancelled is not None or guard.sink is not None
         while True:

@@ -18,7 +18,7 @@ STACK_BYTES = 256 << 20
 """Stack of the thread that elaborates; reserved, not committed, so that deep terms do not end the process."""
 
 
-class Job:
+class LaneJob:
     """Work handed to the lane: waits like a future, without the pool around it."""
 
     __slots__ = ("_done", "_error", "_value", "_work", "give_up", "started")
@@ -65,7 +65,7 @@ class Lane:
 
     def __init__(self, engine: NativeEngine) -> None:
         self._engine = engine
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[LaneJob] = queue.SimpleQueue()
         self._start = threading.Lock()
         self._pid = 0
         self._ident = 0
@@ -76,13 +76,13 @@ class Lane:
         """Whether the caller is on the lane."""
         return self._ident == threading.get_ident() and self._pid == os.getpid()
 
-    def submit(self, work: Callable[[], Any], *, near: bool = True) -> Job:
+    def submit(self, work: Callable[[], Any], *, near: bool = True) -> LaneJob:
         """Hand *work* over; *near*: to the processor of the caller, who will wait for it."""
         if self._pid != os.getpid():
             self._launch()
         if near:
             self._come_near()
-        job = Job(work)
+        job = LaneJob(work)
         self._jobs.put(job)
         return job
 
@@ -126,7 +126,7 @@ class Lane:
             self._cpu = -1
             self._pid = os.getpid()
 
-    def _serve(self, jobs: queue.SimpleQueue[Job]) -> None:
+    def _serve(self, jobs: queue.SimpleQueue[LaneJob]) -> None:
         while True:
             job = jobs.get()
             with self._engine.lock:

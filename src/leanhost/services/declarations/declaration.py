@@ -11,22 +11,22 @@ from leanhost.services.declarations.decode import Axioms, SourceRange
 from leanhost.services.terms.expr import Expr, Name
 
 if TYPE_CHECKING:
-    from leanhost.services.declarations.queries import Facts
+    from leanhost.services.declarations.queries import DeclarationQueries
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Lookup:
     """Names that were looked up together, and what was found for each."""
 
-    facts: Facts
+    queries: DeclarationQueries
     names: Ref
     found: Ref
 
-    def one(self, index: int) -> Batch:
+    def one(self, index: int) -> Lookup:
         """Return the batch of one item."""
-        engine = self.facts.lean.engine
+        engine = self.queries.lean.engine
         parts: list[Arg] = [ArrayOf((Index(self.names, index),)), ArrayOf((Index(self.found, index),))]
-        return Batch(self.facts, *engine.eval_all(parts))
+        return Lookup(self.queries, *engine.eval_all(parts))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -44,19 +44,19 @@ class Declaration:
     ``recursor``, as it was declared (``Lean.getOriginalConstKind?``)."""
     _tag: int
     # What the environment has it as (an index into CONSTANT_KINDS): a theorem without its proof is an axiom there.
-    _batch: Batch
+    _lookup: Lookup
     _index: int
     _cache: dict[str, Any] = field(default_factory=dict)
 
     @property
     def _info(self) -> Arg:
         # The expression for its ConstantInfo.
-        return Field(Index(self._batch.found, self._index), 0)
+        return Field(Index(self._lookup.found, self._index), 0)
 
     def _get(self, name: str) -> Any:
         if name not in self._cache:
-            facts = self._batch.facts
-            facts.load((name,), self._batch.one(self._index), (self,), None)
+            queries = self._lookup.queries
+            queries.load((name,), self._lookup.one(self._index), (self,), None)
         return self._cache[name]
 
     @property

@@ -15,7 +15,7 @@ from leanhost.lean.constants import WITH_VALUE, new_constants, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
-from leanhost.services.declarations.declaration import Batch, Declaration
+from leanhost.services.declarations.declaration import Declaration, Lookup
 from leanhost.services.declarations.decode import (
     Axioms,
     name_of,
@@ -27,7 +27,7 @@ from leanhost.services.declarations.decode import (
 )
 from leanhost.services.elaboration.commands import WHY_LIMITS
 from leanhost.services.elaboration.environment import Imported
-from leanhost.services.kernel.axioms import Rests, rests_of
+from leanhost.services.kernel.axioms import AxiomSet, axiom_sets_of
 from leanhost.services.terms.expr import Expr, Name
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
@@ -60,7 +60,7 @@ class _Question(NamedTuple):
     read: Callable[[Any, int], list[Any]]
 
 
-class Facts:
+class DeclarationQueries:
     """Puts questions about declarations to one environment, an array of names at a time."""
 
     def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
@@ -69,7 +69,7 @@ class Facts:
         self.imported = imported
         self.meta = meta
         self._modules: tuple[Name, ...] | None = None
-        self._own: dict[NameTuple, Rests] | None = None
+        self._own: dict[NameTuple, AxiomSet] | None = None
         self._simp_set: Ref | None = None
         self._questions = {
             "universes": _Question(self._ask_universes, read_universes),
@@ -139,14 +139,14 @@ class Facts:
     def load(
         self,
         wanted: Sequence[str],
-        batch: Batch,
+        lookup: Lookup,
         items: Sequence[Declaration | None],
         cancellation: Cancellation,
     ) -> None:
         """Ask for the fields *wanted* of every declaration of *batch*, and put them into its cache."""
         plain = [name for name in wanted if name in self._questions]
         if plain:
-            for name, values in zip(plain, self._answer(plain, batch, len(items)), strict=True):
+            for name, values in zip(plain, self._answer(plain, lookup, len(items)), strict=True):
                 _keep(name, items, values)
         present = [item for item in items if item is not None]
         for name in wanted:
@@ -157,18 +157,18 @@ class Facts:
             elif name == "axioms":
                 _keep(name, present, self._axioms([item.name.parts for item in present], cancellation))
 
-    def _answer(self, wanted: Sequence[str], batch: Batch, count: int) -> list[list[Any]]:
+    def _answer(self, wanted: Sequence[str], lookup: Lookup, count: int) -> list[list[Any]]:
         """Put several questions in one step."""
         questions = [self._questions[name] for name in wanted]
-        asked = ArrayOf([question.ask(batch.names, batch.found, count) for question in questions])
+        asked = ArrayOf([question.ask(lookup.names, lookup.found, count) for question in questions])
         try:
             answers = self.lean.array(asked, LIMIT)
         except Thrown:
             # A docstring that Lean cannot render spoils the lot; it has to go without one.
             if count > 1:
-                ones = [self._answer(wanted, batch.one(i), 1) for i in range(count)]
+                ones = [self._answer(wanted, lookup.one(i), 1) for i in range(count)]
                 return [[one[k][0] for one in ones] for k in range(len(wanted))]
-            return [[None] if name == "docstring" else self._answer([name], batch, 1)[0] for name in wanted]
+            return [[None] if name == "docstring" else self._answer([name], lookup, 1)[0] for name in wanted]
         return [question.read(answer, count) for question, answer in zip(questions, answers, strict=True)]
 
     def _terms(self, which: str, items: Sequence[Declaration]) -> list[Expr | None]:
@@ -195,20 +195,22 @@ class Facts:
     def _axioms(self, wanted: Sequence[NameTuple], cancellation: Cancellation) -> list[Axioms]:
         """Walk what *wanted* rests on, as ``Lean.collectAxioms`` does; remembered with the imported environment."""
 
-        def work(pause: Callable[[], None]) -> list[Rests]:
-            own = self._own_rests(pause)
+        def work(pause: Callable[[], None]) -> list[AxiomSet]:
+            own = self._own_axiom_sets(pause)
             return [
                 own[name] if name in own else self.imported.axioms.under((name,), pause) for name in wanted
             ]
 
         found = self.walk(work, cancellation, timeout=_AXIOMS_TIMEOUT)
-        return [Axioms(frozenset(map(name_of, rests.axioms)), not rests.unseen) for rests in found]
+        return [
+            Axioms(frozenset(map(name_of, axiom_set.axioms)), not axiom_set.incomplete) for axiom_set in found
+        ]
 
-    def _own_rests(self, pause: Callable[[], None]) -> dict[NameTuple, Rests]:
+    def _own_axiom_sets(self, pause: Callable[[], None]) -> dict[NameTuple, AxiomSet]:
         if self._own is None:
             added = new_constants(self.lean, self.env)
             used = dict(zip((c.name for c in added), used_constants(self.lean, added), strict=True))
-            self._own = rests_of(self.imported.axioms, added, used, pause)
+            self._own = axiom_sets_of(self.imported.axioms, added, used, pause)
         return self._own
 
     def walk(

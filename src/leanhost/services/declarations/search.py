@@ -17,7 +17,7 @@ from leanhost.lean.constants import new_constants
 from leanhost.lean.core import CONSTANT_KINDS
 from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.decode import name_of
-from leanhost.services.declarations.queries import LIMIT, Facts
+from leanhost.services.declarations.queries import LIMIT, DeclarationQueries
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.progress import Phase, ProgressSink
@@ -108,10 +108,14 @@ def where(
 
 
 def walk(
-    facts: Facts, wanted: Where, progress: ProgressSink | None, cancellation: Cancellation, phase: str
+    queries: DeclarationQueries,
+    wanted: Where,
+    progress: ProgressSink | None,
+    cancellation: Cancellation,
+    phase: str,
 ) -> Iterator[Listed]:
     """Yield the wanted constants: imports in the order of their modules, then the environment's own by name."""
-    for _, found in _chunks(facts, wanted, progress, cancellation, phase, 0):
+    for _, found in _chunks(queries, wanted, progress, cancellation, phase, 0):
         yield from found
 
 
@@ -132,7 +136,7 @@ class Page:
 
 
 def page(
-    facts: Facts,
+    queries: DeclarationQueries,
     wanted: Where,
     start: int,
     limit: int,
@@ -146,7 +150,7 @@ def page(
     """
     found: list[Listed] = []
     seen = mark.listed
-    for passed, chunk in _chunks(facts, wanted, progress, cancellation, "declarations", mark.passed):
+    for passed, chunk in _chunks(queries, wanted, progress, cancellation, "declarations", mark.passed):
         mark = Mark(passed, seen)
         for item in chunk:
             if seen >= start:
@@ -158,7 +162,7 @@ def page(
 
 
 def _chunks(
-    facts: Facts,
+    queries: DeclarationQueries,
     wanted: Where,
     progress: ProgressSink | None,
     cancellation: Cancellation,
@@ -169,13 +173,13 @@ def _chunks(
     check(cancellation, "the listing")
     listing = Phase(progress, phase, None) if progress is not None else None
     done = 0
-    for module, size, infos_of in _sources(facts, wanted, listing):
+    for module, size, infos_of in _sources(queries, wanted, listing):
         for start in range(0, size, _CHUNK):
             stop = min(size, start + _CHUNK)
             if done >= begin:
-                facts.meta.owner.check_open()
+                queries.meta.owner.check_open()
                 infos = infos_of(start, stop)
-                yield done, _chunk(facts, wanted, module, infos, stop - start, cancellation)
+                yield done, _chunk(queries, wanted, module, infos, stop - start, cancellation)
             done += stop - start
             if listing is not None:
                 listing.at(done)
@@ -186,16 +190,16 @@ _Source = tuple[int | None, int, Callable[[int, int], Arg]]
 """A module's index (``None`` for the environment itself), how many constants it has, and its slices of them."""
 
 
-def _sources(facts: Facts, wanted: Where, listing: Phase | None) -> Iterator[_Source]:
-    lean = facts.lean
+def _sources(queries: DeclarationQueries, wanted: Where, listing: Phase | None) -> Iterator[_Source]:
+    lean = queries.lean
     engine, table = lean.engine, lean.table
     indices: list[int] = []
     if wanted.own is not True:
         prefix = wanted.module or ()
-        indices = [i for i, m in enumerate(facts.modules()) if m.parts[: len(prefix)] == prefix]
-    own = [] if wanted.own is False or wanted.module is not None else new_constants(lean, facts.env)
+        indices = [i for i, m in enumerate(queries.modules()) if m.parts[: len(prefix)] == prefix]
+    own = [] if wanted.own is False or wanted.module is not None else new_constants(lean, queries.env)
     own.sort(key=lambda constant: names.show(constant.name))
-    with engine.eval(table.module_data(facts.env)) as data:
+    with engine.eval(table.module_data(queries.env)) as data:
         sizes = lean.array(ArrayOf([Size(table.module_constants(Index(data, i))) for i in indices]))
         if listing is not None:
             listing.total = sum(int(size) for size in sizes if isinstance(size, int)) + len(own)
@@ -208,10 +212,15 @@ def _sources(facts: Facts, wanted: Where, listing: Phase | None) -> Iterator[_So
 
 
 def _chunk(
-    facts: Facts, wanted: Where, module: int | None, infos: Arg, size: int, cancellation: Cancellation
+    queries: DeclarationQueries,
+    wanted: Where,
+    module: int | None,
+    infos: Arg,
+    size: int,
+    cancellation: Cancellation,
 ) -> Iterator[Listed]:
     """Ask about one slice of ``ConstantInfo``s, filtered inside Lean as far as that goes."""
-    lean, env = facts.lean, facts.env
+    lean, env = queries.lean, queries.env
     table = lean.table
     if wanted.namespace is not None:
         infos = table.array_filter(table.in_namespace_fn(lean.name(wanted.namespace)), infos, size)
@@ -219,12 +228,12 @@ def _chunk(
         infos = table.array_filter(table.type_mentions_fn(lean.name(name)), infos, size)
     if wanted.mentions:
         # Types can be deep; the filter goes through them on the thread with the large stack.
-        infos = facts.walk(partial(_filtered, facts, infos), cancellation)
+        infos = queries.walk(partial(_filtered, queries, infos), cancellation)
     elif wanted.namespace is not None:
         infos = lean.engine.eval(infos)
     listed = table.array_map(table.constant_name_fn(), infos)
     # What is an axiom only for want of its proof is called by the kind it was declared as.
-    original = table.compose_fn(facts.original_kind_fn(), table.constant_name_fn())
+    original = table.compose_fn(queries.original_kind_fn(), table.constant_name_fn())
     columns = [
         listed,
         table.array_map(table.kind_fn(), infos),
@@ -240,11 +249,11 @@ def _chunk(
         if flag is not None:
             flags.append(flag)
             columns.append(table.array_map(function, listed))
-    found, tags, originals, *rest = _columns(facts, columns)
-    kinds = facts.original_kinds(tags, originals)
+    found, tags, originals, *rest = _columns(queries, columns)
+    kinds = queries.original_kinds(tags, originals)
     parts = [names.decode(name) for name in found]
     places = rest.pop(0) if module is not None else None
-    home = None if module is None else facts.modules()[module]
+    home = None if module is None else queries.modules()[module]
     if isinstance(infos, Ref):
         infos.close()
     # A constant that several modules brought along counts once, where Lean says it is from.
@@ -258,13 +267,13 @@ def _chunk(
         yield Listed(name_of(name), kinds[i], home)
 
 
-def _filtered(facts: Facts, infos: Arg, pause: Callable[[], None]) -> Ref:
+def _filtered(queries: DeclarationQueries, infos: Arg, pause: Callable[[], None]) -> Ref:
     pause()
-    return facts.lean.engine.eval(infos)
+    return queries.lean.engine.eval(infos)
 
 
-def _columns(facts: Facts, columns: list[Arg]) -> list[Any]:
-    return facts.lean.array(ArrayOf(columns), LIMIT)
+def _columns(queries: DeclarationQueries, columns: list[Arg]) -> list[Any]:
+    return queries.lean.array(ArrayOf(columns), LIMIT)
 
 
 # --- by name --------------------------------------------------------------------------------------

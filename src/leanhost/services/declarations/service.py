@@ -14,9 +14,9 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
-from leanhost.services.declarations.declaration import Batch, Declaration
+from leanhost.services.declarations.declaration import Declaration, Lookup
 from leanhost.services.declarations.decode import ATTRIBUTES, Axioms, SourceRange
-from leanhost.services.declarations.queries import FIELDS, Facts, go_on
+from leanhost.services.declarations.queries import FIELDS, DeclarationQueries, go_on
 from leanhost.services.declarations.search import Listed, Match, Rank, best, walk, where
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.terms.expr import Name, NameLike
@@ -98,7 +98,7 @@ class DeclarationService:
     def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
         self._lean = lean
         self._meta = meta
-        self.facts = Facts(lean, env, imported, meta)
+        self.queries = DeclarationQueries(lean, env, imported, meta)
         """What it asks Lean; for the floors above, not for users."""
 
     # --- one or many ---
@@ -132,17 +132,17 @@ class DeclarationService:
     def _look_up(
         self, chunk: Sequence[NameTuple], fields: Sequence[str], cancellation: Cancellation
     ) -> list[Declaration | None]:
-        facts = self.facts
-        array = self._lean.engine.eval(facts.array(chunk))
-        batch = Batch(facts, array, facts.find(array))
-        tags = facts.tags(batch.found)
+        queries = self.queries
+        array = self._lean.engine.eval(queries.array(chunk))
+        lookup = Lookup(queries, array, queries.find(array))
+        tags = queries.tags(lookup.found)
         found: list[Declaration | None] = []
-        for i, kind in enumerate(facts.kinds(array, tags)):
+        for i, kind in enumerate(queries.kinds(array, tags)):
             tag = tags[i]
             there = kind is not None and tag is not None
-            found.append(Declaration(Name(chunk[i]), kind, tag, batch, i) if there else None)  # type: ignore[arg-type]
+            found.append(Declaration(Name(chunk[i]), kind, tag, lookup, i) if there else None)  # type: ignore[arg-type]
         if fields:
-            facts.load(fields, batch, found, cancellation)
+            queries.load(fields, lookup, found, cancellation)
         return found
 
     def exists(
@@ -153,7 +153,7 @@ class DeclarationService:
         cancellation: Cancellation = None,
     ) -> list[bool]:
         """Tell for each name whether it is declared."""
-        return self._bulk("exists", wanted, self.facts.exist, progress, cancellation)
+        return self._bulk("exists", wanted, self.queries.exist, progress, cancellation)
 
     def kind(self, name: NameLike) -> str | None:
         """Return the kind of *name*; see :attr:`Declaration.kind`."""
@@ -167,11 +167,11 @@ class DeclarationService:
         cancellation: Cancellation = None,
     ) -> list[str | None]:
         """Return the kind of each name; see :attr:`Declaration.kind`."""
-        facts = self.facts
+        queries = self.queries
 
         def ask(chunk: Sequence[NameTuple]) -> list[str | None]:
-            with self._lean.engine.eval(facts.array(chunk)) as array, facts.find(array) as found:
-                return facts.kinds(array, facts.tags(found))
+            with self._lean.engine.eval(queries.array(chunk)) as array, queries.find(array) as found:
+                return queries.kinds(array, queries.tags(found))
 
         return self._bulk("kinds", wanted, ask, progress, cancellation)
 
@@ -188,11 +188,11 @@ class DeclarationService:
         A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
         """
         _budget("type_bytes", type_bytes)
-        facts, table = self.facts, self._lean.table
+        queries, table = self.queries, self._lean.table
 
         def ask(chunk: Sequence[NameTuple]) -> list[BoundedText | None]:
-            with facts.find(facts.array(chunk)) as found:
-                there = [i for i, tag in enumerate(facts.tags(found)) if tag is not None]
+            with queries.find(queries.array(chunk)) as found:
+                there = [i for i, tag in enumerate(queries.tags(found)) if tag is not None]
                 terms = [table.constant_type(Field(Index(found, i), 0)) for i in there]
                 result: list[BoundedText | None] = [None] * len(chunk)
                 for i, text in zip(there, self._print(terms, cancellation), strict=True):
@@ -287,7 +287,7 @@ class DeclarationService:
         looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        return self._counted("iterate", walk(self.facts, wanted, progress, cancellation, "declarations"))
+        return self._counted("iterate", walk(self.queries, wanted, progress, cancellation, "declarations"))
 
     def search(
         self,
@@ -312,7 +312,7 @@ class DeclarationService:
         details are left out unless asked for. *progress* hears of the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        found = walk(self.facts, wanted, progress, cancellation, "search")
+        found = walk(self.queries, wanted, progress, cancellation, "search")
         return best(self._counted("search", found), fragment, limit)
 
     # --- how ---

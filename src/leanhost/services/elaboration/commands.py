@@ -117,7 +117,7 @@ class Messages:
         return position_of_byte(self._text, column - self._start)
 
 
-def objection(said: str, file: str) -> Diagnostic:
+def parser_diagnostic(said: str, file: str) -> Diagnostic:
     """Take apart what Lean's parser objects: ``<file>:line:column: message`` (``Lean.Parser.runParserCategory``)."""
     found = re.fullmatch(rf"{re.escape(file)}:(\d+):(\d+): (.*)", said, re.DOTALL)
     where, message = (

@@ -21,14 +21,14 @@ _STEP = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Rests:
+class AxiomSet:
     """What a constant rests on: axioms, and library constants whose bodies this toolchain does not ship."""
 
     axioms: frozenset[NameTuple] = frozenset()
-    unseen: bool = False
+    incomplete: bool = False
 
-    def __or__(self, other: Rests) -> Rests:
-        return Rests(self.axioms | other.axioms, self.unseen or other.unseen)
+    def __or__(self, other: AxiomSet) -> AxiomSet:
+        return AxiomSet(self.axioms | other.axioms, self.incomplete or other.incomplete)
 
 
 @dataclass(slots=True)
@@ -42,9 +42,9 @@ class ImportedAxioms:
 
     lean: Lean
     env: Ref
-    _known: dict[NameTuple, Rests] = field(default_factory=dict)
+    _known: dict[NameTuple, AxiomSet] = field(default_factory=dict)
 
-    def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> Rests:
+    def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> AxiomSet:
         """Return what the constants in *wanted* rest on together.
 
         The first walk through a large library takes seconds: *pause* is called now and then and may raise.
@@ -53,18 +53,18 @@ class ImportedAxioms:
         if roots:
             edges, own = self._fetch(roots, pause)
             self._known.update(_close(edges, own, self._known))
-        result = Rests()
+        result = AxiomSet()
         for name in wanted:
             result |= self._known[name]
         return result
 
     def _fetch(
         self, roots: list[NameTuple], pause: Callable[[], None]
-    ) -> tuple[dict[NameTuple, frozenset[NameTuple]], dict[NameTuple, Rests]]:
+    ) -> tuple[dict[NameTuple, frozenset[NameTuple]], dict[NameTuple, AxiomSet]]:
         """Read the constants reachable from *roots* that are not known yet."""
         lean = self.lean
         edges: dict[NameTuple, frozenset[NameTuple]] = {}
-        own: dict[NameTuple, Rests] = {}
+        own: dict[NameTuple, AxiomSet] = {}
         front = roots
         while front:
             # A slice at a time, so that neither a pause nor the handles held at once grow with the library.
@@ -74,19 +74,19 @@ class ImportedAxioms:
             constants = []
             for name, info in zip(step, lean.find(self.env, step), strict=True):
                 if info is None:
-                    edges[name], own[name] = frozenset(), Rests()
+                    edges[name], own[name] = frozenset(), AxiomSet()
                 else:
                     constants.append(Constant(name, lean.constant_kind(info), info))
             following: set[NameTuple] = set()
             for constant, used in zip(constants, used_constants(lean, constants), strict=True):
-                rests = Rests()
+                axiom_set = AxiomSet()
                 if constant.kind == "axiom":
                     # A theorem whose proof was not shipped is an axiom to this environment only.
                     real = lean.is_original_axiom(self.env, constant.name)
-                    rests = Rests(frozenset({constant.name})) if real else Rests(unseen=True)
+                    axiom_set = AxiomSet(frozenset({constant.name})) if real else AxiomSet(incomplete=True)
                 if constant.name in _COMPILED:
-                    rests |= Rests(frozenset({TRUST_COMPILER}))
-                edges[constant.name], own[constant.name] = used, rests
+                    axiom_set |= AxiomSet(frozenset({TRUST_COMPILER}))
+                edges[constant.name], own[constant.name] = used, axiom_set
                 following |= used
             front.extend(name for name in following if name not in edges and name not in self._known)
         return edges, own
@@ -94,11 +94,11 @@ class ImportedAxioms:
 
 def _close(
     edges: Mapping[NameTuple, frozenset[NameTuple]],
-    own: Mapping[NameTuple, Rests],
-    known: Mapping[NameTuple, Rests],
-) -> dict[NameTuple, Rests]:
+    own: Mapping[NameTuple, AxiomSet],
+    known: Mapping[NameTuple, AxiomSet],
+) -> dict[NameTuple, AxiomSet]:
     """Propagate *own* along *edges* to every node: Tarjan's components, without recursion."""
-    result: dict[NameTuple, Rests] = {}
+    result: dict[NameTuple, AxiomSet] = {}
     index: dict[NameTuple, int] = {}
     low: dict[NameTuple, int] = {}
     stack: list[NameTuple] = []
@@ -132,7 +132,7 @@ def _close(
                     while not component or component[-1] != node:
                         component.append(stack.pop())
                         on_stack.discard(component[-1])
-                    total = Rests()
+                    total = AxiomSet()
                     members = set(component)
                     for member in component:
                         total |= own[member]
@@ -143,25 +143,25 @@ def _close(
     return result
 
 
-def rests_of(
+def axiom_sets_of(
     imported: ImportedAxioms,
     added: list[Constant],
     used: Mapping[NameTuple, frozenset[NameTuple]],
     pause: Callable[[], None],
-) -> dict[NameTuple, Rests]:
+) -> dict[NameTuple, AxiomSet]:
     """Return for each added constant what it rests on, imports included; *used* says what each mentions.
 
     *pause* is called now and then; what it raises ends the walk.
     """
     names = {constant.name for constant in added}
-    own: dict[NameTuple, Rests] = {}
+    own: dict[NameTuple, AxiomSet] = {}
     inner: dict[NameTuple, frozenset[NameTuple]] = {}
     for constant in added:
-        rests = imported.under(used[constant.name] - names, pause)
+        axiom_set = imported.under(used[constant.name] - names, pause)
         if constant.kind == "axiom":
-            rests |= Rests(frozenset({constant.name}))
+            axiom_set |= AxiomSet(frozenset({constant.name}))
         if constant.name in _COMPILED:
-            rests |= Rests(frozenset({TRUST_COMPILER}))
-        own[constant.name] = rests
+            axiom_set |= AxiomSet(frozenset({TRUST_COMPILER}))
+        own[constant.name] = axiom_set
         inner[constant.name] = used[constant.name] & names
     return _close(inner, own, {})

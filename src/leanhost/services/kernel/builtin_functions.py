@@ -30,7 +30,7 @@ COMPUTED: Final[frozenset[NameTuple]] = frozenset(("Nat", name) for name in _COM
 NAT_FAMILY: Final[frozenset[NameTuple]] = frozenset({("Nat",), ("Nat", "zero"), ("Nat", "succ")})
 
 _OTHERS = "Nat.pred Bool Bool.true Bool.false Char String String.mk List List.nil List.cons Eq Eq.refl"
-KERNELS_OWN: Final[frozenset[NameTuple]] = frozenset(
+KERNEL_NAMES: Final[frozenset[NameTuple]] = frozenset(
     (*COMPUTED, *NAT_FAMILY, *QUOT_NAMES, *STRING_LITERAL_NEEDS, *map(names.parse, _OTHERS.split()))
 )
 """Names the kernel computes, types or expands literals by."""
@@ -88,7 +88,7 @@ _PREDICATES: Final = ("beq", "ble")
 
 
 @dataclass(slots=True)
-class Primitives:
+class BuiltinFunctions:
     """What is known of the special names in one replay.
 
     *trusted* are computed functions the caller vouches for: they keep their names unseen.

@@ -15,7 +15,7 @@ from leanhost.engine.expressions import Arg, ArrayOf, Tag
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.exports.format import QUOT_NAMES, STRING_LITERAL_NEEDS
-from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, Primitives
+from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, BuiltinFunctions
 
 Fault: TypeAlias = "tuple[NameTuple, str]"
 """A constant, and why it cannot stand."""
@@ -24,7 +24,7 @@ _SPELLED = {("String",), ("Char",), ("List",), ("List", "nil"), ("List", "cons")
 _SAFE = 1
 
 
-class KnownNames:
+class BuiltinNames:
     """Watches over a replay of *added* on *kernel_env*; used where some of them have names the kernel knows."""
 
     def __init__(
@@ -34,7 +34,7 @@ class KnownNames:
         self._options = options
         self._token = token
         self._added = {constant.name: constant for constant in added}
-        self._primitives = Primitives(lean, options, token)
+        self._primitives = BuiltinFunctions(lean, options, token)
         self._primitives.check_nat(kernel_env)
         there = sorted(COMPUTED - self._added.keys())
         finds = lean.engine.eval_all([lean.table.kernel_find(kernel_env, lean.name(name)) for name in there])

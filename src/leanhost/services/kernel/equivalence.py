@@ -13,7 +13,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.elaboration.commands import WHY_LIMITS, new_guard
 from leanhost.services.kernel.judge import open_question
-from leanhost.services.kernel.replay import Objection, replay
+from leanhost.services.kernel.replay import KernelRejection, replay
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Limit
@@ -246,9 +246,9 @@ def recheck(
         needed = [everything[name] for name in _needed(lean, everything, used, constant.name)]
         lean.engine.eval(lean.table.set_heartbeats(0)).close()
         match replay(lean, kernel_env, needed, used, kernel_options, guard.token):
-            case Objection(_, "rejected", text) if not guard.why:
+            case KernelRejection(_, "rejected", text) if not guard.why:
                 return Recheck("rejected", text)
-            case Objection(_, reason, text):
+            case KernelRejection(_, reason, text):
                 limit = WHY_LIMITS[guard.why] if guard.why else open_question(reason)
                 return Recheck("unavailable", text, limit)
             case grown:

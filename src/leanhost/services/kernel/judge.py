@@ -14,8 +14,8 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
 from leanhost.services.elaboration.commands import WHY_LIMITS, Additions
-from leanhost.services.kernel.axioms import ImportedAxioms, Rests, rests_of
-from leanhost.services.kernel.replay import Objection, Used, replay, unchecked
+from leanhost.services.kernel.axioms import AxiomSet, ImportedAxioms, axiom_sets_of
+from leanhost.services.kernel.replay import KernelRejection, Used, replay, unchecked
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.progress import phase
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position
@@ -90,7 +90,7 @@ class Evidence:
     caveats: tuple[str, ...] = ()
     _constant: Constant | None = field(default=None, repr=False, compare=False)
     _with: tuple[Constant, ...] = field(default=(), repr=False, compare=False)
-    _origin: object = field(default=None, repr=False, compare=False)
+    _provenance: object = field(default=None, repr=False, compare=False)
     # What it is made again from, where it came from another process and has no constant here.
 
     def summary(self, max_bytes: int = 4096) -> ProofSummary:
@@ -155,7 +155,7 @@ KernelOutcome: TypeAlias = Checked | Rejected | Unavailable | Unsupported
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class JudgementBase:
     """What a source is judged against: its imports, and what was already added and accepted on top of them.
 
     ``env`` is the ``Environment`` the source was given, ``kernel_env`` what the kernel accepted of it.
@@ -188,7 +188,7 @@ class _Stopped(Exception):
 
 def judge(
     lean: Lean,
-    ground: Ground,
+    base: JudgementBase,
     env: Ref,
     options: Ref,
     kernel_options: Ref,
@@ -197,7 +197,7 @@ def judge(
     allowed: AllowedAxioms,
     guard: Guard,
 ) -> Judgement:
-    """Judge what *added* to *ground* made *env*.
+    """Judge what *added* to *base* made *env*.
 
     The kernel checks the additions once more on top of what no candidate code has touched, then the axioms
     are walked. *options* only serve printing; neither they nor *kernel_options* may come from the source. Must
@@ -213,7 +213,7 @@ def judge(
     try:
         if listening is not None:
             listening.at(0)
-        judgement = _judge(lean, ground, env, options, kernel_options, added, result, allowed, guard, pause)
+        judgement = _judge(lean, base, env, options, kernel_options, added, result, allowed, guard, pause)
         if listening is not None:
             listening.at(len(added.constants))
         return judgement
@@ -224,7 +224,7 @@ def judge(
 
 def _judge(
     lean: Lean,
-    ground: Ground,
+    base: JudgementBase,
     env: Ref,
     options: Ref,
     kernel_options: Ref,
@@ -244,53 +244,53 @@ def _judge(
 
     if result.errors:
         fail("elaboration", result.errors[0].message)
-    if not lean.same_imports(ground.kernel_env, env):
+    if not lean.same_imports(base.kernel_env, env):
         fail("kernel", "the source replaced the environment's imported constants")
-    everything = [*ground.added, *constants]
+    everything = [*base.added, *constants]
     used = dict(zip((c.name for c in everything), used_constants(lean, everything), strict=True))
     pause()
     opened: Limit | None = None
-    match replay(lean, ground.kernel_env, constants, used, kernel_options, guard.token):
-        case Objection(_, "rejected", text):
+    match replay(lean, base.kernel_env, constants, used, kernel_options, guard.token):
+        case KernelRejection(_, "rejected", text):
             fail("kernel", text)
-        case Objection(_, reason, text):
+        case KernelRejection(_, reason, text):
             pause()
             opened = open_question(reason)
             fail("kernel", text)
         case grown:
-            if grown is not ground.kernel_env:
+            if grown is not base.kernel_env:
                 grown.close()
     pause()
-    rests = rests_of(ground.imported, everything, used, pause)
-    total = Rests()
+    axiom_sets = axiom_sets_of(base.imported, everything, used, pause)
+    total = AxiomSet()
     for constant in constants:
-        total |= rests[constant.name]
+        total |= axiom_sets[constant.name]
     said_sorry = any(d.kind.endswith("hasSorry") for d in diagnostics)
     if ("sorryAx",) in total.axioms or said_sorry:
-        fail("sorry", f"{_who(rests, constants, ('sorryAx',), 'uses', 'use')} `sorry`")
+        fail("sorry", f"{_who(axiom_sets, constants, ('sorryAx',), 'uses', 'use')} `sorry`")
     for axiom in sorted(total.axioms - {("sorryAx",)}, key=show):
         if not allowed.permit(show(axiom), declared=axiom in used):
-            who = _who(rests, constants, axiom, "rests", "rest")
+            who = _who(axiom_sets, constants, axiom, "rests", "rest")
             fail("axiom", f"{who} on the axiom {show(axiom)}, which is not allowed")
     theorems: list[Theorem] = []
     evidence: list[Evidence] = []
     owned = tuple(everything)
     unseen = unchecked(lean, [constant for constant, _ in added.shown])
-    plain = _printing(lean, ground.env, constants, used, unseen)
+    plain = _printing(lean, base.env, constants, used, unseen)
     for constant, where in added.shown:
         if constant.name in unseen and constant.kind != "axiom":
             continue  # no kernel looks at these: there is nothing to be evidence of
         pause()
         text = _type_text(lean, plain, options, constant)
         name = show(user_name(constant.name))
-        axioms = tuple(sorted(map(show, rests[constant.name].axioms)))
-        caveats = (CAVEAT_BODIES,) if rests[constant.name].unseen else ()
+        axioms = tuple(sorted(map(show, axiom_sets[constant.name].axioms)))
+        caveats = (CAVEAT_BODIES,) if axiom_sets[constant.name].incomplete else ()
         evidence.append(Evidence(name, constant.kind, text, axioms, caveats, constant, owned))
         if constant.kind in ("theorem", "axiom") and (
-            where or not derived(lean, ground.env, constant.name, rests)
+            where or not derived(lean, base.env, constant.name, axiom_sets)
         ):
             theorems.append(Theorem(name, constant.kind, text, axioms, where))
-    caveats = (CAVEAT_BODIES,) if total.unseen else ()
+    caveats = (CAVEAT_BODIES,) if total.incomplete else ()
     said = (*(d.message for d in result.errors), *(f.message for f in failures if f.code == "kernel"))
     unsupported = next((why for message in said if (why := lean.beyond(message))), "")
     return Judgement(theorems, evidence, failures, caveats, opened, unsupported if failures else "")
@@ -341,7 +341,7 @@ def derived(lean: Lean, env: Ref, name: NameTuple, added: Container[NameTuple]) 
 
 
 def open_question(reason: str) -> Limit:
-    """Return the limit that kept the kernel from a verdict (see :class:`Objection`)."""
+    """Return the limit that kept the kernel from a verdict (see :class:`KernelRejection`)."""
     return _OPEN.get(reason, Limit.HEARTBEATS)
 
 
@@ -349,10 +349,10 @@ _OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}
 
 
 def _who(
-    rests: dict[NameTuple, Rests], added: list[Constant], axiom: NameTuple, one: str, several: str
+    axiom_sets: dict[NameTuple, AxiomSet], added: list[Constant], axiom: NameTuple, one: str, several: str
 ) -> str:
     """Name the constants that rest on an axiom, with the verb that fits their number."""
-    names = sorted(show(user_name(c.name)) for c in added if axiom in rests[c.name].axioms)
+    names = sorted(show(user_name(c.name)) for c in added if axiom in axiom_sets[c.name].axioms)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     text = ", ".join(names[:3]) + more if names else "an example"
     return f"{text} {one if len(names) < 2 else several}"

@@ -10,8 +10,8 @@ from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, ListOf, Tag
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.kernel.builtin_functions import KERNELS_OWN
-from leanhost.services.kernel.builtin_names import KnownNames
+from leanhost.services.kernel.builtin_functions import KERNEL_NAMES
+from leanhost.services.kernel.builtin_names import BuiltinNames
 
 Used = Mapping[NameTuple, frozenset[NameTuple]]
 
@@ -20,7 +20,7 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Objection:
+class KernelRejection:
     """Why the kernel did not accept a declaration.
 
     ``reason`` is ``"rejected"``, ``"heartbeats"``, ``"memory"``, ``"recursion"`` or ``"interrupted"``.
@@ -36,12 +36,12 @@ class _Odd(Exception):
 
     def __init__(self, name: NameTuple, text: str) -> None:
         super().__init__()
-        self.objection = Objection(name, "rejected", f"{names.show(names.user_name(name))}: {text}")
+        self.rejection = KernelRejection(name, "rejected", f"{names.show(names.user_name(name))}: {text}")
 
 
 def replay(
     lean: Lean, kernel_env: Ref, added: Sequence[Constant], used: Used, options: Ref, token: Ref
-) -> Ref | Objection:
+) -> Ref | KernelRejection:
     """Add *added* one by one to *kernel_env* through the kernel; return the grown kernel environment.
 
     Every type and every proof is checked from scratch; inductive types are declared anew, so their constructors
@@ -58,7 +58,9 @@ def replay(
     try:
         _plain(lean, kept)
         parts = _Inductives(lean, by_name)
-        known = KnownNames(lean, options, token, kernel_env, kept) if KERNELS_OWN & by_name.keys() else None
+        known = (
+            BuiltinNames(lean, options, token, kernel_env, kept) if KERNEL_NAMES & by_name.keys() else None
+        )
         if known is not None and known.fault is not None:
             raise _Odd(*known.fault)
         for head in _ordered(by_name, used, parts):
@@ -74,12 +76,12 @@ def replay(
             raise _Odd(*fault)
         _confirm(lean, env, [c for c in kept if c.kind in ("inductive", "constructor", "recursor", "quot")])
     except _Odd as odd:
-        return odd.objection
+        return odd.rejection
     except Thrown as thrown:
         table = lean.table
         reason = table.KERNEL_REASONS.get(lean.number_tag(thrown.error), "rejected")
         text = lean.text(table.kernel_exception_text(thrown.error, options))
-        return Objection(head, reason, f"{names.show(names.user_name(head))}: {text}")
+        return KernelRejection(head, reason, f"{names.show(names.user_name(head))}: {text}")
     return env
 
 

@@ -16,7 +16,7 @@ from leanhost.engine import open_engine
 from leanhost.errors import EngineError, ToolchainCorrupt, UnsupportedToolchain
 from leanhost.lean.core import Lean
 from leanhost.lean.tables import TABLES, Table
-from leanhost.services.opening import selftest_cache as verified
+from leanhost.services.opening import selftest_cache
 from leanhost.services.opening.selftest_cache import Record
 from leanhost.toolchain import Toolchain
 
@@ -85,7 +85,7 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
     """
     if _under_test is not None:
         return _under_test
-    record = verified.load(toolchain)
+    record = selftest_cache.load(toolchain)
     if record is not None and (opened := _open_recorded(toolchain, record, strict, tasks)) is not None:
         return opened
     record = settle(toolchain, strict=strict)
@@ -100,12 +100,12 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
 
 def settle(toolchain: Toolchain, *, strict: bool = False) -> Record:
     """Return what is remembered about *toolchain*; find it out, and write it down, when that is nothing."""
-    with verified.alone(toolchain):
+    with selftest_cache.alone(toolchain):
         # Another process may have done it meanwhile; a record that misled us once is gone.
-        record = verified.load(toolchain)
+        record = selftest_cache.load(toolchain)
         if record is None:
             record = _establish(toolchain, strict)
-            verified.save(toolchain, record)
+            selftest_cache.save(toolchain, record)
         return record
 
 
@@ -119,12 +119,12 @@ def _open_recorded(toolchain: Toolchain, record: Record, strict: bool, tasks: bo
         if opened.toolchain.commit == record.commit:
             return opened
         opened.lean.engine.close()
-    verified.forget(toolchain)
+    selftest_cache.forget(toolchain)
     return None
 
 
 def start(
-    toolchain: Toolchain, table: type[Table], how: verified.How = "table", *, tasks: bool = True
+    toolchain: Toolchain, table: type[Table], how: selftest_cache.How = "table", *, tasks: bool = True
 ) -> Opened:
     """Start *toolchain*'s engine with a table that is known to fit it."""
     engine = open_engine(toolchain, tasks=tasks)

@@ -15,7 +15,7 @@ from leanhost.lean.monads import Contexts, Saved
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
 from leanhost.lean.tables.monads import Six
-from leanhost.services.elaboration.commands import WHY_LIMITS, Messages, objection
+from leanhost.services.elaboration.commands import WHY_LIMITS, Messages, parser_diagnostic
 from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure, counted, left_open
 from leanhost.services.proofs.prover import FILE, Prover, unparsed
 from leanhost.services.terms.expr import Expr, Name, NameLike
@@ -312,7 +312,7 @@ def start(
         try:
             syntax = engine.eval(table.parse_category(env, lean.name(("term",)), text, STATEMENT))
         except Thrown as thrown:
-            return unparsed(objection(str(engine.dump(thrown.error)), STATEMENT))
+            return unparsed(parser_diagnostic(str(engine.dump(thrown.error)), STATEMENT))
         with contexts.scope():
             try:
                 six: Six = contexts.strict

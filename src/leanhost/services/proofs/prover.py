@@ -13,7 +13,7 @@ from leanhost.lean.core import Constant
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
-from leanhost.services.elaboration.commands import objection
+from leanhost.services.elaboration.commands import parser_diagnostic
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.terms.meta import MetaService, is_short
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported
@@ -114,7 +114,7 @@ class Prover:
 
 def _objection(said: str, text: str, lines: int) -> Diagnostic:
     """Return an objection to *text* behind so many lines; no further than its end."""
-    found, end = objection(said, FILE), position(text, len(text))
+    found, end = parser_diagnostic(said, FILE), position(text, len(text))
     line = max(1, found.position.line - lines)
     line, column = min((line, found.position.column), (end.line, end.column))
     return replace(found, position=Position(line, column))

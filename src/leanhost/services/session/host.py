@@ -21,7 +21,7 @@ from leanhost.services.opening.open import Opened, open_lean
 from leanhost.services.session.session import Session
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
-from leanhost.services.values.lifecycle import Closing, Homebound, Life
+from leanhost.services.values.lifecycle import Closing, Life, ProcessBound
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import (
@@ -77,7 +77,7 @@ class Closable(Protocol):
         """End it."""
 
 
-class Host(Closing, Homebound):
+class Host(Closing, ProcessBound):
     """One opened toolchain. Sessions and checks share its engine; a lost engine is opened again when needed.
 
     Made by :func:`leanhost.open`; a context manager. Safe to use from several threads: Lean answers them one at a time.

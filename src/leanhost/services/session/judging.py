@@ -22,8 +22,8 @@ from leanhost.services.elaboration.header import first_command
 from leanhost.services.kernel.judge import (
     Checked,
     ElabFailure,
-    Ground,
     Judgement,
+    JudgementBase,
     KernelOutcome,
     Rejected,
     Unavailable,
@@ -31,7 +31,7 @@ from leanhost.services.kernel.judge import (
     judge,
     open_question,
 )
-from leanhost.services.kernel.replay import Objection
+from leanhost.services.kernel.replay import KernelRejection
 from leanhost.services.kernel.replay import replay as kernel_replay
 from leanhost.services.session.certificates import Certificates
 from leanhost.services.values.cancellation import Cancellation
@@ -132,19 +132,19 @@ class Judging(Certificates):
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).
         kernel_options = self._host.kernel_options(lean, self.options)
-        ground = self._ground(guard, kernel_options)
-        if isinstance(ground, Objection):
-            text = f"the kernel does not accept what the session was extended by: {ground.text}"
+        base = self._judgement_base(guard, kernel_options)
+        if isinstance(base, KernelRejection):
+            text = f"the kernel does not accept what the session was extended by: {base.text}"
             failure = ElabFailure("kernel", text, result.diagnostics)
-            if guard.why or ground.reason != "rejected":
-                limit = WHY_LIMITS[guard.why] if guard.why else open_question(ground.reason)
+            if guard.why or base.reason != "rejected":
+                limit = WHY_LIMITS[guard.why] if guard.why else open_question(base.reason)
                 return Judgement([], [], [failure], (), limit)
             return Judgement([], [], [failure], ())
         return judge(
-            lean, ground, run.env, self._lean_options, kernel_options, run.added, result, allowed, guard
+            lean, base, run.env, self._lean_options, kernel_options, run.added, result, allowed, guard
         )
 
-    def _ground(self, guard: Guard, kernel_options: Ref) -> Ground | Objection:
+    def _judgement_base(self, guard: Guard, kernel_options: Ref) -> JudgementBase | KernelRejection:
         """Return what new declarations are judged against; an extended session is replayed once."""
         if self._verified is None:
             lean = self._lean
@@ -153,11 +153,11 @@ class Judging(Certificates):
                 added = list(self._added)
                 used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
                 grown = kernel_replay(lean, kernel_env, added, used, kernel_options, guard.token)
-                if isinstance(grown, Objection):
+                if isinstance(grown, KernelRejection):
                     return grown
                 kernel_env = grown
             self._verified = kernel_env
-        return Ground(self._imported.axioms, self._env, self._verified, self._added)
+        return JudgementBase(self._imported.axioms, self._env, self._verified, self._added)
 
 
 def _kernel_outcome(judgement: Judgement, result: CommandResult) -> KernelOutcome:

@@ -22,7 +22,7 @@ from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.terms.meta_program import Meta, run_program
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.lifecycle import Lifetime, NotStarted
+from leanhost.services.values.lifecycle import Lifecycle, NotStarted
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
@@ -34,7 +34,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Questions(Lifetime):
+class Questions(Lifecycle):
     """The part of a session that deals in terms. Everything here leaves the session as it is."""
 
     options: ElabOptions

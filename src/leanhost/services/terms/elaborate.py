@@ -10,7 +10,7 @@ from leanhost.engine.expressions import Arg
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
-from leanhost.services.elaboration.commands import WHY_LIMITS, WORDS, Messages, objection
+from leanhost.services.elaboration.commands import WHY_LIMITS, WORDS, Messages, parser_diagnostic
 from leanhost.services.kernel.judge import ElabFailure
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta import MetaService, is_short
@@ -139,5 +139,5 @@ def limited(limit: Limit) -> ElabFailure:
 
 
 def _parse_failure(text: str) -> ElabFailure:
-    fault = objection(text, _FILE)
+    fault = parser_diagnostic(text, _FILE)
     return ElabFailure("elaboration", fault.message, (fault,))

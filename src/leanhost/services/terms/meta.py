@@ -12,9 +12,9 @@ from leanhost.lean.monads import Contexts
 from leanhost.lean.tables.monads import Six
 from leanhost.services.terms.expr import Expr
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions, MetaResponse, Ok
-from leanhost.services.terms.meta_runner import CANCELLED, Asking
+from leanhost.services.terms.meta_runner import CANCELLED, MetaRunner
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.lifecycle import Lifetime, NotStarted
+from leanhost.services.values.lifecycle import Lifecycle, NotStarted
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink
 
@@ -38,7 +38,7 @@ def _truth(answer: Ref) -> bool:
         return answer.ptr() >> 1 == 1
 
 
-class MetaService(Asking):
+class MetaService(MetaRunner):
     """Single ``MetaM`` questions over one session's environment (``session.meta``).
 
     Every call starts from the same fresh state and leaves none behind, and counts its heartbeats from zero: a
@@ -50,7 +50,7 @@ class MetaService(Asking):
     ``TimeoutOrHeartbeat(Limit.CANCELLED)``.
     """
 
-    def __init__(self, owner: Lifetime, lean: Lean, env: Ref, options: ElabOptions) -> None:
+    def __init__(self, owner: Lifecycle, lean: Lean, env: Ref, options: ElabOptions) -> None:
         super().__init__(owner, lean, env, options)
         self._reductions: dict[tuple[bool, bool, bool], Callable[..., Arg]] = {}
 

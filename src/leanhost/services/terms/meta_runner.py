@@ -26,7 +26,7 @@ from leanhost.services.terms.meta_answers import (
     TimeoutOrHeartbeat,
 )
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.lifecycle import Lifetime, NotStarted
+from leanhost.services.values.lifecycle import Lifecycle, NotStarted
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
@@ -46,7 +46,7 @@ _Kind: TypeAlias = tuple[int, Scope | None, frozenset[tuple[str, OptionValue]]]
 
 
 @dataclass(slots=True)
-class _Desk:
+class _Prepared:
     """What single questions under the same options share; one caller has it at a time."""
 
     options: MetaOptions
@@ -75,10 +75,10 @@ class _Desk:
 CANCELLED = TimeoutOrHeartbeat(Limit.CANCELLED)
 
 
-class Asking:
+class MetaRunner:
     """Puts questions to ``MetaM`` over one session's environment."""
 
-    def __init__(self, owner: Lifetime, lean: Lean, env: Ref, options: ElabOptions) -> None:
+    def __init__(self, owner: Lifecycle, lean: Lean, env: Ref, options: ElabOptions) -> None:
         self.owner = owner
         self.lean = lean
         self.env = env
@@ -87,7 +87,7 @@ class Asking:
         # thread, nor closing the session can change a state under it.
         self._idle: dict[_Kind, Contexts] = {}
         self._gate = threading.Lock()
-        self._desks: list[_Desk] = []
+        self._idle_prepared: list[_Prepared] = []
         self._home: Home | None = None
         self._closed = False
 
@@ -173,29 +173,31 @@ class Asking:
         finally:
             self._give_back(kind, contexts, guard)
 
-    def _desk(self, options: MetaOptions) -> _Desk:
+    def _prepare(self, options: MetaOptions) -> _Prepared:
         """Take what calls under *options* need, made once: single questions are asked in tight loops."""
         try:
-            desk = self._desks.pop()
+            prepared = self._idle_prepared.pop()
         except IndexError:
-            desk = None
-        if desk is not None:
-            if desk.options is options:
-                return desk
-            self.owner.meter.close_sheet(desk.rows)
-            self._give_back((desk.options.heartbeats, None, frozenset()), desk.contexts, desk.guard)
+            prepared = None
+        if prepared is not None:
+            if prepared.options is options:
+                return prepared
+            self.owner.meter.close_sheet(prepared.rows)
+            self._give_back(
+                (prepared.options.heartbeats, None, frozenset()), prepared.contexts, prepared.guard
+            )
         contexts = self._take((options.heartbeats, None, frozenset()))
         guard = Guard(contexts.token, None, self._options.grace)
         rows = self.owner.meter.open_sheet()
-        return _Desk(options, contexts, contexts.at(options.transparency), guard, rows)
+        return _Prepared(options, contexts, contexts.at(options.transparency), guard, rows)
 
-    def _leave(self, desk: _Desk) -> None:
-        """Put a desk back for the next caller, or away once its token was set."""
-        if desk.guard.why or self._closed:
-            self.owner.meter.close_sheet(desk.rows)
-            desk.contexts.close()
+    def _leave(self, prepared: _Prepared) -> None:
+        """Keep it for the next caller, or close it once its token was set."""
+        if prepared.guard.why or self._closed:
+            self.owner.meter.close_sheet(prepared.rows)
+            prepared.contexts.close()
         else:
-            self._desks.append(desk)
+            self._idle_prepared.append(prepared)
 
     def _ask(
         self,
@@ -212,24 +214,28 @@ class Asking:
         options = options or DEFAULT
         home = self._home or self.home
         refs = [home.expr(expr) for expr in exprs]
-        desk = self._desk(options)
-        guard = desk.guard
+        prepared = self._prepare(options)
+        guard = prepared.guard
         guard.cancelled = cancellation
         begun = time.monotonic()
         guard.deadline = begun + options.timeout
         try:
-            return Ok(wrap(self.lean.engine.brief(lambda: desk.contexts.ask(desk.query(build), refs), guard)))
+            return Ok(
+                wrap(
+                    self.lean.engine.brief(lambda: prepared.contexts.ask(prepared.query(build), refs), guard)
+                )
+            )
         except Thrown as thrown:
             return self.failure(thrown, guard, options.diagnostic_bytes)
         finally:
             if what:
-                row = desk.rows.get(what)
+                row = prepared.rows.get(what)
                 if row is None:
-                    row = desk.rows[what] = [0, 0, 0.0]
+                    row = prepared.rows[what] = [0, 0, 0.0]
                 row[0] += 1
                 row[1] += 1
                 row[2] += time.monotonic() - begun
-            self._leave(desk)
+            self._leave(prepared)
 
     def _ask_many(
         self,
@@ -273,16 +279,18 @@ class Asking:
         cancellation: CancellationToken | None,
     ) -> list[Ref] | None:
         """Put some questions at once, within the limits of one; ``None`` when one of them failed."""
-        desk = self._desk(options)
-        guard = desk.guard
+        prepared = self._prepare(options)
+        guard = prepared.guard
         guard.cancelled = cancellation
         guard.deadline = time.monotonic() + options.timeout
         try:
-            return self.lean.engine.brief(lambda: desk.contexts.ask_each(desk.query_each(build), step), guard)
+            return self.lean.engine.brief(
+                lambda: prepared.contexts.ask_each(prepared.query_each(build), step), guard
+            )
         except Thrown:
             return None
         finally:
-            self._leave(desk)
+            self._leave(prepared)
 
     def failure(
         self, thrown: Thrown, guard: Guard, budget: int
@@ -313,6 +321,6 @@ class Asking:
         with self._gate:
             self._closed = True
             idle, self._idle = self._idle, {}
-            desks, self._desks = self._desks, []
-        for contexts in (*idle.values(), *(desk.contexts for desk in desks)):
+            prepared, self._idle_prepared = self._idle_prepared, []
+        for contexts in (*idle.values(), *(each.contexts for each in prepared)):
             contexts.close()

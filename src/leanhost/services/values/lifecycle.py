@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leanhost.services.session.host import Host
 
 
-class Homebound:
+class ProcessBound:
     """What belongs to the process that made it: sending it to another is refused, with what to do instead."""
 
     def __reduce__(self) -> NoReturn:
@@ -104,7 +104,7 @@ class NotStarted(Cancelled):
     """The token was cancelled before the call's turn came."""
 
 
-class Lifetime(Closing):
+class Lifecycle(Closing):
     """Open until closed, by itself or with its host; every call passes through :meth:`calling`."""
 
     def __init__(self, host: Host, lean: Lean) -> None:

@@ -36,7 +36,7 @@ ProgressCallback = Callable[[CheckProgress], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent(Generic[Result]):
+class Submitted(Generic[Result]):
     """An item under way: what will hold its result, and how to stop it."""
 
     future: Future[Result]
@@ -57,32 +57,32 @@ def check_iterable(items: object, single: str) -> None:
         raise UsageError("one item is no iterable of items", hint=f"write [item], or use {single}")
 
 
-def known(result: Result) -> Sent[Result]:
+def known(result: Result) -> Submitted[Result]:
     """Return what stands for an item whose result there is already."""
     future: Future[Result] = Future()
     future.set_result(result)
-    return Sent(future, lambda: None)
+    return Submitted(future, lambda: None)
 
 
-class Stream(Generic[Item, Result]):
+class BatchRun(Generic[Item, Result]):
     """The items of one call that were read and whose results were not yet given out. *send* sets one off."""
 
     def __init__(
         self,
         pool: WorkerPool,
-        send: Callable[[Item], Sent[Result]],
+        send: Callable[[Item], Submitted[Result]],
         *,
         ordered: bool,
         progress: ProgressCallback | None,
         cancellation: Cancellation,
     ) -> None:
         self._pool = pool
-        self._send: Callable[[Item], Sent[Result]] = send
+        self._send: Callable[[Item], Submitted[Result]] = send
         self._ordered = ordered
         self._progress = progress
         self._cancellation = cancellation
         self._ahead = 8 + 4 * pool.workers
-        self._pending: deque[Sent[Result]] = deque()
+        self._pending: deque[Submitted[Result]] = deque()
         self._taken = self._done = 0
         self._statuses: dict[Status, int] = {}
         self._stopped = False
@@ -113,9 +113,9 @@ class Stream(Generic[Item, Result]):
 
     async def aresults(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Result]:
         """Yield the results under asyncio or trio."""
-        from leanhost.workers.batch.futures import Bell, in_thread
+        from leanhost.workers.batch.futures import Notifier, in_thread
 
-        bell = Bell()
+        notifier = Notifier()
         source = aiter(items) if isinstance(items, AsyncIterable) else _asynchronous(items)
         exhausted = False
         try:
@@ -126,14 +126,14 @@ class Stream(Generic[Item, Result]):
                     except StopAsyncIteration:
                         exhausted = True
                     else:
-                        bell.hang_on(await in_thread(partial(self._add, item)))
+                        notifier.watch(await in_thread(partial(self._add, item)))
                 result = self._pop()
                 if result is not None:
                     yield result
                 elif not self._pending:
                     return
                 else:
-                    await bell.rung(self._patience)
+                    await notifier.wait(self._patience)
         finally:
             self._cancel()
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from leanhost.workers.batch.batch import Result, Sent
+from leanhost.workers.batch.batch import Result, Submitted
 
 T = TypeVar("T")
 
@@ -20,8 +20,8 @@ LOOK_UP_S = 1.0
 a notebook's kernel, does not wake a loop that sleeps: without this, an interrupt would wait for the answer."""
 
 
-class Bell:
-    """Rings in the event loop that made it whenever a future it was hung on is done.
+class Notifier:
+    """Wakes the event loop that made it whenever a future it watches is done.
 
     Each future is told of it once, however often one waits: what is waited for can be many and take long.
     """
@@ -30,12 +30,12 @@ class Bell:
         self._event = anyio.Event()
         self._wake = _waker(lambda: self._event.set())
 
-    def hang_on(self, future: Future[Any]) -> None:
-        """Ring when *future* is done; at once when it is."""
+    def watch(self, future: Future[Any]) -> None:
+        """Wake when *future* is done; at once when it is."""
         future.add_done_callback(lambda _: self._wake())
 
-    async def rung(self, timeout: float | None = None) -> None:
-        """Wait until it has rung since the last time, or for *timeout* seconds."""
+    async def wait(self, timeout: float | None = None) -> None:
+        """Wait until a watched future is done, since the last time, or for *timeout* seconds."""
         with anyio.move_on_after(timeout):
             while not self._event.is_set():
                 with anyio.move_on_after(LOOK_UP_S):
@@ -48,15 +48,15 @@ async def in_thread(function: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(function)
 
 
-async def awaited(begin: Callable[[], Sent[Result]]) -> Result:
+async def awaited(begin: Callable[[], Submitted[Result]]) -> Result:
     """Have *begin* run in a thread and wait for what it sets off; a task that is cancelled stops that."""
-    begun: list[Sent[Result]] = []
+    begun: list[Submitted[Result]] = []
     try:
         # Kept outside: a cancelled task does not get what the thread returns.
         await in_thread(lambda: begun.append(begin()))
-        bell = Bell()
-        bell.hang_on(begun[0].future)
-        await bell.rung()
+        notifier = Notifier()
+        notifier.watch(begun[0].future)
+        await notifier.wait()
         return begun[0].future.result()
     except BaseException:
         for sent in begun:

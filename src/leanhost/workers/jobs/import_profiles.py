@@ -31,15 +31,15 @@ _IMPORT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ImportProfile:
     """What a worker should have imported: the header's text, or *imports* for sources without one."""
 
     text: str = ""
     imports: tuple[Import, ...] | None = None
     modules: tuple[str, ...] = ()
 
-    def shared_with(self, other: Head) -> bool:
-        """Whether sources with both heads can be compared on top of one import.
+    def shared_with(self, other: ImportProfile) -> bool:
+        """Whether sources with both profiles can be compared on top of one import.
 
         Not those of a ``module``, which sees only a part of what it imports, nor those that import nothing.
         """
@@ -47,7 +47,7 @@ class Head:
         return self == other and not nothing and not self.text.startswith("module")
 
 
-def head_of(source: str, otherwise: Head) -> Head:
+def profile_of(source: str, otherwise: ImportProfile) -> ImportProfile:
     """Return the header of *source* in a normal form, or *otherwise* if it has none."""
     at = _skip(source, 0)
     lines: list[str] = []
@@ -61,17 +61,17 @@ def head_of(source: str, otherwise: Head) -> Head:
         modules.append(found[2])
         size += len(lines[-1])
         if size > MAX_HEAD:
-            return Head()
+            return ImportProfile()
         at = _skip(source, found.end())
     if lines:
-        return Head("\n".join(lines) + "\n", None, tuple(modules))
+        return ImportProfile("\n".join(lines) + "\n", None, tuple(modules))
     return otherwise
 
 
-def bare(imports: tuple[Import, ...] | None) -> Head:
-    """Return the head of sources without a header: *imports*, or what Lean imports into those."""
+def headerless(imports: tuple[Import, ...] | None) -> ImportProfile:
+    """Return the profile of sources without a header: *imports*, or what Lean imports into those."""
     modules = tuple(each.text for each in (_IMPLICIT if imports is None else imports))
-    return Head("", None if imports == _IMPLICIT else imports, modules)
+    return ImportProfile("", None if imports == _IMPLICIT else imports, modules)
 
 
 def _skip(source: str, at: int) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs import own_code
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.values.items import Request
 
@@ -28,7 +28,7 @@ class Job:
     """A request and the future of its verdict. Only the supervisor's thread changes it."""
 
     request: Request
-    head: Head
+    profile: ImportProfile
     give_up: float | None
     """When the caller stops waiting for a worker, on :func:`time.monotonic`."""
     future: Future[CheckResult] = field(default_factory=Future)

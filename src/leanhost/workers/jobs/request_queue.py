@@ -14,7 +14,7 @@ from leanhost.workers.jobs.settings import Settings
 NEVER = float("inf")
 
 
-class Waiting:
+class RequestQueue:
     """Requests in the order of their turns. All methods run on the supervisor's thread."""
 
     def __init__(self, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from leanhost.lean.core import Import
 from leanhost.services.values.options import ElabOptions
 from leanhost.system.process_limits import Limits
 from leanhost.toolchain import Toolchain
-from leanhost.workers.jobs.import_profiles import Head, bare
+from leanhost.workers.jobs.import_profiles import ImportProfile, headerless
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import Message
 
@@ -42,11 +42,11 @@ class Settings:
     queue_timeout: float
     max_zygotes: int
     sandbox: SandboxMode
-    default_head: Head = field(init=False)
+    default_profile: ImportProfile = field(init=False)
     """What a source without a header imports."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "default_head", bare(self.imports))
+        object.__setattr__(self, "default_profile", headerless(self.imports))
         for name in (
             "workers",
             "memory_limit",

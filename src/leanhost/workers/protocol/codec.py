@@ -21,7 +21,7 @@ from leanhost.services.values.results import (
     Status,
 )
 from leanhost.toolchain import Toolchain
-from leanhost.workers.protocol import encoding as values
+from leanhost.workers.protocol import encoding
 from leanhost.workers.protocol.framing import Message, ProtocolError
 from leanhost.workers.values.items import Request
 from leanhost.workers.verification.compare_reference import Refusal
@@ -108,7 +108,7 @@ def result_in(message: object, file: str, stdout: str = "", stderr: str = "") ->
             theorems=tuple(_theorem(t) for t in _list(value["theorems"])),
             sorries=tuple(Sorry(_str(s)) for s in _list(value["sorries"])),
             reasons=tuple(map(_str, _list(value["reasons"]))),
-            elapsed=values.into(float, value["elapsed_s"]),
+            elapsed=encoding.into(float, value["elapsed_s"]),
             toolchain=_str(value["toolchain"]),
             caveats=tuple(map(_str, _list(value["caveats"]))),
             stdout=stdout,
@@ -179,7 +179,7 @@ def error_out(error: BaseException) -> Message:
     if isinstance(error, LeanHostError):
         more: Message = {}
         if isinstance(error, errors.ElaborationError):
-            more["result"] = values.out(error.result)
+            more["result"] = encoding.out(error.result)
         elif isinstance(error, errors.MetaError):
             more["limit"] = error.limit
         return {"code": error.code, "message": error.message, "hint": error.hint, **more}
@@ -197,7 +197,7 @@ def error_in(message: object) -> LeanHostError:
     }
     cls = known.get(code, WorkerStartError)
     if cls is errors.ElaborationError:
-        result = values.into(CommandResult | ElabFailure, value.get("result"))
+        result = encoding.into(CommandResult | ElabFailure, value.get("result"))
         return errors.ElaborationError(text, result=result, hint=hint)
     if cls is errors.MetaError:
         return errors.MetaError(text, limit=_str(value.get("limit")), hint=hint)

@@ -15,7 +15,7 @@ from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
-from leanhost.workers.remote.rpc import Desk, first, later, now
+from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 
 T = TypeVar("T")
 
@@ -76,8 +76,8 @@ def _listing(task: Task) -> Page:
     a = task.arguments
     filters = _filters(task)
     progress, cancellation = filters.pop("progress"), filters.pop("cancellation")
-    facts, mark = task.session.declarations.facts, encoding.into(Mark, a["mark"])
-    return page(facts, where(**filters), a["start"], a["limit"], mark, progress, cancellation)
+    queries, mark = task.session.declarations.queries, encoding.into(Mark, a["mark"])
+    return page(queries, where(**filters), a["start"], a["limit"], mark, progress, cancellation)
 
 
 def _search(task: Task) -> list[Match]:
@@ -139,7 +139,7 @@ class WorkerDeclarations:
     what :class:`~leanhost.Declaration` has as fields. *timeout* is in seconds, the session's if left out.
     """
 
-    _desk: Desk
+    _context: RemoteContext
     _marks: dict[str, Mark] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Where the last page of each listing ended: the next begins there, in whatever worker."""
 
@@ -153,7 +153,7 @@ class WorkerDeclarations:
         more: Mapping[str, object] | None = None,
     ) -> list[T]:
         names = _given(wanted)
-        return self._desk.ask(
+        return self._context.ask(
             operation,
             {"names": names, "more": more or {}},
             seconds=timeout,
@@ -162,7 +162,7 @@ class WorkerDeclarations:
             progress=progress,
         )
 
-    @now
+    @blocking
     def exists(
         self,
         wanted: Iterable[NameLike],
@@ -174,14 +174,14 @@ class WorkerDeclarations:
         """Tell for each name whether it is declared."""
         return self._ask(EXISTS, wanted, timeout, progress, cancellation)
 
-    @now
+    @blocking
     def kind(
         self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
     ) -> str | None:
         """Return the kind of *name* (``theorem``, ``definition``...); ``None`` when nothing has that name."""
         return first(self._ask(KINDS, (name,), timeout, None, cancellation))
 
-    @now
+    @blocking
     def kinds(
         self,
         wanted: Iterable[NameLike],
@@ -193,7 +193,7 @@ class WorkerDeclarations:
         """:meth:`kind` of many."""
         return self._ask(KINDS, wanted, timeout, progress, cancellation)
 
-    @now
+    @blocking
     def types(
         self,
         wanted: Iterable[NameLike],
@@ -206,7 +206,7 @@ class WorkerDeclarations:
         """Return the type of each name as Lean prints it, cut to *type_bytes* bytes."""
         return self._ask(TYPES, wanted, timeout, progress, cancellation, {"type_bytes": type_bytes})
 
-    @now
+    @blocking
     def inspect(
         self,
         name: NameLike,
@@ -222,7 +222,7 @@ class WorkerDeclarations:
         budgets = _budgets(type_bytes, value_bytes, doc_bytes, total_bytes)
         return first(self._ask(INSPECT, (name,), timeout, None, cancellation, budgets))
 
-    @now
+    @blocking
     def inspect_many(
         self,
         wanted: Iterable[NameLike],
@@ -239,7 +239,7 @@ class WorkerDeclarations:
         budgets = _budgets(type_bytes, value_bytes, doc_bytes, total_bytes)
         return self._ask(INSPECT, wanted, timeout, progress, cancellation, budgets)
 
-    @now
+    @blocking
     def axioms(
         self,
         wanted: Iterable[NameLike],
@@ -251,7 +251,7 @@ class WorkerDeclarations:
         """Return what each name rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
         return self._ask(AXIOMS, wanted, timeout, progress, cancellation)
 
-    @now
+    @blocking
     def used_constants(
         self,
         wanted: Iterable[NameLike],
@@ -263,7 +263,7 @@ class WorkerDeclarations:
         """Return the constants in the type and value of each name, as :attr:`leanhost.Declaration.used_constants`."""
         return self._ask(USED, wanted, timeout, progress, cancellation)
 
-    @now
+    @blocking
     def listing(
         self,
         *,
@@ -299,7 +299,7 @@ class WorkerDeclarations:
             self._marks[key] = found.mark
             return found.listed
 
-        return self._desk.ask_then(
+        return self._context.ask_then(
             remember,
             LISTING,
             {"filters": filters, "start": start, "limit": limit, "mark": mark},
@@ -308,7 +308,7 @@ class WorkerDeclarations:
             progress=progress,
         )
 
-    @now
+    @blocking
     def search(
         self,
         fragment: str = "",
@@ -330,7 +330,7 @@ class WorkerDeclarations:
             raise UsageError(f"a fragment of a name is a str, not {type(fragment).__name__}")
         _natural("limit", limit, least=1, most=MAX_PAGE)
         filters = _chosen(module, namespace, kinds, private, internal, own, mentions)
-        return self._desk.ask(
+        return self._context.ask(
             SEARCH,
             {"filters": filters, "fragment": fragment, "limit": limit},
             seconds=timeout,
@@ -338,16 +338,16 @@ class WorkerDeclarations:
             progress=progress,
         )
 
-    aexists = later(exists)
-    akind = later(kind)
-    akinds = later(kinds)
-    atypes = later(types)
-    ainspect = later(inspect)
-    ainspect_many = later(inspect_many)
-    aaxioms = later(axioms)
-    aused_constants = later(used_constants)
-    alisting = later(listing)
-    asearch = later(search)
+    aexists = async_twin(exists)
+    akind = async_twin(kind)
+    akinds = async_twin(kinds)
+    atypes = async_twin(types)
+    ainspect = async_twin(inspect)
+    ainspect_many = async_twin(inspect_many)
+    aaxioms = async_twin(axioms)
+    aused_constants = async_twin(used_constants)
+    alisting = async_twin(listing)
+    asearch = async_twin(search)
 
 
 def _budgets(type_bytes: int, value_bytes: int, doc_bytes: int, total_bytes: int) -> dict[str, object]:

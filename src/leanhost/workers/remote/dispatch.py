@@ -12,7 +12,7 @@ from leanhost.workers.protocol import encoding
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.remote import declarations, evidence, proofs, sources, terms
 from leanhost.workers.remote.operation import Operation, Task
-from leanhost.workers.remote.session_cache import Kept
+from leanhost.workers.remote.session_cache import SessionCache
 
 _ALL: tuple[Operation[Any], ...] = (
     *sources.OPERATIONS,
@@ -29,7 +29,7 @@ TELL_S = 0.05
 
 
 def answered(
-    kept: Kept,
+    cache: SessionCache,
     message: Message,
     timeout: float,
     cancellation: CancellationToken,
@@ -38,16 +38,16 @@ def answered(
 ) -> object:
     """Perform what *message* asks for; encoded. *begun* is called once what it stands on is there."""
     operation = OPERATIONS[message["operation"]]
-    shelf = kept.shelf(message["standing"], timeout, cancellation)
-    progress = Teller(tell) if message["progress"] else None
-    task = Task(shelf.session, message["arguments"], timeout, cancellation, progress, shelf, kept)
+    cached = cache.entry(message["spec"], timeout, cancellation)
+    progress = ProgressSender(tell) if message["progress"] else None
+    task = Task(cached.session, message["arguments"], timeout, cancellation, progress, cached, cache)
     if operation.before is not None:
         operation.before(task)
     begun()
     return encoding.out(operation.perform(task))
 
 
-class Teller:
+class ProgressSender:
     """Sends the events of a call: the first and last of a phase, and of the others few enough to cost nothing."""
 
     def __init__(self, send: Callable[[Message], None]) -> None:

@@ -20,9 +20,9 @@ from leanhost.services.values.results import Limit
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.proofs import reach
-from leanhost.workers.remote.provenance import Origin
-from leanhost.workers.remote.rpc import Desk
-from leanhost.workers.remote.session_cache import Shelf
+from leanhost.workers.remote.provenance import Provenance
+from leanhost.workers.remote.rpc import RemoteContext
+from leanhost.workers.remote.session_cache import CachedSession
 
 # --- in the worker ---
 
@@ -33,17 +33,15 @@ def _evidence(task: Task) -> list[Evidence]:
 
 def _again(task: Task, origin: Message) -> Evidence:
     """Return what an origin describes, from what is kept or by doing it once more."""
-    shelf = task.kept.shelf(
-        {**task.shelf.standing, "grown": origin["grown"]}, task.timeout, task.cancellation
-    )
-    task.kept.shelf(task.shelf.standing, task.timeout, task.cancellation)  # used, so that it stays
+    cached = task.cache.entry({**task.cached.spec, "grown": origin["grown"]}, task.timeout, task.cancellation)
+    task.cache.entry(task.cached.spec, task.timeout, task.cancellation)  # used, so that it stays
     key = json.dumps(origin["made"], sort_keys=True)
-    found = shelf.evidence.get((key, origin["index"]))
+    found = cached.evidence.get((key, origin["index"]))
     if found is None:
-        match _made(shelf, origin["made"], task):
+        match _made(cached, origin["made"], task):
             case Checked(all=every) if origin["index"] < len(every):
                 for index, evidence in enumerate(every):
-                    shelf.evidence.put((key, index), evidence)
+                    cached.evidence.put((key, index), evidence)
                 found = every[origin["index"]]
             case Unavailable(limit=Limit.CANCELLED):
                 raise Cancelled("the caller cancelled")
@@ -52,12 +50,12 @@ def _again(task: Task, origin: Message) -> Evidence:
     return found
 
 
-def _made(shelf: Shelf, made: Message, task: Task) -> KernelOutcome:
+def _made(cached: CachedSession, made: Message, task: Task) -> KernelOutcome:
     allowed = made["allow_axioms"]
     if "proof" in made:
-        state = reach(shelf, made["proof"], task.cancellation)
+        state = reach(cached, made["proof"], task.cancellation)
         return state.finish(Name(tuple(made["name"])), allow_axioms=allowed, cancellation=task.cancellation)
-    return shelf.session.kernel_check(
+    return cached.session.kernel_check(
         made["source"],
         file=made["file"],
         allow_axioms=allowed,
@@ -101,11 +99,11 @@ OPERATIONS: tuple[Operation[Any], ...] = (STATUS, MATCHES)
 # --- in the caller ---
 
 
-def _origins(desk: Desk, evidence: Sequence[Evidence]) -> list[dict[str, object]]:
+def _origins(context: RemoteContext, evidence: Sequence[Evidence]) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for item in evidence:
-        origin = item._origin
-        if not isinstance(origin, Origin) or origin.imports != desk.imports:
+        origin = item._provenance
+        if not isinstance(origin, Provenance) or origin.imports != context.imports:
             raise ForeignHandleError(
                 "this evidence was not made by a worker over the same imports",
                 hint="check the source again with this session",
@@ -115,13 +113,16 @@ def _origins(desk: Desk, evidence: Sequence[Evidence]) -> list[dict[str, object]
 
 
 def status(
-    desk: Desk, evidence: Sequence[Evidence], cancellation: Cancellation, progress: ProgressSink | None
+    context: RemoteContext,
+    evidence: Sequence[Evidence],
+    cancellation: Cancellation,
+    progress: ProgressSink | None,
 ) -> list[EvidenceStatus]:
     """Describe asking the kernel again about *evidence*."""
-    return desk.ask(
+    return context.ask(
         STATUS,
-        {"evidence": _origins(desk, evidence)},
-        seconds=desk.options.timeout * max(1, len(evidence)),
+        {"evidence": _origins(context, evidence)},
+        seconds=context.options.timeout * max(1, len(evidence)),
         items=len(evidence),
         cancellation=cancellation,
         progress=progress,
@@ -129,7 +130,7 @@ def status(
 
 
 def matches(
-    desk: Desk,
+    context: RemoteContext,
     evidence: Sequence[Evidence],
     reference: str,
     cancellation: Cancellation,
@@ -138,10 +139,10 @@ def matches(
     """Describe comparing *evidence* with a reference statement."""
     if not isinstance(reference, str):
         raise UsageError(f"a reference is given to a worker as text, not as {type(reference).__name__}")
-    return desk.ask(
+    return context.ask(
         MATCHES,
-        {"evidence": _origins(desk, evidence), "reference": reference},
-        seconds=desk.options.timeout * max(1, len(evidence)),
+        {"evidence": _origins(context, evidence), "reference": reference},
+        seconds=context.options.timeout * max(1, len(evidence)),
         items=len(evidence),
         cancellation=cancellation,
         progress=progress,

@@ -9,7 +9,7 @@ from typing import Any
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
-from leanhost.workers.remote.rpc import Desk, first, later, now
+from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 from leanhost.workers.remote.terms import QUESTIONS, TERM_TIMES, MetaAnswer, TermText, texts_out
 
 
@@ -22,7 +22,7 @@ class WorkerMeta:
     :class:`~leanhost.ElabFailure`. A worker has twice ``options.timeout`` for each item, to read, answer and print.
     """
 
-    _desk: Desk
+    _context: RemoteContext
 
     def _ask(
         self,
@@ -35,7 +35,7 @@ class WorkerMeta:
     ) -> list[MetaAnswer[Any]]:
         options = options or DEFAULT
         asked = {"items": [texts_out(item) for item in items], "options": options, "flags": dict(flags or {})}
-        return self._desk.ask(
+        return self._context.ask(
             QUESTIONS[question],
             asked,
             seconds=TERM_TIMES * options.timeout * max(1, len(items)),
@@ -44,14 +44,14 @@ class WorkerMeta:
             progress=progress,
         )
 
-    @now
+    @blocking
     def infer_type(
         self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> MetaAnswer[TermText]:
         """The type of a term, as :meth:`leanhost.MetaService.infer_type`."""
         return first(self._ask("infer_type", [(expr,)], options, cancellation))
 
-    @now
+    @blocking
     def infer_type_bulk(
         self,
         exprs: Sequence[str],
@@ -63,14 +63,14 @@ class WorkerMeta:
         """:meth:`infer_type` of many: one answer each, in order; limits are for each."""
         return self._ask("infer_type", _each(exprs), options, cancellation, progress)
 
-    @now
+    @blocking
     def whnf(
         self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> MetaAnswer[TermText]:
         """Weak head normal form, as :meth:`leanhost.MetaService.whnf`."""
         return first(self._ask("whnf", [(expr,)], options, cancellation))
 
-    @now
+    @blocking
     def whnf_bulk(
         self,
         exprs: Sequence[str],
@@ -82,14 +82,14 @@ class WorkerMeta:
         """:meth:`whnf` of many: one answer each, in order; limits are for each."""
         return self._ask("whnf", _each(exprs), options, cancellation, progress)
 
-    @now
+    @blocking
     def synth_instance(
         self, type_: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> MetaAnswer[TermText]:
         """An instance of a class, as :meth:`leanhost.MetaService.synth_instance`."""
         return first(self._ask("synth_instance", [(type_,)], options, cancellation))
 
-    @now
+    @blocking
     def synth_instance_bulk(
         self,
         types: Sequence[str],
@@ -101,14 +101,14 @@ class WorkerMeta:
         """:meth:`synth_instance` of many: one answer each, in order; limits are for each."""
         return self._ask("synth_instance", _each(types), options, cancellation, progress)
 
-    @now
+    @blocking
     def instantiate_mvars(
         self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> MetaAnswer[TermText]:
         """A term with its assigned metavariables replaced, as :meth:`leanhost.MetaService.instantiate_mvars`."""
         return first(self._ask("instantiate_mvars", [(expr,)], options, cancellation))
 
-    @now
+    @blocking
     def instantiate_mvars_bulk(
         self,
         exprs: Sequence[str],
@@ -120,14 +120,14 @@ class WorkerMeta:
         """:meth:`instantiate_mvars` of many: one answer each, in order; limits are for each."""
         return self._ask("instantiate_mvars", _each(exprs), options, cancellation, progress)
 
-    @now
+    @blocking
     def pp_expr(
         self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> MetaAnswer[str]:
         """A term as Lean prints it, as :meth:`leanhost.MetaService.pp_expr`."""
         return first(self._ask("pp_expr", [(expr,)], options, cancellation))
 
-    @now
+    @blocking
     def pp_expr_bulk(
         self,
         exprs: Sequence[str],
@@ -139,14 +139,14 @@ class WorkerMeta:
         """:meth:`pp_expr` of many: one answer each, in order; limits are for each."""
         return self._ask("pp_expr", _each(exprs), options, cancellation, progress)
 
-    @now
+    @blocking
     def is_def_eq(
         self, left: str, right: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> MetaAnswer[bool]:
         """Whether two terms are equal by definition, as :meth:`leanhost.MetaService.is_def_eq`."""
         return first(self._ask("is_def_eq", [(left, right)], options, cancellation))
 
-    @now
+    @blocking
     def is_def_eq_bulk(
         self,
         pairs: Sequence[tuple[str, str]],
@@ -158,7 +158,7 @@ class WorkerMeta:
         """:meth:`is_def_eq` of many: one answer each, in order; limits are for each."""
         return self._ask("is_def_eq", pairs, options, cancellation, progress)
 
-    @now
+    @blocking
     def reduce(
         self,
         expr: str,
@@ -180,7 +180,7 @@ class WorkerMeta:
             )
         )
 
-    @now
+    @blocking
     def reduce_bulk(
         self,
         exprs: Sequence[str],
@@ -202,20 +202,20 @@ class WorkerMeta:
             flags=_reduction(explicit_only, skip_types, skip_proofs),
         )
 
-    ainfer_type = later(infer_type)
-    ainfer_type_bulk = later(infer_type_bulk)
-    awhnf = later(whnf)
-    awhnf_bulk = later(whnf_bulk)
-    asynth_instance = later(synth_instance)
-    asynth_instance_bulk = later(synth_instance_bulk)
-    ainstantiate_mvars = later(instantiate_mvars)
-    ainstantiate_mvars_bulk = later(instantiate_mvars_bulk)
-    app_expr = later(pp_expr)
-    app_expr_bulk = later(pp_expr_bulk)
-    ais_def_eq = later(is_def_eq)
-    ais_def_eq_bulk = later(is_def_eq_bulk)
-    areduce = later(reduce)
-    areduce_bulk = later(reduce_bulk)
+    ainfer_type = async_twin(infer_type)
+    ainfer_type_bulk = async_twin(infer_type_bulk)
+    awhnf = async_twin(whnf)
+    awhnf_bulk = async_twin(whnf_bulk)
+    asynth_instance = async_twin(synth_instance)
+    asynth_instance_bulk = async_twin(synth_instance_bulk)
+    ainstantiate_mvars = async_twin(instantiate_mvars)
+    ainstantiate_mvars_bulk = async_twin(instantiate_mvars_bulk)
+    app_expr = async_twin(pp_expr)
+    app_expr_bulk = async_twin(pp_expr_bulk)
+    ais_def_eq = async_twin(is_def_eq)
+    ais_def_eq_bulk = async_twin(is_def_eq_bulk)
+    areduce = async_twin(reduce)
+    areduce_bulk = async_twin(reduce_bulk)
 
 
 def _each(terms: Sequence[str]) -> list[tuple[str]]:

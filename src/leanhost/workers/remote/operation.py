@@ -16,7 +16,7 @@ from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.protocol.framing import Message
 
 if TYPE_CHECKING:
-    from leanhost.workers.remote.session_cache import Kept, Shelf
+    from leanhost.workers.remote.session_cache import CachedSession, SessionCache
 
 T = TypeVar("T")
 
@@ -31,8 +31,8 @@ class Task:
         timeout: seconds the operation may take.
         cancellation: set when the caller cancels.
         progress: hears how far it has come, if the caller wants to know.
-        shelf: what the worker keeps that belongs to *session*.
-        kept: what the worker keeps at all.
+        cached: what the worker keeps that belongs to *session*.
+        cache: what the worker keeps at all.
     """
 
     session: Session
@@ -40,8 +40,8 @@ class Task:
     timeout: float
     cancellation: CancellationToken
     progress: ProgressSink | None
-    shelf: Shelf
-    kept: Kept
+    cached: CachedSession
+    cache: SessionCache
 
 
 @dataclass(frozen=True, slots=True)

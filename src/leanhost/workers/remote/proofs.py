@@ -21,8 +21,8 @@ from leanhost.services.values.results import Limit
 from leanhost.workers.protocol import encoding
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.remote.operation import Operation, Task
-from leanhost.workers.remote.rpc import Desk, first, later, now
-from leanhost.workers.remote.session_cache import Shelf
+from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
+from leanhost.workers.remote.session_cache import CachedSession
 
 MAX_STEPS = 4096
 """Most steps of a derivation."""
@@ -48,7 +48,7 @@ class Goals:
 # --- in the worker ---
 
 
-def reach(shelf: Shelf, proof: Message, cancellation: Cancellation) -> ProofState:
+def reach(cached: CachedSession, proof: Message, cancellation: Cancellation) -> ProofState:
     """Return the state that a derivation leads to, from the last one on its way that is kept.
 
     Raises :class:`~leanhost.errors.NotReproduced` when a step that succeeded once does not.
@@ -56,23 +56,23 @@ def reach(shelf: Shelf, proof: Message, cancellation: Cancellation) -> ProofStat
     keys = _keys(proof)
     path: list[tuple[str | None, int]] = [(tactic, goal) for tactic, goal in proof["path"]]
     at = len(path)
-    while (state := shelf.states.get(keys[at])) is None and at:
+    while (state := cached.states.get(keys[at])) is None and at:
         at -= 1
     if state is None:
-        state = shelf.states.put(keys[0], _again(_start(shelf, proof, cancellation), "the statement"))
+        state = cached.states.put(keys[0], _again(_start(cached, proof, cancellation), "the statement"))
     for tactic, goal in path[at:]:
         at += 1
         if tactic is None:
             state = state.focus(goal)
         else:
             state = _again(state.apply(tactic, goal, cancellation=cancellation), f"step {at} of {len(path)}")
-        shelf.states.put(keys[at], state)
+        cached.states.put(keys[at], state)
     return state
 
 
-def _start(shelf: Shelf, proof: Message, cancellation: Cancellation) -> ProofState | TacticFailure:
+def _start(cached: CachedSession, proof: Message, cancellation: Cancellation) -> ProofState | TacticFailure:
     options: MetaOptions = encoding.into(MetaOptions, proof["options"])
-    return shelf.session.prove(proof["statement"], options, cancellation=cancellation)
+    return cached.session.prove(proof["statement"], options, cancellation=cancellation)
 
 
 def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
@@ -112,18 +112,18 @@ def _prove(task: Task) -> list[Goals | TacticFailure]:
     phase = Phase(task.progress, "prove", len(proofs)) if task.progress is not None else None
     found: list[Goals | TacticFailure] = []
     for proof in proofs:
-        state = _start(task.shelf, proof, task.cancellation)
+        state = _start(task.cached, proof, task.cancellation)
         if isinstance(state, TacticFailure):
             found.append(state)
         else:
-            found.append(_shown(task.shelf.states.put(_keys(proof)[0], state)))
+            found.append(_shown(task.cached.states.put(_keys(proof)[0], state)))
         if phase is not None:
             phase.at(len(found))
     return found
 
 
 def _reach(task: Task) -> ProofState:
-    return reach(task.shelf, task.arguments["proof"], task.cancellation)
+    return reach(task.cached, task.arguments["proof"], task.cancellation)
 
 
 def _apply(task: Task) -> list[Goals | TacticFailure]:
@@ -133,7 +133,7 @@ def _apply(task: Task) -> list[Goals | TacticFailure]:
     found: list[Goals | TacticFailure] = []
     for tactic, state in zip(tactics, states, strict=True):
         if isinstance(state, ProofState):
-            task.shelf.states.put(_next(key, [tactic, goal]), state)
+            task.cached.states.put(_next(key, [tactic, goal]), state)
             found.append(_shown(state))
         else:
             found.append(state)
@@ -189,7 +189,7 @@ class WorkerProofState:
     """The steps from the statement to here, the first one first."""
     options: MetaOptions = field(repr=False)
     """The limits of each step."""
-    _desk: Desk = field(repr=False, compare=False)
+    _context: RemoteContext = field(repr=False, compare=False)
 
     @property
     def remaining(self) -> int:
@@ -201,14 +201,14 @@ class WorkerProofState:
         """Whether no goal is left. Only :meth:`finish` says whether that is a proof."""
         return not self.goals
 
-    @now
+    @blocking
     def apply(
         self, tactic: str, goal: int = 0, *, cancellation: Cancellation = None
     ) -> WorkerProofState | TacticFailure:
         """Run a tactic on one goal; its new goals come first, as :meth:`leanhost.ProofState.apply`."""
         return first(self._apply([tactic], goal, cancellation, None))
 
-    @now
+    @blocking
     def apply_all(
         self,
         tactics: Sequence[str],
@@ -223,7 +223,7 @@ class WorkerProofState:
         """
         return self._apply(tactics, goal, cancellation, progress)
 
-    @now
+    @blocking
     def have(self, name: NameLike, type_: str) -> WorkerProofState | TacticFailure:
         """Introduce a claim, as :meth:`leanhost.ProofState.have`."""
         return first(self._apply([f"have {Name(name)} : {type_} := ?_"], 0, None, None))
@@ -239,7 +239,7 @@ class WorkerProofState:
         )
         return replace(self, goals=goals, path=self._longer(Step(None, goal)))
 
-    @now
+    @blocking
     def finish(
         self,
         name: NameLike = "proved",
@@ -255,18 +255,18 @@ class WorkerProofState:
             "name": Name(name),
             "allow_axioms": sorted(AllowedAxioms.of(allow_axioms).named),
         }
-        return self._desk.ask_then(
-            lambda outcome: self._desk.owned(made, outcome),
+        return self._context.ask_then(
+            lambda outcome: self._context.with_provenance(made, outcome),
             FINISH,
             made,
             seconds=self.options.timeout,
             cancellation=cancellation,
         )
 
-    aapply = later(apply)
-    aapply_all = later(apply_all)
-    ahave = later(have)
-    afinish = later(finish)
+    aapply = async_twin(apply)
+    aapply_all = async_twin(apply_all)
+    ahave = async_twin(have)
+    afinish = async_twin(finish)
 
     def _apply(
         self,
@@ -286,7 +286,7 @@ class WorkerProofState:
                 for path, each in zip(paths, found, strict=True)
             ]
 
-        return self._desk.ask_then(
+        return self._context.ask_then(
             states,
             APPLY,
             {"proof": self._proof(), "tactics": list(tactics), "goal": goal},
@@ -326,7 +326,7 @@ def derivation(statement: str, options: MetaOptions, path: Sequence[Step] = ()) 
 
 
 def proving(
-    desk: Desk,
+    context: RemoteContext,
     statements: Sequence[str],
     options: MetaOptions | None,
     cancellation: Cancellation,
@@ -339,11 +339,11 @@ def proving(
 
     def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:
         return [
-            WorkerProofState(statement, each.goals, (), chosen, desk) if isinstance(each, Goals) else each
+            WorkerProofState(statement, each.goals, (), chosen, context) if isinstance(each, Goals) else each
             for statement, each in zip(statements, found, strict=True)
         ]
 
-    return desk.ask_then(
+    return context.ask_then(
         states,
         PROVE,
         {"proofs": [derivation(statement, chosen) for statement in statements]},

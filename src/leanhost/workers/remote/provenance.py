@@ -10,7 +10,7 @@ from leanhost.services.kernel.judge import Checked, KernelOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """What a worker makes evidence again from."""
 
     imports: tuple[Import, ...]
@@ -21,7 +21,7 @@ class Origin:
     """Which of the evidence it was."""
 
 
-def owned(
+def with_provenance(
     imports: tuple[Import, ...],
     grown: tuple[tuple[str, str], ...],
     made: Mapping[str, object],
@@ -31,7 +31,7 @@ def owned(
     if not isinstance(outcome, Checked) or not outcome.all:
         return outcome
     every = tuple(
-        replace(evidence, _origin=Origin(imports, grown, made, index))
+        replace(evidence, _provenance=Provenance(imports, grown, made, index))
         for index, evidence in enumerate(outcome.all)
     )
-    return Checked(replace(outcome.evidence, _origin=every[-1]._origin), every)
+    return Checked(replace(outcome.evidence, _provenance=every[-1]._provenance), every)

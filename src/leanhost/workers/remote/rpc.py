@@ -1,6 +1,6 @@
 """Calls of a session that run in a pool's workers: described once, made by waiting or from asyncio and trio.
 
-A method describes its call; the decorator :func:`now` makes it, and :func:`later` derives the method's asynchronous
+A method describes its call; the decorator :func:`blocking` makes it, and :func:`async_twin` derives its asynchronous
 twin, with the same parameters and the same answer to a type checker and to a reader.
 """
 
@@ -30,13 +30,13 @@ from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.services.values.stats import Meter
 from leanhost.services.values.tracing import span
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Hold
 from leanhost.workers.protocol import codec, encoding
 from leanhost.workers.protocol.framing import Message, ProtocolError
 from leanhost.workers.remote.operation import Operation
-from leanhost.workers.remote.provenance import owned
+from leanhost.workers.remote.provenance import with_provenance
 from leanhost.workers.values.items import Request
 
 if TYPE_CHECKING:
@@ -59,19 +59,19 @@ _RAISED: Mapping[Status, type[LeanHostError]] = {
 
 
 @dataclass(slots=True)
-class Desk:
+class RemoteContext:
     """What the calls of one session have in common."""
 
     pool: WorkerPool
     hold: Hold
-    head: Head
+    profile: ImportProfile
     imports: tuple[Import, ...]
     options: ElabOptions
     grown: tuple[tuple[str, str], ...] = ()
     """The sources the session was extended by, each with the label of its file."""
     meter: Meter = field(default_factory=Meter)
 
-    def standing(self) -> Message:
+    def spec(self) -> Message:
         """Return what a worker makes the session from."""
         return {
             "imports": codec.imports_out(self.imports),
@@ -79,9 +79,9 @@ class Desk:
             "grown": list(self.grown),
         }
 
-    def owned(self, made: Mapping[str, object], outcome: KernelOutcome) -> KernelOutcome:
+    def with_provenance(self, made: Mapping[str, object], outcome: KernelOutcome) -> KernelOutcome:
         """Return *outcome* with evidence that knows that it was made from *made* in this session."""
-        return owned(self.imports, self.grown, made, outcome)
+        return with_provenance(self.imports, self.grown, made, outcome)
 
     def ask(
         self,
@@ -93,7 +93,7 @@ class Desk:
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> T:
-        """Describe one call of *operation*, for a method under :func:`now`: it is made there and its answer returned.
+        """Describe one call of *operation*, for a method under :func:`blocking`: it is made there, and answered.
 
         *seconds* are the session's if left out.
         """
@@ -120,7 +120,7 @@ class Desk:
     ) -> T:
         """:meth:`ask`, and return what *then* makes of the answer."""
         asked = self._request(operation, arguments, seconds)
-        # The only place where a description goes by the type of its answer: `now` and `later` take it from there.
+        # The only place where a description goes by the type of its answer: `blocking` and `async_twin` cast it back.
         call = Call(self, operation, [asked], items, lambda found: then(found[0]), cancellation, progress)
         return cast("T", call)
 
@@ -147,7 +147,7 @@ class Desk:
         more = {
             "operation": operation.name,
             "arguments": encoding.out(arguments),
-            "standing": self.standing(),
+            "spec": self.spec(),
         }
         return Request("", file, self.imports, (), limits.timeout), more
 
@@ -156,7 +156,7 @@ class Desk:
 class Call(Generic[T]):
     """Requests of one operation, not made yet; ``then`` makes the answer of theirs."""
 
-    desk: Desk
+    context: RemoteContext
     operation: Operation[Any]
     requests: Sequence[tuple[Request, Message]]
     items: int
@@ -179,9 +179,9 @@ class Call(Generic[T]):
 
     async def make_later(self) -> T:
         """Make the call under asyncio or trio; cancelling the task stops it."""
-        from leanhost.workers.batch.futures import Bell
+        from leanhost.workers.batch.futures import Notifier
 
-        bell = Bell()
+        notifier = Notifier()
         heard: set[Future[CheckResult]] = set()
         steps = self._steps()
         try:
@@ -189,8 +189,8 @@ class Call(Generic[T]):
                 for future in next(steps):
                     if future not in heard:
                         heard.add(future)
-                        bell.hang_on(future)
-                await bell.rung(self._slice)
+                        notifier.watch(future)
+                await notifier.wait(self._slice)
         except StopIteration as end:
             return cast("T", end.value)
         finally:
@@ -205,10 +205,10 @@ class Call(Generic[T]):
         begun = time.monotonic()
         count = self.items * len(self.requests)
         phase = Phase(self.progress, "bulk", count) if self.progress and self.many else None
-        room = 4 * self.desk.pool.workers if self.many else 1
+        room = 4 * self.context.pool.workers if self.many else 1
         stopped = False
         jobs: list[Job] = []
-        held = self.desk.hold.lease is not None
+        held = self.context.hold.lease is not None
         with span(f"leanhost.worker.{self.operation.name}", items=count, held=held):
             try:
                 running: list[Job] = []
@@ -216,7 +216,7 @@ class Call(Generic[T]):
                     if not stopped and self.cancellation is not None and self.cancellation.is_cancelled:
                         stopped = True
                         for job in running:
-                            self.desk.pool.cancel(job)
+                            self.context.pool.cancel(job)
                     while not stopped and len(running) < room and len(jobs) < len(self.requests):
                         running.append(self._start(*self.requests[len(jobs)]))
                         jobs.append(running[-1])
@@ -233,18 +233,18 @@ class Call(Generic[T]):
                 return self.then(found + [self._stopped() for _ in self.requests[len(found) :]])
             except BaseException:
                 for job in jobs:
-                    self.desk.pool.cancel(job)
+                    self.context.pool.cancel(job)
                 raise
             finally:
-                self.desk.meter.count(self.operation.name, count, time.monotonic() - begun)
+                self.context.meter.count(self.operation.name, count, time.monotonic() - begun)
 
     def _start(self, request: Request, more: Message) -> Job:
         tell = self.progress is not None and not self.many
-        return self.desk.pool.ask(
+        return self.context.pool.ask(
             request,
             {**more, "progress": tell},
-            self.desk.head,
-            lease=self.desk.hold.lease,
+            self.context.profile,
+            lease=self.context.hold.lease,
             bounded=not self.many,
             tell=tell,
         )
@@ -284,7 +284,7 @@ def first(described: list[T]) -> T:
     return cast("T", replace(cast("Call[Any]", call), then=only))
 
 
-def now(describe: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+def blocking(describe: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
     """Turn a method that describes a call into one that makes it and waits for the answer."""
 
     @wraps(describe)
@@ -295,8 +295,8 @@ def now(describe: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P],
     return cast("Callable[Concatenate[S, P], T]", method)
 
 
-def later(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Return the twin, for asyncio and trio, of a method that :func:`now` made."""
+def async_twin(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Return the twin, for asyncio and trio, of a method that :func:`blocking` made."""
     describe: Callable[Concatenate[S, P], T] = method.__wrapped__  # type: ignore[attr-defined]
 
     async def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:

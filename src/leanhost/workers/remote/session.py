@@ -22,7 +22,7 @@ from leanhost.workers.remote.declarations import WorkerDeclarations
 from leanhost.workers.remote.evidence import matches, status
 from leanhost.workers.remote.meta import WorkerMeta
 from leanhost.workers.remote.proofs import WorkerProofState, proving
-from leanhost.workers.remote.rpc import Desk, first, later, now
+from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 from leanhost.workers.remote.sources import (
     EXTEND,
     GOALS_AT,
@@ -66,21 +66,21 @@ class WorkerSession:
     declarations: WorkerDeclarations
     """Queries about declarations: ``session.declarations.inspect("Nat.add_comm")``."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.options = desk.options
-        self.meta = WorkerMeta(desk)
-        self.declarations = WorkerDeclarations(desk)
+    def __init__(self, context: RemoteContext) -> None:
+        self._context = context
+        self.options = context.options
+        self.meta = WorkerMeta(context)
+        self.declarations = WorkerDeclarations(context)
 
     @property
     def imports(self) -> tuple[str, ...]:
         """The modules the session is over, in order."""
-        return tuple(i.text for i in self._desk.imports)
+        return tuple(i.text for i in self._context.imports)
 
     @property
     def stats(self) -> SessionStats:
         """What the session, and those that extend it, were used for so far."""
-        return self._desk.meter.snapshot()
+        return self._context.meter.snapshot()
 
     # --- holding a worker ---
 
@@ -93,13 +93,13 @@ class WorkerSession:
         ends, or serves others if no code of a source ran in it, and the session's calls take any worker again.
         Raises :class:`~leanhost.errors.UsageError` when the session holds one already.
         """
-        self._desk.hold.begin()
+        self._context.hold.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._desk.hold.end()
+        self._context.hold.end()
 
     async def __aenter__(self) -> WorkerSession:
         """``async with`` is the same."""
@@ -112,7 +112,7 @@ class WorkerSession:
 
     # --- sources ---
 
-    @now
+    @blocking
     def run(
         self,
         source: str,
@@ -123,7 +123,7 @@ class WorkerSession:
         progress: ProgressSink | None = None,
     ) -> CommandResult:
         """Elaborate any number of commands and report, as :meth:`leanhost.Session.run`."""
-        return self._desk.ask(
+        return self._context.ask(
             RUN,
             {"source": text(source), "file": file},
             seconds=timeout,
@@ -131,7 +131,7 @@ class WorkerSession:
             progress=progress,
         )
 
-    @now
+    @blocking
     def run_bulk(
         self,
         sources: Sequence[str],
@@ -145,7 +145,7 @@ class WorkerSession:
         *timeout* is for each. *progress* hears of the phase ``bulk``, in sources. After a cancellation the rest have
         the limit ``cancelled``. What ends a worker ends the call.
         """
-        return self._desk.ask_each(
+        return self._context.ask_each(
             RUN,
             [{"source": source, "file": _FILE} for source in _sources(sources)],
             seconds=timeout,
@@ -153,7 +153,7 @@ class WorkerSession:
             progress=progress,
         )
 
-    @now
+    @blocking
     def kernel_check(
         self,
         source: str,
@@ -167,8 +167,8 @@ class WorkerSession:
         """Elaborate *source* and judge what it declares, as :meth:`leanhost.Session.kernel_check`."""
         named = sorted(AllowedAxioms.of(allow_axioms).named)
         made = {"source": text(source), "file": file, "allow_axioms": named}
-        return self._desk.ask_then(
-            lambda outcome: self._desk.owned(made, outcome),
+        return self._context.ask_then(
+            lambda outcome: self._context.with_provenance(made, outcome),
             KERNEL_CHECK,
             made,
             seconds=timeout,
@@ -176,7 +176,7 @@ class WorkerSession:
             progress=progress,
         )
 
-    @now
+    @blocking
     def kernel_check_bulk(
         self,
         sources: Sequence[str],
@@ -195,9 +195,11 @@ class WorkerSession:
         every = [{"source": s, "file": _FILE, "allow_axioms": named} for s in _sources(sources)]
 
         def own(outcomes: list[KernelOutcome]) -> list[KernelOutcome]:
-            return [self._desk.owned(made, each) for made, each in zip(every, outcomes, strict=True)]
+            return [
+                self._context.with_provenance(made, each) for made, each in zip(every, outcomes, strict=True)
+            ]
 
-        return self._desk.ask_each(
+        return self._context.ask_each(
             KERNEL_CHECK,
             every,
             then=own,
@@ -206,7 +208,7 @@ class WorkerSession:
             progress=progress,
         )
 
-    @now
+    @blocking
     def goals_at(
         self,
         source: str,
@@ -216,7 +218,7 @@ class WorkerSession:
         cancellation: Cancellation = None,
     ) -> list[tuple[str, ...]]:
         """The goals at many ``(line, column)`` positions, as :meth:`leanhost.Session.goals_at`."""
-        return self._desk.ask(
+        return self._context.ask(
             GOALS_AT,
             {"source": text(source), "file": _FILE, "positions": positions_out(positions)},
             seconds=timeout,
@@ -224,7 +226,7 @@ class WorkerSession:
             cancellation=cancellation,
         )
 
-    @now
+    @blocking
     def inspect(
         self,
         source: str,
@@ -237,11 +239,11 @@ class WorkerSession:
         arguments = {"source": text(source), "file": file}
 
         def view(result: CommandResult) -> WorkerSourceView:
-            return WorkerSourceView(result, self._desk, arguments, timeout)
+            return WorkerSourceView(result, self._context, arguments, timeout)
 
-        return self._desk.ask_then(view, INSPECT, arguments, seconds=timeout, cancellation=cancellation)
+        return self._context.ask_then(view, INSPECT, arguments, seconds=timeout, cancellation=cancellation)
 
-    @now
+    @blocking
     def extend(
         self,
         source: str,
@@ -256,8 +258,8 @@ class WorkerSession:
         A worker that has not got the extended session elaborates *source* again before its first call, each time
         within *timeout*. Raises :class:`~leanhost.errors.ElaborationError` when it does not elaborate.
         """
-        grown = replace(self._desk, grown=(*self._desk.grown, (text(source), file)))
-        return self._desk.ask_then(
+        grown = replace(self._context, grown=(*self._context.grown, (text(source), file)))
+        return self._context.ask_then(
             lambda _: WorkerSession(grown),
             EXTEND,
             {"source": source, "file": file},
@@ -268,7 +270,7 @@ class WorkerSession:
 
     # --- terms ---
 
-    @now
+    @blocking
     def elaborate(
         self,
         term: str,
@@ -284,7 +286,7 @@ class WorkerSession:
         """Elaborate a term and print it with its type; arguments are those of :meth:`leanhost.Session.elaborate`."""
         return first(
             elaborating(
-                self._desk,
+                self._context,
                 [term],
                 expected_type,
                 options,
@@ -296,7 +298,7 @@ class WorkerSession:
             )
         )
 
-    @now
+    @blocking
     def elaborate_bulk(
         self,
         terms: Sequence[str],
@@ -312,7 +314,7 @@ class WorkerSession:
     ) -> list[TermText | ElabFailure]:
         """:meth:`elaborate` of many terms: one result each, in order."""
         return elaborating(
-            self._desk,
+            self._context,
             terms,
             expected_type,
             options,
@@ -326,14 +328,14 @@ class WorkerSession:
 
     # --- proofs ---
 
-    @now
+    @blocking
     def prove(
         self, statement: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
     ) -> WorkerProofState | TacticFailure:
         """Start a proof of *statement* (a type), as :meth:`leanhost.Session.prove`."""
-        return first(proving(self._desk, [statement], options, cancellation))
+        return first(proving(self._context, [statement], options, cancellation))
 
-    @now
+    @blocking
     def prove_bulk(
         self,
         statements: Sequence[str],
@@ -343,20 +345,20 @@ class WorkerSession:
         progress: ProgressSink | None = None,
     ) -> list[WorkerProofState | TacticFailure]:
         """:meth:`prove` of many statements: one result each, in order; limits are for each."""
-        return proving(self._desk, statements, options, cancellation, progress)
+        return proving(self._context, statements, options, cancellation, progress)
 
     # --- evidence ---
 
-    @now
+    @blocking
     def status(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
         """Ask the kernel again, in a worker that makes the evidence again first, as :meth:`leanhost.Session.status`.
 
         *evidence* is a worker's over the same imports. Raises :class:`~leanhost.errors.ForeignHandleError` for other
         evidence, and :class:`~leanhost.errors.NotReproduced` when it cannot be had again.
         """
-        return first(status(self._desk, [evidence], cancellation, None))
+        return first(status(self._context, [evidence], cancellation, None))
 
-    @now
+    @blocking
     def status_bulk(
         self,
         evidence: Sequence[Evidence],
@@ -365,17 +367,17 @@ class WorkerSession:
         progress: ProgressSink | None = None,
     ) -> list[EvidenceStatus]:
         """:meth:`status` of many: one answer each, in order; limits are for each."""
-        return status(self._desk, evidence, cancellation, progress)
+        return status(self._context, evidence, cancellation, progress)
 
-    @now
+    @blocking
     def matches(self, evidence: Evidence, reference: str, *, cancellation: Cancellation = None) -> Match:
         """Compare what the evidence proves with a reference statement, as :meth:`leanhost.Session.matches`.
 
         *evidence* is as for :meth:`status`.
         """
-        return first(matches(self._desk, [evidence], reference, cancellation, None))
+        return first(matches(self._context, [evidence], reference, cancellation, None))
 
-    @now
+    @blocking
     def matches_bulk(
         self,
         evidence: Sequence[Evidence],
@@ -385,26 +387,26 @@ class WorkerSession:
         progress: ProgressSink | None = None,
     ) -> list[Match]:
         """:meth:`matches` of many with one reference: one answer each, in order."""
-        return matches(self._desk, evidence, reference, cancellation, progress)
+        return matches(self._context, evidence, reference, cancellation, progress)
 
-    arun = later(run)
-    arun_bulk = later(run_bulk)
-    akernel_check = later(kernel_check)
-    akernel_check_bulk = later(kernel_check_bulk)
-    agoals_at = later(goals_at)
-    ainspect = later(inspect)
-    aextend = later(extend)
-    aelaborate = later(elaborate)
-    aelaborate_bulk = later(elaborate_bulk)
-    aprove = later(prove)
-    aprove_bulk = later(prove_bulk)
-    astatus = later(status)
-    astatus_bulk = later(status_bulk)
-    amatches = later(matches)
-    amatches_bulk = later(matches_bulk)
+    arun = async_twin(run)
+    arun_bulk = async_twin(run_bulk)
+    akernel_check = async_twin(kernel_check)
+    akernel_check_bulk = async_twin(kernel_check_bulk)
+    agoals_at = async_twin(goals_at)
+    ainspect = async_twin(inspect)
+    aextend = async_twin(extend)
+    aelaborate = async_twin(elaborate)
+    aelaborate_bulk = async_twin(elaborate_bulk)
+    aprove = async_twin(prove)
+    aprove_bulk = async_twin(prove_bulk)
+    astatus = async_twin(status)
+    astatus_bulk = async_twin(status_bulk)
+    amatches = async_twin(matches)
+    amatches_bulk = async_twin(matches_bulk)
 
     def __repr__(self) -> str:
-        count = len(self._desk.grown)
+        count = len(self._context.grown)
         grown = f", extended {'once' if count == 1 else f'{count} times'}" if count else ""
         return f"<WorkerSession over {', '.join(self.imports)}{grown}>"
 

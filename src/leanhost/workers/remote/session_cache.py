@@ -57,11 +57,11 @@ class Recent(Generic[V]):
 
 
 @dataclass(slots=True)
-class Shelf:
+class CachedSession:
     """A session and what was made in it."""
 
     session: Session
-    standing: Message
+    spec: Message
     """The imports, options and extensions that make the session, encoded."""
     states: Recent[ProofState] = field(default_factory=lambda: Recent(STATES))
     views: Recent[SourceView] = field(default_factory=lambda: Recent(VIEWS, lambda view: view.close()))
@@ -75,47 +75,47 @@ class Shelf:
         self.session.close()
 
 
-class Kept:
+class SessionCache:
     """The sessions a worker has used last."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._shelves: Recent[Shelf] = Recent(SESSIONS, lambda shelf: shelf.close())
+        self._entries: Recent[CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
 
-    def shelf(
+    def entry(
         self,
-        standing: Message,
+        spec: Message,
         timeout: float,
         cancellation: CancellationToken,
         progress: ProgressSink | None = None,
-    ) -> Shelf:
-        """Return the session over ``standing["imports"]``, extended by each source of ``standing["grown"]``.
+    ) -> CachedSession:
+        """Return the session over ``spec["imports"]``, extended by each source of ``spec["grown"]``.
 
         Raises what opening and extending a session do; *timeout* is for each extension.
         """
-        key = _key(standing)
-        found = self._shelves.get(key)
+        key = _key(spec)
+        found = self._entries.get(key)
         if found is not None:
             return found
-        session = self._grown(standing, timeout, cancellation, progress)
-        return self._shelves.put(key, Shelf(session, standing))
+        session = self._grown(spec, timeout, cancellation, progress)
+        return self._entries.put(key, CachedSession(session, spec))
 
     def _grown(
         self,
-        standing: Message,
+        spec: Message,
         timeout: float,
         cancellation: CancellationToken,
         progress: ProgressSink | None,
     ) -> Session:
         """Extend the nearest session that is kept, or open one; what lies between is not kept."""
-        grown = standing["grown"]
+        grown = spec["grown"]
         at, below = len(grown), None
         while below is None and at:
             at -= 1
-            below = self._shelves.get(_key({**standing, "grown": grown[:at]}))
+            below = self._entries.get(_key({**spec, "grown": grown[:at]}))
         if below is None:
-            imports = codec.imports_in(standing["imports"]) or ()
-            session = self.host.session(imports, codec.options_in(standing["options"]))
+            imports = codec.imports_in(spec["imports"]) or ()
+            session = self.host.session(imports, codec.options_in(spec["options"]))
         else:
             session = below.session
         kept = below is not None
@@ -132,5 +132,5 @@ class Kept:
         return session
 
 
-def _key(standing: Message) -> str:
-    return json.dumps([standing["imports"], standing["options"], standing["grown"]], sort_keys=True)
+def _key(spec: Message) -> str:
+    return json.dumps([spec["imports"], spec["options"], spec["grown"]], sort_keys=True)

@@ -13,7 +13,7 @@ from leanhost.services.kernel.judge import KernelOutcome, Unavailable
 from leanhost.services.values.lifecycle import Closing
 from leanhost.services.values.results import CommandResult, Limit, Position
 from leanhost.workers.remote.operation import Operation, Task
-from leanhost.workers.remote.rpc import Desk, first, later, now
+from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 
 T = TypeVar("T")
 
@@ -45,16 +45,16 @@ def _kernel_check(task: Task) -> KernelOutcome:
 
 def _extend(task: Task) -> None:
     more = [task.arguments["source"], task.arguments["file"]]
-    grown = {**task.shelf.standing, "grown": [*task.shelf.standing["grown"], more]}
-    task.kept.shelf(grown, task.timeout, task.cancellation, task.progress)
+    grown = {**task.cached.spec, "grown": [*task.cached.spec["grown"], more]}
+    task.cache.entry(grown, task.timeout, task.cancellation, task.progress)
 
 
 def _view(task: Task) -> SourceView:
     source, file = task.arguments["source"], task.arguments["file"]
-    found = task.shelf.views.get((source, file))
+    found = task.cached.views.get((source, file))
     if found is None:
         made = task.session.inspect(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
-        found = task.shelf.views.put((source, file), made)
+        found = task.cached.views.put((source, file), made)
     return found
 
 
@@ -112,32 +112,32 @@ class WorkerSourceView(Closing):
 
     result: CommandResult
     """What the elaboration came to."""
-    _desk: Desk = field(repr=False, compare=False)
+    _context: RemoteContext = field(repr=False, compare=False)
     _arguments: dict[str, Any] = field(repr=False)
     _seconds: float | None = field(repr=False)
 
     def _ask(self, operation: Operation[list[T]], line: int, column: int) -> T:
         arguments = {**self._arguments, "positions": positions_out([(line, column)])}
-        return first(self._desk.ask(operation, arguments, seconds=self._seconds))
+        return first(self._context.ask(operation, arguments, seconds=self._seconds))
 
-    @now
+    @blocking
     def goals_at(self, line: int, column: int) -> tuple[str, ...]:
         """The goals at a position inside a tactic proof, as :meth:`leanhost.SourceView.goals_at`."""
         return self._ask(GOALS_AT, line, column)
 
-    @now
+    @blocking
     def type_at(self, line: int, column: int) -> TypeAt | None:
         """The smallest term at a position, with its type, as :meth:`leanhost.SourceView.type_at`."""
         return self._ask(TYPES_AT, line, column)
 
-    @now
+    @blocking
     def references(self, line: int, column: int) -> tuple[Position, ...]:
         """Where what stands at a position occurs, as :meth:`leanhost.SourceView.references`."""
         return self._ask(REFERENCES, line, column)
 
-    agoals_at = later(goals_at)
-    atype_at = later(type_at)
-    areferences = later(references)
+    agoals_at = async_twin(goals_at)
+    atype_at = async_twin(type_at)
+    areferences = async_twin(references)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of. For code that closes views."""

@@ -26,7 +26,7 @@ from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
 from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
-from leanhost.workers.remote.rpc import Desk
+from leanhost.workers.remote.rpc import RemoteContext
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (ELABORATE, *QUESTIONS.values())
 
 
 def elaborating(
-    desk: Desk,
+    context: RemoteContext,
     terms: Sequence[str],
     expected_type: str | None,
     options: MetaOptions | None,
@@ -186,7 +186,7 @@ def elaborating(
         "levels": [Name(name) for name in levels],
         "lean_options": dict(lean_options or {}),
     }
-    return desk.ask(
+    return context.ask(
         ELABORATE,
         arguments,
         seconds=TERM_TIMES * options.timeout * max(1, len(terms)),

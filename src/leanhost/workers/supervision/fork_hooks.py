@@ -10,7 +10,7 @@ from typing import Protocol
 from leanhost.workers.supervision.process import LAUNCHING
 
 
-class Ending(Protocol):
+class ForkHook(Protocol):
     """A pool's supervisor, which wants to know."""
 
     def forget_in_fork(self) -> None:
@@ -20,10 +20,10 @@ class Ending(Protocol):
         """The interpreter ends."""
 
 
-_alive: weakref.WeakSet[Ending] = weakref.WeakSet()
+_alive: weakref.WeakSet[ForkHook] = weakref.WeakSet()
 
 
-def look_after(one: Ending) -> None:
+def register(one: ForkHook) -> None:
     """Tell *one* of a fork and of the interpreter's end, for as long as it is kept by others."""
     _alive.add(one)
 

@@ -9,15 +9,15 @@ from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.system.scratch import Scratch
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.supervision.process import Ends, Inherited, Process, make_ends, spawn
 from leanhost.workers.supervision.zygote_client import Zygote
 
 
-class Owner(Protocol):
-    """Whom the nursery tells."""
+class LauncherOwner(Protocol):
+    """Whom the launcher tells."""
 
     settings: Settings
     selector: selectors.BaseSelector
@@ -26,15 +26,15 @@ class Owner(Protocol):
         """These processes will never be; *lasting*: another attempt would end the same way."""
 
 
-class Nursery:
+class Launcher:
     """Starts processes; keeps at most ``max_zygotes`` environments imported, and those with children alive."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: LauncherOwner) -> None:
         self._owner = owner
         self.settings = owner.settings
         self.selector = owner.selector
         self._scratch: Scratch | None = None
-        self._zygotes: dict[Head, Zygote] = {}
+        self._zygotes: dict[ImportProfile, Zygote] = {}
         """Those that run; the one that was used last comes last."""
         self._ending: list[Process] = []
         self.spawned = 0
@@ -43,8 +43,8 @@ class Nursery:
         self.forks = 0
         self.imports_avoided = 0
 
-    def launch(self, head: Head) -> tuple[Process, Message | None, Ends]:
-        """Start a worker with the imports of *head*; the message, if any, is its first frame.
+    def launch(self, profile: ImportProfile) -> tuple[Process, Message | None, Ends]:
+        """Start a worker with the imports of *profile*; the message, if any, is its first frame.
 
         Raises :class:`~leanhost.errors.WorkerStartError`, also when the system is out of what it takes.
         """
@@ -53,7 +53,7 @@ class Nursery:
         except OSError as error:
             raise _no_means(error) from None
         try:
-            return *self._start(head, inherited), ends
+            return *self._start(profile, inherited), ends
         except BaseException as error:
             inherited.close()
             ends.close()
@@ -61,15 +61,15 @@ class Nursery:
                 raise _no_means(error) from None
             raise
 
-    def _start(self, head: Head, inherited: Inherited) -> tuple[Process, Message | None]:
+    def _start(self, profile: ImportProfile, inherited: Inherited) -> tuple[Process, Message | None]:
         settings = self.settings
         if settings.forks:
-            zygote = self._zygote(head)
+            zygote = self._zygote(profile)
             process = zygote.fork(inherited)
             self.imports_avoided += zygote.forks > 1
             self.forks += 1
             return process, None
-        config = settings.config(head.text, head.imports, self.scratch)
+        config = settings.config(profile.text, profile.imports, self.scratch)
         started = spawn("leanhost.workers.worker_process.worker_main", inherited)
         self.spawned += 1
         inherited.close()
@@ -96,13 +96,13 @@ class Nursery:
         if self._scratch is not None:
             self._scratch.remove()
 
-    def _zygote(self, head: Head) -> Zygote:
-        zygote = self._zygotes.pop(head, None)
+    def _zygote(self, profile: ImportProfile) -> Zygote:
+        zygote = self._zygotes.pop(profile, None)
         if zygote is None:
             self._make_room()
-            zygote = Zygote(self, head)
+            zygote = Zygote(self, profile)
             self.zygotes_started += 1
-        self._zygotes[head] = zygote
+        self._zygotes[profile] = zygote
         return zygote
 
     def _make_room(self) -> None:
@@ -114,8 +114,8 @@ class Nursery:
 
     def zygote_gone(self, zygote: Zygote, why: LeanHostError, lasting: bool) -> None:
         """Strike a zygote off; what it had not forked yet has failed."""
-        if self._zygotes.get(zygote.head) is zygote:
-            del self._zygotes[zygote.head]
+        if self._zygotes.get(zygote.profile) is zygote:
+            del self._zygotes[zygote.profile]
         self.zygotes_lost += 1
         self._ending.append(zygote.process)
         self._owner.births_failed(zygote.unborn, why, lasting)
@@ -126,7 +126,7 @@ class Nursery:
         return len(self._zygotes)
 
     def pids(self) -> list[int]:
-        """The processes the nursery itself keeps."""
+        """The processes the launcher itself keeps."""
         return [zygote.process.pid for zygote in self._zygotes.values()]
 
     def next_look(self) -> float:

@@ -19,17 +19,17 @@ from types import MappingProxyType
 from leanhost.errors import LeanHostError, PoolClosed, PoolTimeout, TooManyRequests, WorkerStartError
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system.process_limits import family
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Lease
-from leanhost.workers.jobs.request_queue import Waiting
+from leanhost.workers.jobs.request_queue import RequestQueue
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.protocol.framing import ProtocolError
 from leanhost.workers.supervision import fork_hooks
-from leanhost.workers.supervision.launcher import Nursery
+from leanhost.workers.supervision.launcher import Launcher
 from leanhost.workers.supervision.process import LAUNCHING, Process
 from leanhost.workers.supervision.worker import State, Worker
-from leanhost.workers.supervision.worker_set import Roster
+from leanhost.workers.supervision.worker_set import WorkerSet
 from leanhost.workers.values.stats import Counters, WorkerStats, memory_of
 
 START_ATTEMPTS = 2
@@ -56,15 +56,15 @@ class Supervisor:
         # Reentrant: while it is held, a collection may end a forgotten pool, which closes it.
         self._lock = threading.RLock()
         self._mail: deque[Callable[[], None]] = deque()
-        self._bell_in, self._bell = socket.socketpair()
-        self._bell_in.setblocking(False)
-        self._bell.setblocking(False)
-        self._waiting = Waiting(settings)
+        self._wakeup_in, self._wakeup = socket.socketpair()
+        self._wakeup_in.setblocking(False)
+        self._wakeup.setblocking(False)
+        self._waiting = RequestQueue(settings)
         self._answers: deque[tuple[Job, CheckResult]] = deque()
         self._open: dict[str, Job] = {}
         """Every job without an answer, wherever it is, by its identity."""
-        self._workers = Roster(settings)
-        self._recent = settings.default_head
+        self._workers = WorkerSet(settings)
+        self._recent = settings.default_profile
         self._used_up = 0
         self._start_trouble = False
         self._ended: dict[str, int] = {}
@@ -73,9 +73,9 @@ class Supervisor:
         self._exiting = False
         self._broken = False
         self._thread: threading.Thread | None = None
-        self.selector.register(self._bell_in, selectors.EVENT_READ, self._on_bell)
-        self._nursery = Nursery(self)
-        fork_hooks.look_after(self)
+        self.selector.register(self._wakeup_in, selectors.EVENT_READ, self._on_wakeup)
+        self._launcher = Launcher(self)
+        fork_hooks.register(self)
 
     # --- for any thread ---
 
@@ -204,7 +204,7 @@ class Supervisor:
     def _snapshot(self) -> tuple[WorkerStats, list[int]]:
         living = [worker for worker in self._workers if worker.state is not State.DYING]
         pids = [pid for worker in living if worker.process.pid for pid in family(worker.process.pid)]
-        nursery, counters = self._nursery, self.counters
+        launcher, counters = self._launcher, self.counters
         stats = WorkerStats(
             workers=self.settings.workers,
             busy=self._workers.busy,
@@ -213,23 +213,23 @@ class Supervisor:
             waiting=self.waiting,
             answered=MappingProxyType(dict(counters.answered)),
             errors=MappingProxyType(dict(counters.errors)),
-            leases=nursery.forks + nursery.spawned,
-            forks=nursery.forks,
-            zygotes=nursery.alive,
-            zygotes_started=nursery.zygotes_started,
-            imports_avoided=nursery.imports_avoided,
+            leases=launcher.forks + launcher.spawned,
+            forks=launcher.forks,
+            zygotes=launcher.alive,
+            zygotes_started=launcher.zygotes_started,
+            imports_avoided=launcher.imports_avoided,
             ended=MappingProxyType(dict(self._ended)),
             latency_buckets=tuple(counters.buckets),
             latency_sum=counters.latency_sum,
             private_bytes=0,
             shared_bytes=0,
         )
-        return stats, pids + nursery.pids()
+        return stats, pids + launcher.pids()
 
     def _post(self, letter: Callable[[], None]) -> None:
         self._mail.append(letter)
         try:
-            self._bell.send(b"!")
+            self._wakeup.send(b"!")
         except (BlockingIOError, OSError):
             pass  # it rings already
 
@@ -252,7 +252,7 @@ class Supervisor:
     def _turn(self) -> None:
         now = time.monotonic()
         looks = [worker.next_look() for worker in self._workers]
-        looks.append(self._nursery.next_look())
+        looks.append(self._launcher.next_look())
         looks.append(self._waiting.next_look())
         wait = max(0.0, min(looks) - now)
         for key, mask in self.selector.select(None if wait == float("inf") else wait):
@@ -261,7 +261,7 @@ class Supervisor:
             self._mail.popleft()()
         self._dispatch()  # who waits for it waits for nothing else here
         now = time.monotonic()
-        self._nursery.tick(now)  # first: what keeps a zygote from being ready keeps its workers from it
+        self._launcher.tick(now)  # first: what keeps a zygote from being ready keeps its workers from it
         for worker in tuple(self._workers):
             if worker.next_look() <= now or worker.state is State.DYING:
                 worker.tick(now)
@@ -277,9 +277,9 @@ class Supervisor:
             job, result = self._answers.popleft()
             job.finish(result)
 
-    def _on_bell(self, _: int) -> None:
+    def _on_wakeup(self, _: int) -> None:
         try:
-            self._bell_in.recv(4096)
+            self._wakeup_in.recv(4096)
         except BlockingIOError:
             pass
 
@@ -304,10 +304,10 @@ class Supervisor:
             claim = job.claim
             try:
                 worker = claim.worker if claim is not None else None
-                worker = worker or self._workers.free_for(job) or self._launch(job.head)
+                worker = worker or self._workers.free_for(job) or self._launch(job.profile)
                 if claim is not None:
                     claim.worker, worker.lease = worker, claim
-                self._recent = job.head
+                self._recent = job.profile
                 worker.assign(job)
             except ProtocolError as error:
                 job.finish(
@@ -327,10 +327,10 @@ class Supervisor:
             except LeanHostError:
                 self._start_trouble = True
 
-    def _launch(self, head: Head) -> Worker:
+    def _launch(self, profile: ImportProfile) -> Worker:
         with LAUNCHING:
-            process, config, ends = self._nursery.launch(head)
-            worker = Worker(self, head, process, ends)
+            process, config, ends = self._launcher.launch(profile)
+            worker = Worker(self, profile, process, ends)
             self._workers.append(worker)
         if config is not None:
             worker.configure(config)
@@ -352,11 +352,11 @@ class Supervisor:
 
     def overfull(self, worker: Worker) -> str | None:
         """Return what a worker wrote too much of."""
-        return self._nursery.overfull(worker.process.pid)
+        return self._launcher.overfull(worker.process.pid)
 
     def gone(self, worker: Worker) -> None:
         """A worker's process has ended."""
-        self._nursery.clean(worker.process.pid)
+        self._launcher.clean(worker.process.pid)
 
     def dying(self, worker: Worker, why: str) -> None:
         """A worker does no more; a session that holds it gets another with its next call."""
@@ -394,7 +394,7 @@ class Supervisor:
         if job.cancelled:
             job.finish(job.instead(Status.CANCELLED, "the caller cancelled", self.label))
         elif lasting or job.starts >= START_ATTEMPTS:
-            if job.head == self.settings.default_head or not isinstance(error, WorkerStartError):
+            if job.profile == self.settings.default_profile or not isinstance(error, WorkerStartError):
                 job.fail(error)
             else:  # others can be checked: it is this source that asks for something that cannot be imported
                 job.finish(job.instead(Status.CRASHED, error.message, self.label))
@@ -416,11 +416,11 @@ class Supervisor:
             for worker in self._workers:
                 if worker.state is not State.GONE:
                     worker.tick(time.monotonic())
-            self._nursery.tick(time.monotonic())
+            self._launcher.tick(time.monotonic())
             if not closing and all(worker.state is State.GONE for worker in self._workers):
                 closing = True  # zygotes go last: they tell how their children ended
-                self._nursery.close()
-            elif closing and not self._nursery.ending:
+                self._launcher.close()
+            elif closing and not self._launcher.ending:
                 break
 
     def _refusal(self) -> BaseException:
@@ -445,17 +445,17 @@ class Supervisor:
             if worker.state is not State.GONE:
                 worker.close()
         self._workers.clear()
-        self._nursery.remove_scratch()
+        self._launcher.remove_scratch()
         self.selector.close()
-        self._bell.close()
-        self._bell_in.close()
+        self._wakeup.close()
+        self._wakeup_in.close()
 
     def forget_in_fork(self) -> None:
         """In a forked process: close the copies of the channels, which would keep workers of a dead pool alive."""
         self._lock = threading.RLock()  # another thread of the parent may have held it
         for worker in self._workers:
             worker.abandon()
-        self._nursery.abandon()
+        self._launcher.abandon()
         self.selector.close()
-        self._bell.close()
-        self._bell_in.close()
+        self._wakeup.close()
+        self._wakeup_in.close()

@@ -12,7 +12,7 @@ from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system.process_limits import anonymous_bytes, family
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
@@ -43,7 +43,7 @@ class State(enum.Enum):
     GONE = "gone"
 
 
-class Owner(Protocol):
+class WorkerOwner(Protocol):
     """Whom a worker tells."""
 
     settings: Settings
@@ -74,9 +74,9 @@ class Owner(Protocol):
 class Worker:
     """A process that checks one source at a time. All methods run on the supervisor's thread."""
 
-    def __init__(self, owner: Owner, head: Head, process: Process, ends: Ends) -> None:
+    def __init__(self, owner: WorkerOwner, profile: ImportProfile, process: Process, ends: Ends) -> None:
         self._owner = owner
-        self.head = head
+        self.profile = profile
         self.process = process
         self._ends = ends
         self._unpacker = Unpacker()
@@ -341,7 +341,7 @@ class Worker:
             job.worker = None
             if self._cause is None and not self._begun and self._owner.never_begun(job):
                 return
-            status, why = self._cause or exit_status.of_death(code, stderr)
+            status, why = self._cause or exit_status.verdict_of(code, stderr)
             result = job.instead(status, why, self.label, now - self._since)
             job.finish(replace(result, stdout=stdout, stderr=stderr))
 
@@ -353,7 +353,7 @@ class Worker:
                 hint="allow more with startup_timeout=",
             )
         return WorkerStartError(
-            f"a worker {self._why} while starting: {exit_status.of_death(code, stderr)[1]}"
+            f"a worker {self._why} while starting: {exit_status.verdict_of(code, stderr)[1]}"
         )
 
     def close(self) -> None:

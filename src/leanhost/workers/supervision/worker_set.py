@@ -7,7 +7,7 @@ from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.supervision.worker import State, Worker
 
 
-class Roster(list[Worker]):
+class WorkerSet(list[Worker]):
     """Every worker that has not ended. All methods run on the supervisor's thread."""
 
     def __init__(self, settings: Settings) -> None:
@@ -54,7 +54,7 @@ class Roster(list[Worker]):
             w for w in self if w.job is None and w.lease is None and w.state in (State.IDLE, State.STARTING)
         ]
         usable = [w for w in free if not (job.clean and w.touched) and not (job.fresh and w.served)]
-        fitting = [w for w in usable if w.head == job.head or not settings.forks]
+        fitting = [w for w in usable if w.profile == job.profile or not settings.forks]
         if fitting:
             # Judges are kept for judging: another would have to be started in the place of one that is not clean.
             return min(fitting, key=lambda w: (w.state is State.STARTING, w.is_judge != job.clean, w.born))

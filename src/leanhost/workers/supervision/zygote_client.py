@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
-from leanhost.workers.jobs.import_profiles import Head
+from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import Message, ProtocolError, receive_packet, unpack
@@ -96,7 +96,7 @@ class ZygoteState(enum.Enum):
     GONE = "gone"
 
 
-class Owner(Protocol):
+class ZygoteOwner(Protocol):
     """Whom a zygote tells."""
 
     settings: Settings
@@ -111,11 +111,11 @@ class Owner(Protocol):
 
 
 class Zygote:
-    """One process that has imported what *head* says. All methods run on the supervisor's thread."""
+    """One process that has imported what *profile* says. All methods run on the supervisor's thread."""
 
-    def __init__(self, owner: Owner, head: Head) -> None:
+    def __init__(self, owner: ZygoteOwner, profile: ImportProfile) -> None:
         self._owner = owner
-        self.head = head
+        self.profile = profile
         self.state = ZygoteState.STARTING
         self.used = time.monotonic()
         self.deadline = self.used + owner.settings.startup_timeout
@@ -125,7 +125,7 @@ class Zygote:
         """Once it is gone: what it was asked for and did not say it had made."""
         self._asked: dict[int, float] = {}
         """The children it was told to fork and has not, with the time; the oldest first."""
-        config = owner.settings.config(head.text, head.imports, owner.scratch)
+        config = owner.settings.config(profile.text, profile.imports, owner.scratch)
         self._ends, inherited = make_ends(owner.settings.output_limit, socket.SOCK_SEQPACKET)
         ends = self._ends
         try:
@@ -239,7 +239,7 @@ class Zygote:
     def _ended(self) -> None:
         code = self.process.status()
         self._ends.stderr.read()
-        why = exit_status.of_death(exit_status.UNKNOWN if code is None else code, self._ends.stderr.text)[1]
+        why = exit_status.verdict_of(exit_status.UNKNOWN if code is None else code, self._ends.stderr.text)[1]
         self.kill(WorkerStartError(f"importing ended the process: {why}"))
 
     def kill(self, why: LeanHostError, *, lasting: bool = False) -> None:

@@ -26,7 +26,7 @@ from leanhost.services.exports.read.inductives import family_declaration
 from leanhost.services.exports.read.lines import LineReader, ReplayLimits
 from leanhost.services.exports.read.outcome import Replayed
 from leanhost.services.exports.read.records import DeclarationLine
-from leanhost.services.kernel.builtin_functions import Primitives
+from leanhost.services.kernel.builtin_functions import BuiltinFunctions
 from leanhost.services.kernel.equivalence import Match, Statement, equal, matches, renamed, statement_of
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
@@ -78,7 +78,7 @@ class Comparison:
         """What of the candidate's the reference asks for."""
         self._options = options
         self._cancellation = cancellation
-        self._called = {name: Primitives.aside(name) for name in map(names.parse, candidate.set_aside)}
+        self._called = {name: BuiltinFunctions.aside(name) for name in map(names.parse, candidate.set_aside)}
         self._builder = Builder(lean, self._constant_name)
 
     def differences(self, reference: bytes) -> Iterator[Refusal]:

@@ -17,7 +17,7 @@ from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.elaboration.commands import new_guard
 from leanhost.services.exports.read.builder import Builder
-from leanhost.services.exports.read.checking import WINDOW, Checking, Ended, exprs_of, parts_of
+from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker, exprs_of, parts_of
 from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
 from leanhost.services.exports.read.lines import HAS_NAT, HAS_STRING, LineReader, ReplayLimits
 from leanhost.services.exports.read.outcome import (
@@ -29,7 +29,7 @@ from leanhost.services.exports.read.outcome import (
 from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.axioms import ImportedAxioms
-from leanhost.services.kernel.builtin_functions import COMPILED, KERNELS_OWN, Primitives
+from leanhost.services.kernel.builtin_functions import COMPILED, KERNEL_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
 
@@ -49,12 +49,12 @@ def replay_added(
         guard.token.close()
 
 
-class _Additions(Checking):
+class _Additions(ExportChecker):
     def __init__(self, lean: Lean, data: bytes, env: Ref, options: Ref, guard: Guard) -> None:
         super().__init__(lean, LineReader(BytesIO(data), ReplayLimits()), env, options, guard)
         self._builder = Builder(lean, lambda _: 0)
         self._imported = ImportedAxioms(lean, env)
-        self._special = Primitives(lean, options, guard.token)
+        self._special = BuiltinFunctions(lean, options, guard.token)
         self._special.check_nat(self._env)
 
     def run(self) -> ReplayOutcome:
@@ -86,7 +86,7 @@ class _Additions(Checking):
         numbers = family_names(body) if word == "inductive" else [body["name"]]
         declares = [self._tables.name(number) for number in numbers]
         for name in declares:
-            if name in KERNELS_OWN:
+            if name in KERNEL_NAMES:
                 raise Malformed(f"{show(name)} is a name the kernel knows; only the library can declare it")
         if word == "quot" or _unsafe(body):
             raise Malformed(f"{show(declares[0])} is no safe declaration of a source")

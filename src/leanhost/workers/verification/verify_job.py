@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from leanhost.errors import UsageError
 from leanhost.services.values.results import CheckResult, Status
-from leanhost.workers.jobs.import_profiles import bare, head_of
+from leanhost.workers.jobs.import_profiles import headerless, profile_of
 from leanhost.workers.protocol import codec
 from leanhost.workers.values.items import CheckItem, Request
 from leanhost.workers.values.verification import Verification
@@ -25,7 +25,7 @@ Pair: TypeAlias = tuple[CheckItem | str, CheckItem | str]
 """A reference and a candidate."""
 
 
-class Trial:
+class VerifyJob:
     """Two requests, the second of which is made of the answer to the first; it keeps that one's turn.
 
     Whoever gives an answer makes the next step, which is the pool's thread.
@@ -105,5 +105,5 @@ def _same_start(reference: Request | CheckResult, candidate: Request) -> bool:
     """Whether both can be compared on top of one import; one that has no text is not compared at all."""
     if isinstance(reference, CheckResult):
         return True
-    heads = [head_of(each.source, bare(each.imports)) for each in (reference, candidate)]
-    return heads[0].shared_with(heads[1])
+    profiles = [profile_of(each.source, headerless(each.imports)) for each in (reference, candidate)]
+    return profiles[0].shared_with(profiles[1])

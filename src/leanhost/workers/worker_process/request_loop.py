@@ -30,7 +30,7 @@ from leanhost.system import process_limits
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack_reply
 from leanhost.workers.remote import dispatch
-from leanhost.workers.remote.session_cache import Kept
+from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.verification import judge
 
@@ -154,16 +154,16 @@ def serve(
     An import may take *import_s* seconds; *helpers* are the processes of the engine.
     """
     allow_cpu = partial(process_limits.allow_cpu, helpers=helpers)
-    kept = Kept(host)
+    cache = SessionCache(host)
     while True:
         message, cancelled = channel.next()
-        answer(kept, options, message, cancelled, channel.send, allow_cpu)
+        answer(cache, options, message, cancelled, channel.send, allow_cpu)
         # For the import of the next request; what its check may take is set when that begins.
         allow_cpu(import_s * CPU_SHARE)
 
 
 def answer(
-    kept: Kept,
+    cache: SessionCache,
     options: ElabOptions,
     message: Message,
     cancelled: CancellationToken,
@@ -176,7 +176,7 @@ def answer(
     request = codec.request_in(message[kind])
     if request.timeout != options.timeout:
         options = replace(options, timeout=request.timeout)
-    work = Work(kept.host, kept, request, options, cancelled)
+    work = Work(cache.host, cache, request, options, cancelled)
 
     def begun() -> None:
         allow_cpu(request.timeout * CPU_SHARE + options.grace)
@@ -200,7 +200,7 @@ class Work:
     """One request being answered."""
 
     host: Host
-    kept: Kept
+    cache: SessionCache
     request: Request
     options: ElabOptions
     cancelled: CancellationToken
@@ -260,7 +260,7 @@ class Work:
         accepted = CheckResult(self.request.file, Status.ACCEPTED, toolchain=self.host.label)
         try:
             timeout = self.request.timeout
-            value = dispatch.answered(self.kept, message, timeout, self.cancelled, begun, tell)
+            value = dispatch.answered(self.cache, message, timeout, self.cancelled, begun, tell)
             return accepted, {"value": value}
         except (EngineLost, Cancelled):
             raise

@@ -19,7 +19,7 @@ from leanhost.errors import ImportFailed
 from leanhost.services.opening.open import settle
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.system import process_limits as limits
+from leanhost.system import process_limits
 from leanhost.system.pages import Ranges, populate
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import (
@@ -31,7 +31,7 @@ from leanhost.workers.protocol.framing import (
     receive,
     unpack,
 )
-from leanhost.workers.remote.session_cache import Kept
+from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.worker_process.confine import confine, settle_in
 from leanhost.workers.worker_process.request_loop import Channel, answer, serve
@@ -76,8 +76,8 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
-    helpers = limits.family(os.getpid())[1:]
-    limits.apply(limits_of(config), helpers, address_space=can_fork(host.toolchain))
+    helpers = process_limits.family(os.getpid())[1:]
+    process_limits.apply(limits_of(config), helpers, address_space=can_fork(host.toolchain))
     ready(channel, host, confined)
     serve(channel, host, codec.options_in(config["options"]), config["startup_timeout"], helpers)
     return 0
@@ -95,7 +95,7 @@ def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) 
         return 3
     channel = Channel(connection)
     host.start_tasks()
-    limits.take_on(limits_of(config))
+    process_limits.take_on(limits_of(config))
     ready(channel, host, confined)
     if not channel.has_request():
         populate(ahead)
@@ -112,9 +112,9 @@ def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) 
     return 0
 
 
-def limits_of(config: Message) -> limits.Limits:
+def limits_of(config: Message) -> process_limits.Limits:
     """Return the limits a pool's configuration describes."""
-    return limits.Limits(**config["limits"])
+    return process_limits.Limits(**config["limits"])
 
 
 def ready(channel: Channel, host: Host, confined: str) -> None:
@@ -155,7 +155,9 @@ def rehearse(host: Host, config: Message, wanted: Callable[[], bool] = lambda: F
             pack_reply(message)
             sent.append(message)
 
-        answer(Kept(host), options, unpack(frame[LENGTH.size :]), CancellationToken(), send, _no_limit)
+        answer(
+            SessionCache(host), options, unpack(frame[LENGTH.size :]), CancellationToken(), send, _no_limit
+        )
         return sent[-1]
 
     def answers() -> None:

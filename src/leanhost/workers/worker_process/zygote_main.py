@@ -236,21 +236,21 @@ class Watch:
     def __init__(self, control: socket.socket, scratch: str) -> None:
         self._control = control
         self._scratch = scratch
-        self._bell, self._bell_in = socket.socketpair()
+        self._wakeup, self._wakeup_in = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._bell.close()
+        self._wakeup.close()
         self._thread.join()
-        self._bell_in.close()
+        self._wakeup_in.close()
 
     def _run(self) -> None:
         look = select.poll()
         look.register(self._control, 0)  # only that the other end is closed
-        look.register(self._bell_in, select.POLLIN)
+        look.register(self._wakeup_in, select.POLLIN)
         if any(fd == self._control.fileno() for fd, _ in look.poll()):
             _tidy_up(self._scratch)
             os._exit(1)

@@ -38,7 +38,7 @@ class Ended(Exception):
         self.outcome = outcome
 
 
-class Checking(ABC):
+class ExportChecker(ABC):
     """Rebuilds the declarations that were read and has the kernel check each on top of those before it."""
 
     _builder: Builder

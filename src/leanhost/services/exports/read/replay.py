@@ -24,7 +24,7 @@ from leanhost.lean.names import NameTuple, show
 from leanhost.services.elaboration.commands import new_guard
 from leanhost.services.exports.format import QUOT_NAMES
 from leanhost.services.exports.read.builder import Builder
-from leanhost.services.exports.read.checking import WINDOW, Checking, Ended
+from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker
 from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
 from leanhost.services.exports.read.lines import (
     HAS_NAT,
@@ -41,7 +41,7 @@ from leanhost.services.exports.read.outcome import (
 )
 from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
-from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, Primitives
+from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink, phase
@@ -88,7 +88,7 @@ def replay(
         guard.token.close()
 
 
-class _Replay(Checking):
+class _Replay(ExportChecker):
     def __init__(
         self,
         lean: Lean,
@@ -103,7 +103,7 @@ class _Replay(Checking):
         super().__init__(lean, reader, lean.empty_environment(), options, guard)
         self._sha256 = sha256
         self._builder = Builder(lean, self._constant_name)
-        self._special = Primitives(lean, options, guard.token, trusted)
+        self._special = BuiltinFunctions(lean, options, guard.token, trusted)
         self._real: dict[NameTuple, NameTuple] = {}
         self._quot = False
 
