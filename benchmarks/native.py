@@ -16,11 +16,11 @@ from benchmarks.lean_runner import Server, lean_executable, run_file
 from benchmarks.library import big_library
 from benchmarks.table import ms, p50, ratio, show, us
 from leanhost.engine.base import Guard
-from leanhost.services.elaboration.commands import new_guard
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Expr
+from leanhost.services.values.limits import new_guard
 from leanhost.toolchain import resolve
 from leanhost.toolchain.cache import cache_dir
 from tests.support.fixture_core import build_fixture_core

@@ -60,18 +60,6 @@ if TYPE_CHECKING:
     from leanhost.services.elaboration.source_view import SourceView
     from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
     from leanhost.services.exports.write.export import ExportReport
-    from leanhost.services.kernel.judge import (
-        Checked,
-        ElabFailure,
-        Evidence,
-        EvidenceStatus,
-        KernelOutcome,
-        ProofSummary,
-        Rejected,
-        Theorem,
-        Unavailable,
-        Unsupported,
-    )
     from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure
     from leanhost.services.proofs.proof_state import ProofState
     from leanhost.services.session.host import Host, open
@@ -89,6 +77,17 @@ if TYPE_CHECKING:
     from leanhost.services.terms.meta_program import LocalDecl, Meta
     from leanhost.services.values.cancellation import CancellationToken
     from leanhost.services.values.options import DEFAULT_AXIOMS, ElabOptions
+    from leanhost.services.values.outcomes import (
+        Checked,
+        ElabFailure,
+        Evidence,
+        EvidenceStatus,
+        KernelOutcome,
+        ProofSummary,
+        Rejected,
+        Unavailable,
+        Unsupported,
+    )
     from leanhost.services.values.progress import ProgressEvent
     from leanhost.services.values.results import (
         CheckResult,
@@ -100,6 +99,7 @@ if TYPE_CHECKING:
         Severity,
         Sorry,
         Status,
+        Theorem,
     )
     from leanhost.services.values.stats import SessionStats
     from leanhost.toolchain.model import Toolchain
@@ -213,9 +213,9 @@ _ELSEWHERE = {
     "services.declarations.service": (
         "BoundedText", "Declaration", "DeclarationService", "Inspection", "Rank", "SourceRange",
     ),
-    "services.kernel.judge": (
+    "services.values.outcomes": (
         "Checked", "ElabFailure", "Evidence", "EvidenceStatus", "KernelOutcome", "ProofSummary", "Rejected",
-        "Theorem", "Unavailable", "Unsupported",
+        "Unavailable", "Unsupported",
     ),
     "services.exports.read.outcome": ("Refused", "ReplayOpen", "ReplayRejected", "Replayed"),
     "services.exports.write.export": ("ExportReport",),
@@ -233,7 +233,7 @@ _ELSEWHERE = {
     "services.proofs.answers": ("Goal", "Hypothesis", "TacticFailure"),
     "services.values.results": (
         "CheckResult", "CommandResult", "Declared", "Diagnostic", "Limit", "Position", "Severity", "Sorry",
-        "Status",
+        "Status", "Theorem",
     ),
     "services.session.session": ("Session",),
     "services.values.stats": ("SessionStats",),

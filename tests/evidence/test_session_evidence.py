@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
 from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayRejected
-from leanhost.services.kernel.judge import Checked, Evidence, EvidenceStatus
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import Checked, Evidence, EvidenceStatus
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
 from tests.conftest import open_host

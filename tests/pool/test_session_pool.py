@@ -30,10 +30,10 @@ from leanhost.pool import session_pool
 from leanhost.pool.free_list import REMEMBERED, FreeList, MissReason, PoolKey
 from leanhost.pool.session_pool import PoolStats, SessionPool
 from leanhost.services.elaboration.environment import Imported, ImportKey
-from leanhost.services.kernel.judge import Checked
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import Checked
 from leanhost.services.values.progress import ProgressEvent
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD

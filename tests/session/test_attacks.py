@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.services.kernel.judge import Checked, Rejected
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
+from leanhost.services.values.outcomes import Checked, Rejected
 from leanhost.services.values.results import Status
 
 # What a type is printed with is the library's: a reader of ``evidence.type`` is not to be fooled.

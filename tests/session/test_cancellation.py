@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import Cancelled, UsageError
-from leanhost.services.kernel.judge import Checked, Unavailable
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import Checked, Unavailable
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit, Status
 from tests.session.sources import ENDLESS, GOOD
@@ -209,7 +209,7 @@ def test_a_call_timeout_is_a_positive_number(host: Host, lend: Lend, timeout: ob
 SCRIPT = """
 import sys
 from pathlib import Path
-from leanhost.services.kernel.judge import Checked
+from leanhost.services.values.outcomes import Checked
 from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
 from leanhost.toolchain import resolve

@@ -8,11 +8,11 @@ from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Ctor, Field, ListOf
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.lean.names import NameTuple
-from leanhost.services.elaboration.commands import Additions, new_guard
-from leanhost.services.kernel.judge import Judgement
+from leanhost.services.kernel.judge import Additions, Judgement
 from leanhost.services.session.host import Host
 from leanhost.services.session.judging import Run
 from leanhost.services.session.session import Session
+from leanhost.services.values.limits import new_guard
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.results import CommandResult, Status
 

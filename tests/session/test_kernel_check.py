@@ -10,12 +10,13 @@ from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Ctor, ListOf
 from leanhost.errors import ElaborationError, UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
-from leanhost.services.elaboration.commands import Additions, new_guard
-from leanhost.services.kernel.judge import Checked, Judgement, Rejected, Unavailable, Unsupported
+from leanhost.services.kernel.judge import Additions, Judgement
 from leanhost.services.session.host import Host
 from leanhost.services.session.judging import Run
 from leanhost.services.session.session import Session
+from leanhost.services.values.limits import new_guard
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.outcomes import Checked, Rejected, Unavailable, Unsupported
 from leanhost.services.values.results import CommandResult, Limit, Status
 from tests.session.sources import GOOD, SLOW_FUNCTION
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import ClosedError, EngineLost, ImportFailed, UsageError
-from leanhost.services.elaboration.commands import new_guard
-from leanhost.services.kernel.judge import Checked
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.terms.expr import Expr
 from leanhost.services.terms.meta_answers import MetaOptions
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import new_guard
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import Checked
 from leanhost.services.values.results import Limit
 from tests.conftest import open_host
 from tests.session.sources import ENDLESS, GOOD, forget_imports
@@ -188,7 +188,7 @@ STUCK = """
 import sys, threading, time
 from pathlib import Path
 from leanhost.errors import EngineLost, EngineStuck
-from leanhost.services.elaboration.commands import new_guard
+from leanhost.services.values.limits import new_guard
 from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
 from leanhost.toolchain import resolve

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from leanhost.services.kernel.judge import Checked
 from leanhost.services.session.host import Host
+from leanhost.services.values.outcomes import Checked
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
 from tests.session.sources import ENDLESS, GOOD, forget_imports

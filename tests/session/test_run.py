@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from leanhost.errors import ElaborationError, UsageError
-from leanhost.services.kernel.judge import Checked, Rejected
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import Checked, Rejected
 from leanhost.services.values.results import Declared, Limit, Position, Severity
 from tests.conftest import open_host
 from tests.session.sources import GOOD

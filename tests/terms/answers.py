@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from leanhost.services.kernel.judge import ElabFailure
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Expr
+from leanhost.services.values.outcomes import ElabFailure
 
 
 def good(found: Expr | ElabFailure) -> Expr:

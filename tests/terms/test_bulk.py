@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from leanhost.errors import UsageError
-from leanhost.services.kernel.judge import Checked, Rejected, Unavailable
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Expr
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import Checked, Rejected, Unavailable
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
 from tests.terms.answers import term

@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leanhost.errors import UsageError
-from leanhost.services.kernel.judge import ElabFailure
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
@@ -15,6 +14,7 @@ from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Expr
 from leanhost.services.terms.meta_answers import MetaOptions, Ok
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit, Position
 from tests.terms.answers import bad, good

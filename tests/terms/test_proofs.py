@@ -7,13 +7,13 @@ import gc
 import pytest
 
 from leanhost.errors import ClosedError, UsageError
-from leanhost.services.kernel.judge import Checked, Rejected, Unavailable
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.terms.meta_answers import MetaOptions
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import Checked, Rejected, Unavailable
 from leanhost.services.values.results import Limit, Position
 from tests.terms.answers import failure, state
 

@@ -16,10 +16,17 @@ from hypothesis import strategies as st
 from leanhost.errors import ImportFailed, WorkerStartError
 from leanhost.lean.core import Import
 from leanhost.services.elaboration.header import parse_header
-from leanhost.services.kernel.judge import Theorem
 from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
-from leanhost.services.values.results import CheckResult, Diagnostic, Position, Severity, Sorry, Status
+from leanhost.services.values.results import (
+    CheckResult,
+    Diagnostic,
+    Position,
+    Severity,
+    Sorry,
+    Status,
+    Theorem,
+)
 from leanhost.toolchain import Toolchain
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, importable, profile_of
 from leanhost.workers.protocol import codec

@@ -11,12 +11,12 @@ import pytest
 
 from leanhost.errors import Cancelled, ElaborationError, UsageError
 from leanhost.services.declarations.search import Listed
-from leanhost.services.kernel.judge import ElabFailure
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Expr, Name
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CommandResult, Limit
 from leanhost.workers import WorkerPool, WorkerSession

@@ -8,9 +8,9 @@ import signal
 import pytest
 
 from leanhost.errors import ElaborationError, ForeignHandleError, NotReproduced, UsageError
-from leanhost.services.kernel.judge import Checked, Evidence, EvidenceStatus
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import Checked, Evidence, EvidenceStatus
 from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
 from leanhost.workers.remote.provenance import Provenance

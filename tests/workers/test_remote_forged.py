@@ -12,10 +12,10 @@ from leanhost.errors import ElaborationError, EngineLost, LeanHostError, MetaErr
 from leanhost.services.declarations.decode import Axioms
 from leanhost.services.declarations.search import Listed, Match, Rank
 from leanhost.services.declarations.service import Inspection
-from leanhost.services.kernel.judge import ElabFailure, KernelOutcome
 from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure
 from leanhost.services.terms.expr import Name
 from leanhost.services.terms.meta_answers import Failed, Ok
+from leanhost.services.values.outcomes import ElabFailure, KernelOutcome
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CommandResult
 from leanhost.workers import TermText

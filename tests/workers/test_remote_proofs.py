@@ -12,12 +12,12 @@ import anyio
 import pytest
 
 from leanhost.errors import EngineLost, EngineStuck, NotReproduced, UsageError
-from leanhost.services.kernel.judge import Checked, Rejected
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.terms.meta_answers import MetaOptions
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import Checked, Rejected
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession

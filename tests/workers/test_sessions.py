@@ -19,10 +19,10 @@ from leanhost.errors import (
     PoolClosed,
     UsageError,
 )
-from leanhost.services.kernel.judge import Checked, Rejected, Unavailable
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import Checked, Rejected, Unavailable
 from leanhost.services.values.results import CommandResult, Limit
 from leanhost.workers import WorkerPool
 from leanhost.workers.protocol import encoding

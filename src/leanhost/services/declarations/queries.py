@@ -25,13 +25,13 @@ from leanhost.services.declarations.decode import (
     read_range,
     read_universes,
 )
-from leanhost.services.elaboration.commands import WHY_LIMITS
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.kernel.axioms import AxiomSet, axiom_sets_of
 from leanhost.services.terms.expr import Expr, Name
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import WHY_LIMITS
 
 FIELDS = (
     "type",

@@ -16,9 +16,10 @@ from leanhost.lean.constants import WITH_VALUE, by_kind, described_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
-from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.kernel.judge import Additions
+from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import ElabOptions
-from leanhost.services.values.progress import ProgressSink, phase
+from leanhost.services.values.progress import phase
 from leanhost.services.values.results import (
     CommandResult,
     Declared,
@@ -31,14 +32,6 @@ from leanhost.services.values.results import (
 from leanhost.services.values.text import file_name, position_of_byte
 
 _KIND_LIMITS = {"runtime.maxHeartbeats": Limit.HEARTBEATS, "runtime.maxRecDepth": Limit.REC_DEPTH}
-WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
-WORDS: Mapping[Limit, str] = {
-    Limit.TIMEOUT: "the wall-clock limit ran out",
-    Limit.CANCELLED: "the caller cancelled",
-    Limit.HEARTBEATS: "Lean's heartbeat limit ended the elaboration",
-    Limit.REC_DEPTH: "Lean's recursion limit ended the elaboration",
-}
-"""What a limit that ended a call is called in messages."""
 
 _EOI: NameTuple = ("Lean", "Parser", "Command", "eoi")
 
@@ -126,19 +119,6 @@ def parser_diagnostic(said: str, file: str) -> Diagnostic:
     return Diagnostic(Severity.ERROR, bounded(message), where, None, file)
 
 
-def new_guard(
-    lean: Lean,
-    options: ElabOptions,
-    timeout: float | None,
-    cancellation: Cancellation,
-    progress: ProgressSink | None = None,
-) -> Guard:
-    """Return a guard for one call, its clock started."""
-    seconds = options.timeout if timeout is None else timeout
-    (token,) = lean.step(_new_token)()
-    return Guard(token, time.monotonic() + seconds, options.grace, cancellation, sink=progress)
-
-
 def elaborate(
     lean: Lean,
     env: Ref,
@@ -214,10 +194,6 @@ def elaborate(
 # The steps of an elaboration, each prepared once for a Lean.
 
 
-def _new_token(table: Table) -> tuple[Arg, ...]:
-    return (table.new_cancel_token(),)
-
-
 def _begin(table: Table, env: Arg, options: Arg, source: Arg, file: Arg, size: Arg) -> tuple[Arg, ...]:
     state = table.new_ref(table.command_state(env, options))
     return (table.heartbeats(), table.input_context(source, file, size), file, state)
@@ -288,14 +264,6 @@ def _unreported(sorries: list[Constant], done: Elaborated) -> list[Diagnostic]:
     names = ", ".join(show(user_name(c.name)) for c in sorries[:3])
     message = f"{names}: contains `sorry` or an error that Lean did not report (is `Elab.async` or `warn.sorry` set?)"
     return [Diagnostic(Severity.ERROR, message, Position(1, 0), None, "<input>", "leanhost.elab.unreported")]
-
-
-@dataclass(frozen=True, slots=True)
-class Additions:
-    """What a source added to its environment: every constant in source order, and those a user sees."""
-
-    constants: list[Constant]
-    shown: list[tuple[Constant, Position | None]]
 
 
 def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:

@@ -9,20 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from leanhost.lean.names import NameTuple
-
 FORMAT_VERSION: Final = "3.1.0"
 """The version of the format that is written; every ``3.1`` is read."""
 
 BINDERS: Final = ("default", "implicit", "strictImplicit", "instImplicit")
 """``Lean.BinderInfo`` in the format's words, by tag."""
-
-NAT: Final[NameTuple] = ("Nat",)
-STRING_LITERAL_NEEDS: Final[tuple[NameTuple, ...]] = (("Char", "ofNat"), ("String", "ofList"))
-"""What the kernel expands a string literal with."""
-
-QUOT_NAMES: Final[tuple[NameTuple, ...]] = (("Quot",), ("Quot", "mk"), ("Quot", "lift"), ("Quot", "ind"))
-"""The constants of ``Declaration.quotDecl``, in the order of ``Lean.QuotKind``."""
-
-RESERVED: Final = "_leanhost"
-"""Below this name a replay keeps what it must not call by its own name."""

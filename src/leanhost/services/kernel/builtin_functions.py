@@ -19,7 +19,17 @@ from leanhost.engine.expressions import Arg, Field, ListOf
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.exports.format import QUOT_NAMES, RESERVED, STRING_LITERAL_NEEDS
+
+NAT: Final[NameTuple] = ("Nat",)
+
+STRING_LITERAL_NEEDS: Final[tuple[NameTuple, ...]] = (("Char", "ofNat"), ("String", "ofList"))
+"""What the kernel expands a string literal with."""
+
+QUOT_NAMES: Final[tuple[NameTuple, ...]] = (("Quot",), ("Quot", "mk"), ("Quot", "lift"), ("Quot", "ind"))
+"""The constants of ``Declaration.quotDecl``, in the order of ``Lean.QuotKind``."""
+
+RESERVED: Final = "_leanhost"
+"""Below this name a replay keeps what it must not call by its own name."""
 
 _COMPUTED = """
 add sub mul div mod gcd beq ble land lor xor shiftLeft shiftRight pow log2

@@ -14,8 +14,13 @@ from leanhost.engine.base import Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Tag
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.exports.format import QUOT_NAMES, STRING_LITERAL_NEEDS
-from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, BuiltinFunctions
+from leanhost.services.kernel.builtin_functions import (
+    COMPUTED,
+    NAT_FAMILY,
+    QUOT_NAMES,
+    STRING_LITERAL_NEEDS,
+    BuiltinFunctions,
+)
 
 Fault: TypeAlias = "tuple[NameTuple, str]"
 """A constant, and why it cannot stand."""

@@ -11,10 +11,9 @@ from leanhost.engine.expressions import Arg, Field, ListOf
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.elaboration.commands import WHY_LIMITS, new_guard
-from leanhost.services.kernel.judge import open_question
-from leanhost.services.kernel.replay import KernelRejection, replay
+from leanhost.services.kernel.replay import KernelRejection, open_question, replay
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import WHY_LIMITS, new_guard
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Limit
 

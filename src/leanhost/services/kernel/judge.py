@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg
@@ -13,145 +11,18 @@ from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
-from leanhost.services.elaboration.commands import WHY_LIMITS, Additions
 from leanhost.services.kernel.axioms import AxiomSet, ImportedAxioms, axiom_sets_of
-from leanhost.services.kernel.replay import KernelRejection, Used, replay, unchecked
+from leanhost.services.kernel.replay import KernelRejection, Used, open_question, replay, unchecked
+from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.outcomes import ElabFailure, Evidence, FailureCode
 from leanhost.services.values.progress import phase
-from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position
+from leanhost.services.values.results import CommandResult, Limit, Position, Theorem
 
 CAVEAT_BODIES = (
     "this toolchain does not ship the proofs of its library: "
     "axioms used inside library theorems are not visible"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Theorem:
-    """A theorem or axiom a source added, with the axioms it rests on (sorted, as text).
-
-    ``position`` is where its name stands in the source, if that is known.
-    """
-
-    name: str
-    kind: str
-    type: str
-    axioms: tuple[str, ...]
-    position: Position | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the theorem as JSON-ready values."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "type": self.type,
-            "axioms": list(self.axioms),
-            "line": self.position.line if self.position else None,
-            "column": self.position.column if self.position else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ProofSummary:
-    """A bounded description of evidence, for logs and messages."""
-
-    name: str
-    kind: str
-    type: str
-    truncated: bool = False
-
-
-def _cut(text: str, max_bytes: int) -> tuple[str, bool]:
-    raw = text.encode("utf-8", "replace")
-    return raw[:max_bytes].decode("utf-8", "ignore"), len(raw) > max_bytes
-
-
-class EvidenceStatus(StrEnum):
-    """What the kernel says of evidence when it is asked again."""
-
-    CHECKED = "checked"
-    REJECTED = "rejected"
-    UNAVAILABLE = "unavailable"
-    UNSUPPORTED = "unsupported"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """That the kernel accepted a declaration on top of the session's imports, and what it rests on.
-
-    ``type`` is pretty-printed for people; ``axioms`` come from walking the environment; ``caveats`` say what
-    the walk could not see. The ``ConstantInfo`` is kept alive as long as the evidence.
-    """
-
-    name: str
-    kind: str
-    type: str
-    axioms: tuple[str, ...]
-    caveats: tuple[str, ...] = ()
-    _constant: Constant | None = field(default=None, repr=False, compare=False)
-    _with: tuple[Constant, ...] = field(default=(), repr=False, compare=False)
-    _provenance: object = field(default=None, repr=False, compare=False)
-    # What it is made again from, where it came from another process and has no constant here.
-
-    def summary(self, max_bytes: int = 4096) -> ProofSummary:
-        """Return name, kind and type as text of at most *max_bytes* UTF-8 bytes each, cut between characters."""
-        (name, cut), (kind, _), (type_, more) = (
-            _cut(t, max_bytes) for t in (self.name, self.kind, self.type)
-        )
-        return ProofSummary(name, kind, type_, cut or more)
-
-
-FailureCode: TypeAlias = Literal[
-    "elaboration", "sorry", "axiom", "kernel", "nothing_declared", "source", "limit", "unsupported"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class ElabFailure:
-    """Why a source was not accepted, or why a term did not elaborate.
-
-    ``truncated`` says that diagnostics were dropped; ``limit`` is what ended the work, with the code ``limit``.
-    """
-
-    code: FailureCode
-    message: str
-    diagnostics: tuple[Diagnostic, ...] = ()
-    truncated: bool = False
-    limit: Limit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The kernel accepted. ``evidence`` is for the last declaration, ``all`` for every one in source order."""
-
-    evidence: Evidence
-    all: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The source does not prove what it says; ``failure`` tells why."""
-
-    failure: ElabFailure
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """No verdict was reached: ``limit`` was hit."""
-
-    limit: Limit
-    message: str
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """This toolchain cannot answer; ``message`` says what is missing."""
-
-    message: str
-
-
-KernelOutcome: TypeAlias = Checked | Rejected | Unavailable | Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +36,14 @@ class JudgementBase:
     env: Ref
     kernel_env: Ref
     added: tuple[Constant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What a source added to its environment: every constant in source order, and those a user sees."""
+
+    constants: list[Constant]
+    shown: list[tuple[Constant, Position | None]]
 
 
 @dataclass(slots=True)
@@ -338,14 +217,6 @@ def derived(lean: Lean, env: Ref, name: NameTuple, added: Container[NameTuple]) 
     """
     above = [form[:end] for form in {name, user_name(name)} for end in range(1, len(form))]
     return any(form in added for form in above) or any(info is not None for info in lean.find(env, above))
-
-
-def open_question(reason: str) -> Limit:
-    """Return the limit that kept the kernel from a verdict (see :class:`KernelRejection`)."""
-    return _OPEN.get(reason, Limit.HEARTBEATS)
-
-
-_OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}
 
 
 def _who(

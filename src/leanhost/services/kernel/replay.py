@@ -12,6 +12,7 @@ from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel.builtin_functions import KERNEL_NAMES
 from leanhost.services.kernel.builtin_names import BuiltinNames
+from leanhost.services.values.results import Limit
 
 Used = Mapping[NameTuple, frozenset[NameTuple]]
 
@@ -233,3 +234,11 @@ def _ordered(by_name: dict[NameTuple, Constant], used: Used, parts: _Inductives)
                     done.add(node)
                     order.append(node)
     return order
+
+
+def open_question(reason: str) -> Limit:
+    """Return the limit that kept the kernel from a verdict (see :class:`KernelRejection`)."""
+    return _OPEN.get(reason, Limit.HEARTBEATS)
+
+
+_OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}

@@ -19,11 +19,11 @@ from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import decode as names_of
 from leanhost.lean.tables import TABLES, Table
-from leanhost.services.kernel.judge import Checked, KernelOutcome, Rejected
 from leanhost.services.opening.open import Opened, put_under_test
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import Checked, KernelOutcome, Rejected
 from leanhost.services.values.results import Limit, Position, Severity
 from leanhost.toolchain import Toolchain
 

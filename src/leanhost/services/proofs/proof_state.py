@@ -15,19 +15,20 @@ from leanhost.lean.monads import Contexts, Saved
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
 from leanhost.lean.tables.monads import Six
-from leanhost.services.elaboration.commands import WHY_LIMITS, Messages, parser_diagnostic
+from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure, counted, left_open
 from leanhost.services.proofs.prover import FILE, Prover, unparsed
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta_program import LocalDecl, local_decls
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.lifecycle import NotStarted
+from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Diagnostic, Limit
 from leanhost.services.values.text import prepare
 
 if TYPE_CHECKING:
-    from leanhost.services.kernel.judge import KernelOutcome
+    from leanhost.services.values.outcomes import KernelOutcome
 
 T = TypeVar("T")
 
@@ -258,7 +259,7 @@ class ProofState:
         ``Rejected`` for goals left, an unassigned metavariable, a term that leaves the goal's context, ``sorry``,
         an axiom outside the allow-list, or the kernel's objection.
         """
-        from leanhost.services.kernel.judge import ElabFailure, Rejected, Unavailable
+        from leanhost.services.values.outcomes import ElabFailure, Rejected, Unavailable
 
         if self._ids:
             message = left_open(len(self._ids))

@@ -22,7 +22,7 @@ from leanhost.services.values.results import Diagnostic, Position
 from leanhost.services.values.text import position
 
 if TYPE_CHECKING:
-    from leanhost.services.kernel.judge import KernelOutcome
+    from leanhost.services.values.outcomes import KernelOutcome
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ from leanhost.engine.base import Ref
 from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.elaboration.commands import WORDS
 from leanhost.services.exports.write.export import ExportReport, Target, export
 from leanhost.services.kernel.equivalence import (
     Match,
@@ -19,11 +18,12 @@ from leanhost.services.kernel.equivalence import (
     recheck,
     statement_of,
 )
-from leanhost.services.kernel.judge import ElabFailure, Evidence, EvidenceStatus
 from leanhost.services.session.questions import Questions
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.lifecycle import NotStarted
+from leanhost.services.values.limits import WORDS
+from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceStatus
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
 

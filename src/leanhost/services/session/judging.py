@@ -10,32 +10,23 @@ from leanhost.engine.base import Guard, Ref
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
-from leanhost.services.elaboration.commands import (
-    WHY_LIMITS,
-    WORDS,
-    Additions,
-    elaborate,
-    new_guard,
-    summarise,
-)
+from leanhost.services.elaboration.commands import elaborate, summarise
 from leanhost.services.elaboration.header import first_command
-from leanhost.services.kernel.judge import (
+from leanhost.services.kernel.judge import Additions, Judgement, JudgementBase, judge
+from leanhost.services.kernel.replay import KernelRejection, open_question
+from leanhost.services.kernel.replay import replay as kernel_replay
+from leanhost.services.session.certificates import Certificates
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import WHY_LIMITS, WORDS, new_guard
+from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.outcomes import (
     Checked,
     ElabFailure,
-    Judgement,
-    JudgementBase,
     KernelOutcome,
     Rejected,
     Unavailable,
     Unsupported,
-    judge,
-    open_question,
 )
-from leanhost.services.kernel.replay import KernelRejection
-from leanhost.services.kernel.replay import replay as kernel_replay
-from leanhost.services.session.certificates import Certificates
-from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit
 from leanhost.services.values.text import prepare

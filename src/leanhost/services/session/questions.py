@@ -11,7 +11,6 @@ from leanhost.errors import UsageError
 from leanhost.lean.core import Constant, OptionValue
 from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.service import DeclarationService
-from leanhost.services.kernel.judge import ElabFailure, KernelOutcome
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState, start
 from leanhost.services.proofs.prover import Prover
@@ -24,6 +23,7 @@ from leanhost.services.terms.meta_program import Meta, run_program
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.lifecycle import Lifecycle, NotStarted
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.outcomes import ElabFailure, KernelOutcome
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
 

@@ -9,20 +9,15 @@ from leanhost.engine.base import Guard, Ref
 from leanhost.errors import Cancelled, ElaborationError, UsageError
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.elaboration.commands import WORDS, new_guard
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.elaboration.source_view import SourceView
-from leanhost.services.kernel.judge import (
-    ElabFailure,
-    Judgement,
-    KernelOutcome,
-    Rejected,
-    Unavailable,
-)
+from leanhost.services.kernel.judge import Judgement
 from leanhost.services.session.judging import STOPPED, Judging, Run
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import NotStarted
+from leanhost.services.values.limits import WORDS, new_guard
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import ProgressSink, phase
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position
 from leanhost.services.values.text import prepare

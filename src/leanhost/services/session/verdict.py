@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from leanhost.services.elaboration.commands import WORDS
 from leanhost.services.kernel.judge import Judgement
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import (
     CheckResult,

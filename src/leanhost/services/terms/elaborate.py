@@ -10,13 +10,14 @@ from leanhost.engine.expressions import Arg
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
-from leanhost.services.elaboration.commands import WHY_LIMITS, WORDS, Messages, parser_diagnostic
-from leanhost.services.kernel.judge import ElabFailure
+from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta import MetaService, is_short
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import WHY_LIMITS, WORDS
 from leanhost.services.values.options import check_lean_options
+from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink, phase
 from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
 from leanhost.services.values.text import prepare

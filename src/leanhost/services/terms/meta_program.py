@@ -14,7 +14,6 @@ from leanhost.lean import names
 from leanhost.lean.monads import Contexts, Saved
 from leanhost.lean.tables.exprs import BINDER_KINDS
 from leanhost.lean.tables.monads import Six
-from leanhost.services.elaboration.commands import WHY_LIMITS
 from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.expr import Expr, Home, Name, NameLike
 from leanhost.services.terms.meta import MetaService
@@ -26,6 +25,7 @@ from leanhost.services.terms.meta_answers import (
     TimeoutOrHeartbeat,
 )
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import WHY_LIMITS
 
 T = TypeVar("T")
 

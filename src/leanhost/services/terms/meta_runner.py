@@ -14,7 +14,6 @@ from leanhost.errors import ClosedError
 from leanhost.lean.core import Lean, OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.lean.tables.monads import Six
-from leanhost.services.elaboration.commands import WHY_LIMITS
 from leanhost.services.terms.expr import Expr, Home
 from leanhost.services.terms.meta_answers import (
     DEFAULT,
@@ -27,6 +26,7 @@ from leanhost.services.terms.meta_answers import (
 )
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.lifecycle import Lifecycle, NotStarted
+from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from leanhost.services.kernel.judge import Theorem
+from typing import Any
 
 
 class Severity(StrEnum):
@@ -140,6 +137,31 @@ class Status(StrEnum):
     """The caller cancelled before there was a verdict."""
     REFUSED = "refused"
     """The item was not looked at: it could not be read, or was over a limit of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theorem:
+    """A theorem or axiom a source added, with the axioms it rests on (sorted, as text).
+
+    ``position`` is where its name stands in the source, if that is known.
+    """
+
+    name: str
+    kind: str
+    type: str
+    axioms: tuple[str, ...]
+    position: Position | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the theorem as JSON-ready values."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "type": self.type,
+            "axioms": list(self.axioms),
+            "line": self.position.line if self.position else None,
+            "column": self.position.column if self.position else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

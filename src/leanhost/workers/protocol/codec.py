@@ -9,8 +9,8 @@ from typing import Any
 from leanhost import errors
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.lean.core import Import
-from leanhost.services.kernel.judge import ElabFailure, Theorem
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.results import (
     CheckResult,
     CommandResult,
@@ -19,6 +19,7 @@ from leanhost.services.values.results import (
     Severity,
     Sorry,
     Status,
+    Theorem,
 )
 from leanhost.toolchain import Toolchain
 from leanhost.workers.protocol import encoding

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from leanhost.errors import Cancelled, ForeignHandleError, NotReproduced, UsageError
-from leanhost.services.elaboration.commands import WORDS
 from leanhost.services.kernel.equivalence import Match
-from leanhost.services.kernel.judge import Checked, Evidence, EvidenceStatus, KernelOutcome, Unavailable
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import WORDS
+from leanhost.services.values.outcomes import Checked, Evidence, EvidenceStatus, KernelOutcome, Unavailable
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
 from leanhost.workers.protocol.framing import Message

@@ -9,13 +9,13 @@ from hashlib import blake2b
 from typing import Any
 
 from leanhost.errors import Cancelled, MetaError, NotReproduced, UsageError
-from leanhost.services.kernel.judge import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.proofs.answers import Goal, TacticFailure, left_open
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
 from leanhost.workers.protocol import encoding

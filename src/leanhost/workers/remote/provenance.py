@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from leanhost.lean.core import Import
-from leanhost.services.kernel.judge import Checked, KernelOutcome
+from leanhost.services.values.outcomes import Checked, KernelOutcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from leanhost.errors import (
     UsageError,
 )
 from leanhost.lean.core import Import
-from leanhost.services.kernel.judge import KernelOutcome
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import KernelOutcome
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.services.values.stats import Meter

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.services.kernel.equivalence import Match
-from leanhost.services.kernel.judge import ElabFailure, Evidence, EvidenceStatus, KernelOutcome
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.terms.expr import NameLike
 from leanhost.services.terms.meta_answers import MetaOptions
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceStatus, KernelOutcome
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import CommandResult
 from leanhost.services.values.stats import SessionStats

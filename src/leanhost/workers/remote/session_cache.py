@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from leanhost.services.elaboration.source_view import SourceView
-from leanhost.services.kernel.judge import Evidence
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.outcomes import Evidence
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import Message

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.services.elaboration.source_view import SourceView, TypeAt
-from leanhost.services.kernel.judge import KernelOutcome, Unavailable
 from leanhost.services.values.lifecycle import Closing
+from leanhost.services.values.outcomes import KernelOutcome, Unavailable
 from leanhost.services.values.results import CommandResult, Limit, Position
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
-from leanhost.services.kernel.judge import ElabFailure
 from leanhost.services.terms.elaborate import limited, term_context
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta_answers import (
@@ -22,6 +21,7 @@ from leanhost.services.terms.meta_answers import (
     TimeoutOrHeartbeat,
 )
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
 from leanhost.workers.protocol import encoding

@@ -20,13 +20,12 @@ from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFETIES
-from leanhost.services.exports.format import RESERVED
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.inductives import family_declaration
 from leanhost.services.exports.read.lines import LineReader, ReplayLimits
 from leanhost.services.exports.read.outcome import Replayed
 from leanhost.services.exports.read.records import DeclarationLine
-from leanhost.services.kernel.builtin_functions import BuiltinFunctions
+from leanhost.services.kernel.builtin_functions import RESERVED, BuiltinFunctions
 from leanhost.services.kernel.equivalence import Match, Statement, equal, matches, renamed, statement_of
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions

@@ -15,7 +15,6 @@ from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.elaboration.commands import new_guard
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker, exprs_of, parts_of
 from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
@@ -31,6 +30,7 @@ from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.axioms import ImportedAxioms
 from leanhost.services.kernel.builtin_functions import COMPILED, KERNEL_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import new_guard
 from leanhost.services.values.options import ElabOptions
 
 

@@ -11,7 +11,6 @@ from leanhost.engine.expressions import Arg
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFETIES
-from leanhost.services.elaboration.commands import WHY_LIMITS
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.lines import LineReader
 from leanhost.services.exports.read.outcome import (
@@ -23,7 +22,8 @@ from leanhost.services.exports.read.outcome import (
 )
 from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
-from leanhost.services.kernel.judge import open_question
+from leanhost.services.kernel.replay import open_question
+from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.results import Limit
 
 WINDOW = 4096

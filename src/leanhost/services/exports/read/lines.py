@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from leanhost.errors import UsageError, bounded
-from leanhost.services.exports.format import BINDERS, RESERVED
+from leanhost.services.exports.format import BINDERS
 from leanhost.services.exports.read.records import (
     DeclarationLine,
     ExprLine,
@@ -30,6 +30,7 @@ from leanhost.services.exports.read.strict import (
     one_of,
     text,
 )
+from leanhost.services.kernel.builtin_functions import RESERVED
 
 _MAX_REASON = 300
 _MAX_BVAR = 1 << 16

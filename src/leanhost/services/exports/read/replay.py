@@ -21,8 +21,6 @@ from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.elaboration.commands import new_guard
-from leanhost.services.exports.format import QUOT_NAMES
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker
 from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
@@ -41,8 +39,9 @@ from leanhost.services.exports.read.outcome import (
 )
 from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
-from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, BuiltinFunctions
+from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, QUOT_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import new_guard
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink, phase
 

@@ -12,7 +12,7 @@ from leanhost.lean import names
 from leanhost.lean.constants import WITH_VALUE, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.exports.format import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
+from leanhost.services.kernel.builtin_functions import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
 
 _STEP = 256
 """How many constants are asked about in one step."""
