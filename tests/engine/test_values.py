@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.engine.base import TAG_CLOSURE, TAG_STRING, Engine, Node, Opaque, Ref, Thrown
+from leanhost.engine.base import Engine
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -24,6 +24,7 @@ from leanhost.engine.expressions import (
     USize,
     With,
 )
+from leanhost.engine.values import TAG_CLOSURE, TAG_STRING, Node, Opaque, Ref, Thrown
 from leanhost.errors import ClosedError, EngineError, ObjectTooLarge, UsageError
 
 ADD = "l_Nat_add___boxed"

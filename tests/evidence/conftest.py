@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.services.exports.read.outcome import ReplayOutcome

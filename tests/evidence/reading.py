@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from leanhost.engine.base import Data, Node, Ref
 from leanhost.engine.expressions import Field
+from leanhost.engine.values import Data, Node, Ref
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple

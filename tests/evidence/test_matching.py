@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.lean import names
 from leanhost.lean.core import Constant
 from leanhost.services.kernel.equivalence import Match, Statement, matches, recheck, statement_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Ctor, Field, ListOf
+from leanhost.engine.values import Ref
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel.judge import Additions, Judgement

@@ -6,8 +6,8 @@ heap later. The numbers are those of Lean's own ``lean.h``.
 
 from __future__ import annotations
 
-from leanhost.engine.base import MAX_CTOR_TAG
 from leanhost.engine.expressions import Closure, With
+from leanhost.engine.values import MAX_CTOR_TAG
 from leanhost.errors import EngineError, UsageError
 
 MAX_CLOSURE_ARITY = 16

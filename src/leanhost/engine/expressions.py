@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +23,7 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Unwrap:
-    """Take field 0 of a two-constructor result, or raise :class:`~leanhost.engine.base.Thrown` with it.
+    """Take field 0 of a two-constructor result, or raise :class:`~leanhost.engine.values.Thrown` with it.
 
     ``ok`` is the constructor tag that means success: 0 for ``EIO``, 1 for ``Except`` and ``Option``.
     A boxed scalar (``Option.none``) counts as failure.

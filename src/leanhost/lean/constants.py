@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 
-from leanhost.engine.base import Data, Ref
 from leanhost.engine.expressions import Arg, Build, Field, Index, Size, Tag
+from leanhost.engine.values import Data, Ref
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean, chunks
 from leanhost.lean.names import NameTuple

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from leanhost.engine.base import Data, Engine, Node, Ref, Step, Thrown
+from leanhost.engine.base import Engine, Step
 from leanhost.engine.expressions import Arg, ArrayOf, Build, Ctor, Field, Index, ListOf, Size, Tag, With
+from leanhost.engine.values import Data, Node, Ref, Thrown
 from leanhost.errors import LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from leanhost.engine.base import Ref, Step
+from leanhost.engine.base import Step
 from leanhost.engine.expressions import Arg, Ctor, Field
+from leanhost.engine.values import Ref
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from leanhost.engine.base import Data, Node
 from leanhost.engine.digits import digits, natural
+from leanhost.engine.values import Data, Node
 from leanhost.errors import UsageError
 
 NameTuple: TypeAlias = tuple[str | int, ...]

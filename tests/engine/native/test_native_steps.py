@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leanhost.engine.base import Data, Node, Ref, Thrown
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -30,6 +29,7 @@ from leanhost.engine.expressions import (
 )
 from leanhost.engine.native import NativeEngine
 from leanhost.engine.native.ffi import memory
+from leanhost.engine.values import Data, Node, Ref, Thrown
 from leanhost.errors import ClosedError, EngineError, UsageError
 from tests.engine import test_values as shared
 from tests.engine.test_values import ADD

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, Call, Ctor, Unwrap
 from leanhost.engine.native import NativeEngine
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import ForeignHandleError, UsageError
 from tests.engine.native.conftest import Script
 

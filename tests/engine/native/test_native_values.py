@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.base import TAG_REF, Node, Opaque, Thrown
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -26,6 +25,7 @@ from leanhost.engine.expressions import (
     With,
 )
 from leanhost.engine.native import NativeEngine
+from leanhost.engine.values import TAG_REF, Node, Opaque, Thrown
 from leanhost.errors import ClosedError, EngineError, ForeignHandleError, UsageError
 from leanhost.toolchain import Toolchain
 from tests.engine.test_values import ADD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leanhost.engine.base import Guard, Ref
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -18,6 +18,7 @@ from leanhost.engine.expressions import (
     Unwrap,
     USize,
 )
+from leanhost.engine.values import Ref
 from leanhost.engine.wasm import WasmEngine
 
 W = 0

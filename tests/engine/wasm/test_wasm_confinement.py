@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.base import Thrown
 from leanhost.engine.expressions import Call, Unwrap
+from leanhost.engine.values import Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import UsageError
 from leanhost.toolchain.cache import cache_dir

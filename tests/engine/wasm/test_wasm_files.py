@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.base import Thrown
 from leanhost.engine.expressions import Call, Unwrap
+from leanhost.engine.values import Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import UsageError
 from tests.engine.wasm.elaborate import Elaborator, W

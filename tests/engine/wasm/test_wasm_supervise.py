@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from leanhost.engine.base import Ref, Thrown
 from leanhost.engine.expressions import Arg, Call, Ctor, Field, Unwrap
+from leanhost.engine.values import Ref, Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import EngineLost, EngineStuck, UsageError
 from tests.engine.conftest import Parts

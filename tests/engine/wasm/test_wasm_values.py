@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.engine.base import TAG_REF, Node, Opaque, Ref, Thrown
 from leanhost.engine.expressions import (
     Arg,
     ArrayOf,
@@ -17,6 +16,7 @@ from leanhost.engine.expressions import (
     Unwrap,
     USize,
 )
+from leanhost.engine.values import TAG_REF, Node, Opaque, Ref, Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import EngineError, ForeignHandleError, UsageError
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from leanhost.engine.base import Data, Engine, Guard, Ref, Step
+from leanhost.engine.base import Engine, Guard, Step
 from leanhost.engine.checks import check_callback
 from leanhost.engine.expressions import Arg, Build
 from leanhost.engine.native.ffi import Library
@@ -18,6 +18,7 @@ from leanhost.engine.native.lane import Lane, LaneJob
 from leanhost.engine.native.steps import NativeStep
 from leanhost.engine.native.walk import Walker
 from leanhost.engine.native.watchdog import Watchdog
+from leanhost.engine.values import Data, Ref
 from leanhost.errors import EngineError, EngineLost, EngineStuck
 
 T = TypeVar("T")

@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from leanhost.engine.base import (
+from leanhost.engine.checks import check_arguments, check_symbol, no_element, no_field
+from leanhost.engine.digits import digits
+from leanhost.engine.values import (
     MAX_CTOR_TAG,
     TAG_ARRAY,
     TAG_CLOSURE,
@@ -23,8 +25,6 @@ from leanhost.engine.base import (
     Node,
     Opaque,
 )
-from leanhost.engine.checks import check_arguments, check_symbol, no_element, no_field
-from leanhost.engine.digits import digits
 from leanhost.errors import EngineError, ObjectTooLarge, UsageError
 
 WORD = 8

@@ -7,12 +7,10 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leanhost.engine.base import Engine
 from leanhost.engine.native.ffi import current_cpu
-
-if TYPE_CHECKING:
-    from leanhost.engine.native.engine import NativeEngine
 
 STACK_BYTES = 256 << 20
 """Stack of the thread that elaborates; reserved, not committed, so that deep terms do not end the process."""
@@ -63,7 +61,7 @@ class LaneJob:
 class Lane:
     """One daemon thread with a large stack, started when first needed and again after a fork."""
 
-    def __init__(self, engine: NativeEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._jobs: queue.SimpleQueue[LaneJob] = queue.SimpleQueue()
         self._start = threading.Lock()

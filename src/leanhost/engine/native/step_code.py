@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from leanhost.engine.base import MAX_CTOR_TAG, TAG_ARRAY, TAG_CLOSURE, Ref
 from leanhost.engine.checks import (
     check_closure,
     check_ctor,
@@ -40,6 +39,7 @@ from leanhost.engine.expressions import (
 from leanhost.engine.native.ffi import HEADER, WORD, memory
 from leanhost.engine.native.step_lines import Lines
 from leanhost.engine.native.walk import Walker
+from leanhost.engine.values import MAX_CTOR_TAG, TAG_ARRAY, TAG_CLOSURE, Ref
 from leanhost.errors import UsageError
 
 Compiled = Callable[..., tuple[int, ...]]

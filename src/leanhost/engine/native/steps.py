@@ -6,15 +6,12 @@ Walking an expression costs more than most Lean functions it calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from leanhost.engine.base import Data, Ref, Step
+from leanhost.engine.base import Engine, Step
 from leanhost.engine.expressions import Arg, Build
 from leanhost.engine.native.step_code import Compiled, compile_step
 from leanhost.engine.native.walk import Walker
-
-if TYPE_CHECKING:
-    from leanhost.engine.native.engine import NativeEngine
+from leanhost.engine.values import Data, Ref
 
 
 class NativeStep(Step):
@@ -22,7 +19,7 @@ class NativeStep(Step):
 
     __slots__ = ("_compiled", "_each", "_engine", "_seen", "_walker")
 
-    def __init__(self, engine: NativeEngine, walker: Walker, build: Build) -> None:
+    def __init__(self, engine: Engine, walker: Walker, build: Build) -> None:
         super().__init__(engine, build)
         self._engine = engine
         self._walker = walker

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from leanhost.engine.base import Engine, Ref, Thrown
+from leanhost.engine.base import Engine
 from leanhost.engine.checks import (
     check_closure,
     check_ctor,
@@ -35,6 +35,7 @@ from leanhost.engine.expressions import (
     With,
 )
 from leanhost.engine.native.ffi import MAX_BOXED, Library, memory
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import UsageError
 
 

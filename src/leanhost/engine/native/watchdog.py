@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from leanhost.engine.base import Guard, Ref
+from leanhost.engine.base import Guard
+from leanhost.engine.values import Ref
 
 _TICK = 0.02
 """Seconds between two looks while calls are running, and for a while after the last one."""

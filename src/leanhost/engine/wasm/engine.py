@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, NoReturn, TypeVar
 
-from leanhost.engine.base import Data, Engine, Guard, Ref, Thrown
+from leanhost.engine.base import Engine, Guard
 from leanhost.engine.checks import check_callback
 from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Data, Ref, Thrown
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child, ChildGone
 from leanhost.engine.wasm.interrupt import Shield

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from leanhost.engine.base import Data, Engine, Node, Opaque, Ref
+from leanhost.engine.base import Engine
 from leanhost.engine.checks import (
     MAX_FIELDS,
     check_arguments,
@@ -41,6 +41,7 @@ from leanhost.engine.expressions import (
     USize,
     With,
 )
+from leanhost.engine.values import Data, Node, Opaque, Ref
 from leanhost.errors import ClosedError, UsageError
 
 U16 = struct.Struct("<H")

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from leanhost.engine.base import Data, Guard, Node, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, Field
+from leanhost.engine.values import Data, Node, Ref, Thrown
 from leanhost.errors import bounded
 from leanhost.lean.constants import WITH_VALUE, by_kind, described_constants
 from leanhost.lean.core import Constant, Lean

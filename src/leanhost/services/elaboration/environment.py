@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.errors import ClosedError, ImportFailed, LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean

@@ -6,8 +6,8 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size
+from leanhost.engine.values import Node, Ref
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration.commands import Messages

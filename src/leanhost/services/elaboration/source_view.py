@@ -6,8 +6,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from leanhost.engine.base import Guard, Node, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size, Tag
+from leanhost.engine.values import Node, Ref, Thrown
 from leanhost.errors import ClosedError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean

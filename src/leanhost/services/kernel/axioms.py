@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple

@@ -14,8 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from leanhost.engine.base import Ref, Thrown
 from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from leanhost.engine.base import Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Tag
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel.builtin_functions import (

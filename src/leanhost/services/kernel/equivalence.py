@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show

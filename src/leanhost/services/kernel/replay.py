@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leanhost.engine.base import Node, Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, ListOf, Tag
+from leanhost.engine.values import Node, Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple

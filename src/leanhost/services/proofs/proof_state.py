@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants

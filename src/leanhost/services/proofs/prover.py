@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import MetaError
 from leanhost.lean.core import Constant
 from leanhost.lean.monads import Contexts

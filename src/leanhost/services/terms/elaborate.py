@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leanhost.engine.base import Guard, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Thrown
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope

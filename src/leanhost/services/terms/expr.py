@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, Self, TypeAlias
 
-from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, Field, Tag
+from leanhost.engine.values import Node, Ref
 from leanhost.errors import ClosedError, ForeignHandleError, LeanHostError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean

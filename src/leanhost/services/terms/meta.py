@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, Field
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.tables.monads import Six

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf, Field, Tag
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.lean import names
 from leanhost.lean.monads import Contexts, Saved

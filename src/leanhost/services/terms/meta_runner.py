@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from leanhost.engine.base import Guard, Ref, Step, Thrown
+from leanhost.engine.base import Guard, Step
 from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import ClosedError
 from leanhost.lean.core import Lean, OptionValue
 from leanhost.lean.monads import Contexts, Scope

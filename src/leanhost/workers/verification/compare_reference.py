@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from leanhost.engine.base import Ref, Thrown
 from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show

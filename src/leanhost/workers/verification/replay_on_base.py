@@ -10,8 +10,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from leanhost.engine.base import Guard, Node, Ref
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf
+from leanhost.engine.values import Node, Ref
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show

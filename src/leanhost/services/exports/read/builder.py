@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Arg, ListOf
+from leanhost.engine.values import Ref
 from leanhost.lean.core import Lean
 from leanhost.services.exports.read.records import ExprLine, LevelLine, NameLine
 

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFETIES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, ListOf, Size, With
+from leanhost.engine.values import Node, Ref
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show

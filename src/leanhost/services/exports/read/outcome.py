@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.lean.names import NameTuple
 from leanhost.services.values.results import Limit
 

@@ -15,8 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost.engine.base import Guard, Node, Ref
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf, Field
+from leanhost.engine.values import Node, Ref
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
+from leanhost.engine.values import Node, Ref
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import WITH_VALUE, used_constants

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from leanhost.engine.base import Data, Guard, Node, Ref
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf
+from leanhost.engine.values import Data, Node, Ref
 from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from leanhost.engine.base import Data, Node
 from leanhost.engine.digits import digits
+from leanhost.engine.values import Data, Node
 from leanhost.errors import LeanError
 from leanhost.lean.tables.exprs import EXPR_KINDS, LEVEL_KINDS
 from leanhost.services.exports.format import BINDERS
