@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Ctor, ListOf
 from leanhost.errors import ElaborationError, UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
@@ -47,15 +46,11 @@ def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
         guard = new_guard(lean, grown.options, limits.get("timeout"), None)
         run = Run(
             CommandResult((), (), (), 0.0, 0.0),
-            _again(grown._env),
+            lean.engine.eval(grown._env),
             Additions([forged], [(forged, None)]),
             guard,
         )
         return lean.engine.supervise(lambda: grown._judge(run, AllowedAxioms()), guard)
-
-
-def _again(ref: Ref) -> Ref:
-    return ref.engine.eval(ref)
 
 
 def test_a_proof_is_checked(session: Session) -> None:

@@ -87,7 +87,7 @@ def owners(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Owne
 STAGES = {
     "native": {
         "start": lambda owner: owner.started("leanhost.workers.worker_process.zygote_main"),
-        "self-test": lambda owner: owner.started("leanhost.services.opening.selftest"),
+        "self-test": lambda owner: owner.started("leanhost.services.probe"),
         "check": Owner.wait_for_line,
     },
     "wasm": {

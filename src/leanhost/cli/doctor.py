@@ -76,10 +76,10 @@ def _damage(toolchain: Toolchain) -> str:
 
 def _self_test(toolchain: Toolchain, progress: Progress | None) -> Report:
     """Try the version tables in child processes; return the report of the first that fits, or the last."""
+    from leanhost.lean.tables import candidates
     from leanhost.services.opening import selftest
-    from leanhost.services.opening.open import candidates
 
-    for table in candidates(toolchain):
+    for table in candidates(toolchain.version, toolchain.commit):
         if progress is not None:
             print(f"trying it with the table for Lean {table.version}:", flush=True)
         report = selftest.run(toolchain, table, progress=progress)

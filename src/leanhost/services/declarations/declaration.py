@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-from leanhost.engine.base import Ref
+from leanhost.engine.base import Engine
 from leanhost.engine.expressions import Arg, ArrayOf, Field, Index
+from leanhost.engine.values import Ref
 from leanhost.services.declarations.decode import Axioms, SourceRange
 from leanhost.services.terms.expr import Expr, Name
+from leanhost.services.values.cancellation import Cancellation
 
-if TYPE_CHECKING:
-    from leanhost.services.declarations.queries import DeclarationQueries
+Load: TypeAlias = "Callable[[Sequence[str], Lookup, Sequence[Declaration | None], Cancellation], None]"
+"""Asks Lean for fields of the declarations that a lookup found, and puts the answers into their caches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """Names that were looked up together, and what was found for each."""
 
-    queries: DeclarationQueries
+    engine: Engine
+    load: Load
     names: Ref
     found: Ref
 
     def one(self, index: int) -> Lookup:
-        """Return the batch of one item."""
-        engine = self.queries.lean.engine
+        """Return the lookup of one item."""
         parts: list[Arg] = [ArrayOf((Index(self.names, index),)), ArrayOf((Index(self.found, index),))]
-        return Lookup(self.queries, *engine.eval_all(parts))
+        return Lookup(self.engine, self.load, *self.engine.eval_all(parts))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -55,8 +58,7 @@ class Declaration:
 
     def _get(self, name: str) -> Any:
         if name not in self._cache:
-            queries = self._lookup.queries
-            queries.load((name,), self._lookup.one(self._index), (self,), None)
+            self._lookup.load((name,), self._lookup.one(self._index), (self,), None)
         return self._cache[name]
 
     @property

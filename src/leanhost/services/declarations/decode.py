@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from leanhost.engine.base import Data, Node
+from leanhost.engine.values import Data, Node
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables.queries import REDUCIBILITY

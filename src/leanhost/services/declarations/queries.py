@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from leanhost.engine.base import Data, Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf, Index
+from leanhost.engine.values import Data, Ref, Thrown
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
 from leanhost.lean.constants import WITH_VALUE, new_constants, used_constants
@@ -143,7 +144,7 @@ class DeclarationQueries:
         items: Sequence[Declaration | None],
         cancellation: Cancellation,
     ) -> None:
-        """Ask for the fields *wanted* of every declaration of *batch*, and put them into its cache."""
+        """Ask for the fields *wanted* of every declaration of *lookup*, and put them into its cache."""
         plain = [name for name in wanted if name in self._questions]
         if plain:
             for name, values in zip(plain, self._answer(plain, lookup, len(items)), strict=True):

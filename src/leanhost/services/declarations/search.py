@@ -9,8 +9,8 @@ from enum import IntEnum
 from functools import partial
 from typing import Any
 
-from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Index, Size
+from leanhost.engine.values import Ref
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants

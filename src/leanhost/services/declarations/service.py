@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from leanhost.engine.base import Guard, Ref, Thrown
+from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf, Field, Index
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import UsageError
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
@@ -134,7 +135,7 @@ class DeclarationService:
     ) -> list[Declaration | None]:
         queries = self.queries
         array = self._lean.engine.eval(queries.array(chunk))
-        lookup = Lookup(queries, array, queries.find(array))
+        lookup = Lookup(self._lean.engine, queries.load, array, queries.find(array))
         tags = queries.tags(lookup.found)
         found: list[Declaration | None] = []
         for i, kind in enumerate(queries.kinds(array, tags)):

@@ -8,20 +8,16 @@ opened here for the first time, a child process goes through the self-test with 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from leanhost.engine import open_engine
 from leanhost.errors import EngineError, ToolchainCorrupt, UnsupportedToolchain
 from leanhost.lean.core import Lean
-from leanhost.lean.tables import TABLES, Table
-from leanhost.services.opening import selftest_cache
+from leanhost.lean.tables import TABLES, Table, candidates, table_for
+from leanhost.services.opening import selftest, selftest_cache
+from leanhost.services.opening.selftest import Report
 from leanhost.services.opening.selftest_cache import Record
 from leanhost.toolchain import Toolchain
-
-if TYPE_CHECKING:
-    from leanhost.services.opening.selftest import Report
 
 _DOCTOR = "`leanhost doctor` shows what there is; name another toolchain by toolchain= or LEANHOST_TOOLCHAIN"
 
@@ -44,32 +40,6 @@ def put_under_test(opened: Opened) -> None:
     """
     global _under_test
     _under_test = opened
-
-
-def table_for(commit: str) -> type[Table] | None:
-    """Return the table that was verified on *commit*."""
-    return next((table for table in TABLES if commit in table.commits), None)
-
-
-def candidates(toolchain: Toolchain) -> list[type[Table]]:
-    """Return the tables to try: the one that names the commit, else all, nearest version first."""
-    named = table_for(toolchain.commit)
-    if named is not None:
-        return [named]
-    wanted = _minor(toolchain.version)
-    if wanted is None:
-        return list(TABLES)
-
-    def distance(table: type[Table]) -> tuple[int, int]:
-        major, minor = _minor(table.version) or (0, 0)
-        return abs(major - wanted[0]), abs(minor - wanted[1])
-
-    return sorted(TABLES, key=distance)
-
-
-def _minor(version: str) -> tuple[int, int] | None:
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else None
 
 
 def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True) -> Opened:
@@ -139,8 +109,6 @@ def start(
 
 def _establish(toolchain: Toolchain, strict: bool) -> Record:
     """Find the table *toolchain* passes the self-test with."""
-    from leanhost.services.opening import selftest
-
     if not toolchain.commit:
         asked = selftest.identify(toolchain)
         if not asked.ok:
@@ -150,7 +118,7 @@ def _establish(toolchain: Toolchain, strict: bool) -> Record:
     if named is None and strict:
         raise _refused(toolchain, toolchain.version, toolchain.commit)
     reports: list[Report] = []
-    for table in candidates(toolchain):
+    for table in candidates(toolchain.version, toolchain.commit):
         report = selftest.run(toolchain, table)
         if report.ok:
             return Record(table.version, report.version, report.commit, "table" if named else "self-test")

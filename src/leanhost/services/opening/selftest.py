@@ -1,7 +1,7 @@
 """The self-test of a toolchain: does Lean do what a version table says, tried where a crash hurts nobody.
 
-:func:`run` starts a throw-away child (``python -m leanhost.services.opening.selftest``), which opens the toolchain
-with one table and goes through the steps of :mod:`leanhost.services.probe.steps`. The request goes in on
+:func:`run` starts a throw-away child (:mod:`leanhost.services.probe`), which opens the toolchain with one table and
+goes through the steps of :mod:`leanhost.services.probe.steps`. The request goes in on
 standard input; the report comes back line by line on a descriptor of its own, because standard output is
 Lean's to write to. Each step is announced before it starts, so a dead child still tells where it died.
 """
@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,18 +22,25 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from leanhost.errors import bounded
-from leanhost.lean.tables import Table
+from leanhost.lean.tables import Table, candidates
 from leanhost.toolchain import Toolchain
+from leanhost.version import PACKAGE_ROOT
 
 TIMEOUT = 300.0
 """Seconds a whole self-test may take; it needs about one (native) to ten (wasm)."""
 
+PROBE = "leanhost.services.probe"
+"""The module that is the child."""
+
 _KEPT_OUTPUT = 16_384
 _KEPT_REPORT = 1 << 20
-_KEPT_DETAIL = 2_000
 _READ = 1 << 16
-_EXIT_GRACE = 5.0
+
+KEPT_DETAIL = 2_000
+"""Characters kept of what a step says."""
+
+EXIT_GRACE = 5.0
+"""Seconds a child that has finished may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +129,13 @@ def run(
     nearest one. *timeout* is in seconds, for everything. *progress* is called with each step as it ends.
     """
     if table is None:
-        from leanhost.services.opening.open import candidates
-
-        table = candidates(toolchain)[0]
+        table = candidates(toolchain.version, toolchain.commit)[0]
     return _run(toolchain, table.version, timeout, progress)
 
 
 def identify(toolchain: Toolchain, *, timeout: float = TIMEOUT) -> Report:
     """Start *toolchain* in a child process and only ask it for its version and commit."""
     return _run(toolchain, "", timeout, None)
-
-
-# --- the parent's side ----------------------------------------------------------------------------
 
 
 def _run(toolchain: Toolchain, table: str, timeout: float, progress: Progress | None) -> Report:
@@ -150,10 +151,10 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
     request = {**request, "report": writing}
     # The child must find this very leanhost, however the caller found it. -P: `-m` alone would look into the
     # current directory first, which may be anybody's.
-    paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         process = subprocess.Popen(
-            [sys.executable or "python3", "-P", "-m", __spec__.name if __spec__ else __name__],
+            [sys.executable or "python3", "-P", "-m", PROBE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -178,7 +179,7 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
             in_time = _listen(report, process.stdout, listener, begun + timeout)
             if in_time:
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(_EXIT_GRACE)
+                    process.wait(EXIT_GRACE)
         finally:
             # Also when the caller is interrupted. The group may be gone already.
             with suppress(ProcessLookupError, PermissionError):
@@ -268,7 +269,7 @@ class _Listener:
             how = f"it was given up after {timeout:g} s" if timeout is not None else _describe(code)
             name, since = self._running
             tail = self._tail.decode("utf-8", "replace").strip()
-            last = "; last output: " + tail[-_KEPT_DETAIL:] if tail else ""
+            last = "; last output: " + tail[-KEPT_DETAIL:] if tail else ""
             ended = f"the child ended in step {name!r}: {how}{last}"
             self._add(Step(name, False, f"{how}{last}", time.monotonic() - since))
         steps = tuple(self._steps)
@@ -287,74 +288,3 @@ def _describe(code: int) -> str:
 def _pack(toolchain: Toolchain) -> dict[str, str | None]:
     values = {field.name: getattr(toolchain, field.name) for field in fields(toolchain)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-
-
-_PATHS = ("sysroot", "library", "core", "glue", "node")
-
-
-def _unpack(values: dict[str, Any]) -> Toolchain:
-    paths = {name: Path(values[name]) for name in _PATHS if values[name] is not None}
-    return Toolchain(**{**values, **paths})
-
-
-# --- the child's side -----------------------------------------------------------------------------
-
-
-def main() -> None:
-    """Serve one request; the process ends here, without Python's own end: Lean's threads may be anywhere."""
-    request = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    descriptor = int(request["report"])
-    os.set_inheritable(descriptor, False)
-    _limit_this_process(float(request["timeout"]))
-
-    def tell(event: dict[str, Any]) -> None:
-        data = json.dumps(event).encode() + b"\n"
-        while data:
-            data = data[os.write(descriptor, data) :]
-
-    from leanhost.services.probe.steps import Probe
-
-    def tried(name: str, step: Callable[[], str]) -> bool:
-        tell({"begin": name})
-        begun = time.monotonic()
-        try:
-            ok, detail = True, step()
-        except BaseException as error:
-            ok, detail = False, f"{type(error).__name__}: {error}"
-        detail = bounded(detail, _KEPT_DETAIL)
-        tell({"name": name, "ok": ok, "detail": detail, "seconds": time.monotonic() - begun})
-        return ok
-
-    scratch = Path(request["scratch"]).resolve()
-    probe = Probe(_unpack(request["toolchain"]), str(request["table"]), scratch)
-    for name, step, needed in probe.steps():
-        ok = tried(name, step)
-        if name == "version" and ok:
-            tell({"version": probe.version, "commit": probe.commit})
-        if needed and not ok:
-            break
-    probe.close()
-    tell({"done": True})
-    os._exit(0)
-
-
-def _end_with_the_parent() -> None:
-    """Wait for the end of standard input, which the parent keeps open for as long as it lives."""
-    os.read(0, 1)
-    os._exit(1)
-
-
-def _limit_this_process(timeout: float) -> None:
-    """Leave no core dump, and end even if the parent is stopped and does not watch the clock."""
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, timeout + _EXIT_GRACE)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,12 +18,12 @@ from typing import Literal, TypeAlias
 from leanhost.errors import ToolchainError
 from leanhost.toolchain import Toolchain
 from leanhost.toolchain.cache import cache_dir, ensure_dir, locked, write_json
+from leanhost.version import PACKAGE_ROOT
 
 How: TypeAlias = Literal["table", "self-test"]
 """Why a table is trusted: it names the commit, or the commit passed the self-test with it."""
 
 _FORMAT = 1
-_PACKAGE = Path(__file__).parents[2]
 _JUDGES = ("engine/**/*", "lean/**/*", "services/opening/selftest.py", "services/probe/*")
 
 
@@ -42,10 +42,10 @@ def sources() -> str:
     """Return a digest of leanhost's own part in a self-test's outcome; ``""`` if it cannot be read."""
     digest = hashlib.sha256()
     try:
-        found = (file for pattern in _JUDGES for file in _PACKAGE.glob(pattern))
+        found = (file for pattern in _JUDGES for file in PACKAGE_ROOT.glob(pattern))
         files = sorted(file for file in found if file.suffix in (".py", ".js"))
         for file in files:
-            digest.update(f"{file.relative_to(_PACKAGE)}\0{file.stat().st_size}\0".encode())
+            digest.update(f"{file.relative_to(PACKAGE_ROOT)}\0{file.stat().st_size}\0".encode())
             digest.update(file.read_bytes())
     except OSError:
         return ""

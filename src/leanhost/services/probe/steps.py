@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from leanhost.engine import open_engine
-from leanhost.engine.base import Engine, Guard, Ref, Thrown
+from leanhost.engine.base import Engine, Guard
 from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import decode as names_of

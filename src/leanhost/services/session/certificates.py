@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple, show

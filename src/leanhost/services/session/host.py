@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from leanhost.engine.base import Ref
+from leanhost.engine.values import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
 from leanhost.lean.core import Import, Lean, OptionValue
 from leanhost.services.elaboration.environment import Imported, ImportKey, import_environment, parse_imports

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from leanhost.engine.base import Guard, Ref
+from leanhost.engine.base import Guard
+from leanhost.engine.values import Ref
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from leanhost.engine.base import Guard, Ref
+from leanhost.engine.base import Guard
+from leanhost.engine.values import Ref
 from leanhost.errors import UsageError
 from leanhost.lean.core import Constant, OptionValue
 from leanhost.lean.names import NameTuple

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from leanhost.engine.base import Guard, Ref
+from leanhost.engine.base import Guard
+from leanhost.engine.values import Ref
 from leanhost.errors import Cancelled, ElaborationError, UsageError
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
@@ -14,16 +15,13 @@ from leanhost.services.elaboration.source_view import SourceView
 from leanhost.services.kernel.judge import Judgement
 from leanhost.services.session.judging import STOPPED, Judging, Run
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.lifecycle import NotStarted
+from leanhost.services.values.lifecycle import NotStarted, SessionOwner
 from leanhost.services.values.limits import WORDS, new_guard
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import ProgressSink, phase
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position
 from leanhost.services.values.text import prepare
-
-if TYPE_CHECKING:
-    from leanhost.services.session.host import Host
 
 T = TypeVar("T")
 
@@ -45,7 +43,7 @@ class Session(Judging):
 
     def __init__(
         self,
-        host: Host,
+        host: SessionOwner,
         lean: Lean,
         imported: Imported,
         options: ElabOptions,

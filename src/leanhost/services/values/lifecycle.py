@@ -9,7 +9,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 from leanhost.errors import Cancelled, ClosedError, EngineLost, ForeignHandleError, UsageError
 from leanhost.services.values.cancellation import Cancellation
@@ -19,8 +19,9 @@ from leanhost.services.values.tracing import Span, span
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from leanhost.engine.values import Ref
     from leanhost.lean.core import Lean
-    from leanhost.services.session.host import Host
+    from leanhost.services.values.options import ElabOptions
 
 
 class ProcessBound:
@@ -100,6 +101,27 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
+class SessionOwner(Protocol):
+    """What a session needs of the host it belongs to."""
+
+    @property
+    def life(self) -> Life:
+        """What the session depends on."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the host was closed."""
+
+    def adopt(self, guest: Closing) -> None:
+        """Close *guest* with the host."""
+
+    def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
+        """Return ``Lean.Options`` with the values of *options*."""
+
+    def kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
+        """Return the ``Lean.Options`` the kernel judges under."""
+
+
 class NotStarted(Cancelled):
     """The token was cancelled before the call's turn came."""
 
@@ -107,7 +129,7 @@ class NotStarted(Cancelled):
 class Lifecycle(Closing):
     """Open until closed, by itself or with its host; every call passes through :meth:`calling`."""
 
-    def __init__(self, host: Host, lean: Lean) -> None:
+    def __init__(self, host: SessionOwner, lean: Lean) -> None:
         self._host = host
         self.life = host.life
         self._lean = lean
