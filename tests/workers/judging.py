@@ -7,8 +7,8 @@ from collections.abc import Callable
 from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
 from leanhost.workers.values.items import Request
+from leanhost.workers.values.verification import Refusal
 from leanhost.workers.verification import judge
-from leanhost.workers.verification.compare_reference import Refusal
 
 
 def refusals(

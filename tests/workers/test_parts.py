@@ -42,7 +42,7 @@ from leanhost.workers.protocol.framing import (
 )
 from leanhost.workers.supervision.exit_status import UNKNOWN, verdict_of
 from leanhost.workers.values.items import Request
-from leanhost.workers.verification.compare_reference import Refusal
+from leanhost.workers.values.verification import Refusal
 
 FULL = CheckResult(
     file="a.lean",

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from itertools import repeat
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -22,6 +23,7 @@ from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.request_queue import NEVER, RequestQueue
 from leanhost.workers.supervision import launcher, process, zygote_client
 from leanhost.workers.supervision.worker import Worker
+from leanhost.workers.supervision.worker_set import WorkerSet
 from leanhost.workers.values.items import Request
 from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
 from tests.workers.test_supervision import alive, eventually
@@ -39,7 +41,8 @@ def submitted(pool: WorkerPool, source: CheckItem | str) -> Job:
 
 def test_who_is_put_back_does_not_lose_the_turn(fake_pool: MakePool) -> None:
     """Several workers can end at once, in any order, before they came to what they were given."""
-    queue = RequestQueue(fake_pool()._settings)
+    pool = fake_pool()
+    queue = RequestQueue(pool._settings, pool._supervisor._workers)
     jobs = [Job(Request("", "", None, (), 1.0), ImportProfile(), None) for _ in range(6)]
     for job in jobs:
         queue.add(job)
@@ -105,9 +108,11 @@ def test_a_place_in_the_queue_is_held_for_a_time(make_pool: MakePool) -> None:
 
 
 def test_who_waits_for_whom_and_how_long(fake_pool: MakePool) -> None:
-    queue = RequestQueue(fake_pool(workers=1, queue_timeout=50)._settings)
+    pool, held = fake_pool(workers=1, queue_timeout=50), Lease()
+    workers = WorkerSet(pool._settings)
+    workers.hold(cast("Worker", SimpleNamespace(lease=None)), held)
+    queue = RequestQueue(pool._settings, workers)
     request = Request("", "", None, (), 1.0)
-    held = Lease(worker=cast("Worker", object()))
     stream, own = Job(request, ImportProfile(), None), Job(request, ImportProfile(), None, lease=held)
     queue.add(stream)
     queue.add(own)

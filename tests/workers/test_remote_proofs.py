@@ -56,8 +56,9 @@ def worker_of(pool: WorkerPool, session: WorkerSession) -> int:
     """The process a session holds."""
     lease = session._context.hold.lease
     assert lease is not None
-    assert lease.worker is not None
-    return lease.worker.process.pid
+    worker = pool._supervisor._workers.held_by(lease)
+    assert worker is not None
+    return worker.process.pid
 
 
 def test_states_are_those_of_a_session_in_this_process(host: Host, held: WorkerSession) -> None:

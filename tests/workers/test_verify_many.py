@@ -130,21 +130,21 @@ def test_from_an_event_loop(native_pool: WorkerPool, backend: str) -> None:
 
 def between(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Have *act* done after a candidate was elaborated, right before it is sent on to be judged."""
-    queue = pool._queue
+    queue = pool._dispatcher.queue
 
     def acting(*args: Any, **settings: Any) -> Job:
         if settings.get("kind") == "verify":
             act()
         return queue(*args, **settings)
 
-    monkeypatch.setattr(pool, "_queue", acting)
+    monkeypatch.setattr(pool._dispatcher, "queue", acting)
 
 
 def test_cancelled_between_the_two_steps(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = make_pool()
     trials: list[VerifyJob] = []
     between(pool, monkeypatch, lambda: trials[0].cancel())
-    trials.append(VerifyJob(pool, PAIR, from_scratch=False, bounded=True))
+    trials.append(VerifyJob(pool._dispatcher, PAIR, from_scratch=False, bounded=True))
     verification = trials[0].future.result(60)
     assert verification.status is Status.CANCELLED
     assert verification.candidate.accepted

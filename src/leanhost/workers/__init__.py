@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from leanhost.workers.remote.terms import MetaAnswer, TermText
     from leanhost.workers.values.items import CheckItem
     from leanhost.workers.values.stats import WorkerStats
-    from leanhost.workers.values.verification import Verification
-    from leanhost.workers.verification.compare_reference import Refusal
+    from leanhost.workers.values.verification import Refusal, Verification
 
 __all__ = [
     "CheckItem",
@@ -43,7 +42,7 @@ _HOME = {
     "CheckItem": "values.items",
     "CheckProgress": "batch.batch",
     "MetaAnswer": "remote.terms",
-    "Refusal": "verification.compare_reference",
+    "Refusal": "values.verification",
     "Step": "remote.proofs",
     "TermText": "remote.terms",
     "Verification": "values.verification",

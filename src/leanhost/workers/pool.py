@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import weakref
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from leanhost.engine import can_fork
 from leanhost.errors import UsageError
@@ -21,22 +17,19 @@ from leanhost.services.values.lifecycle import Closing, ProcessBound
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
-from leanhost.workers.batch.batch import BatchRun, ProgressCallback, Submitted, check_iterable, known
-from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, importable, profile_of
+from leanhost.workers.batch.batch import BatchRun, ProgressCallback, check_iterable
+from leanhost.workers.batch.submitted import Submitted, known
 from leanhost.workers.jobs.job import Job
-from leanhost.workers.jobs.lease import Hold, Lease
+from leanhost.workers.jobs.lease import Hold
 from leanhost.workers.jobs.settings import SandboxMode, Settings
-from leanhost.workers.protocol.framing import Message
 from leanhost.workers.remote.rpc import RemoteContext
 from leanhost.workers.remote.session import WorkerSession
+from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.supervision.supervisor import Supervisor
-from leanhost.workers.values.items import CheckItem, Request, prepare_item
+from leanhost.workers.values.items import CheckItem
 from leanhost.workers.values.stats import WorkerStats
 from leanhost.workers.values.verification import Verification
 from leanhost.workers.verification.verify_job import Pair, VerifyJob
-
-TOLD = 256
-"""Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
 
 
 class WorkerPool(Closing, ProcessBound):
@@ -124,9 +117,10 @@ class WorkerPool(Closing, ProcessBound):
             max_zygotes=max_zygotes,
             sandbox=sandbox,
         )
-        self._roots = (*self._settings.search_path, *((found.core,) if found.core is not None else ()))
         self._supervisor = Supervisor(self._settings)
-        self._close = weakref.finalize(self, self._supervisor.close)
+        self._dispatcher = Dispatcher(self._settings, self._supervisor)
+        # Of the dispatcher: sessions and iterators use the workers on when nobody has the pool any more.
+        self._close = weakref.finalize(self._dispatcher, self._supervisor.close)
         self._close.atexit = False  # the supervisor looks after that
 
     @property
@@ -172,7 +166,9 @@ class WorkerPool(Closing, ProcessBound):
         no limit.
         """
         check_iterable(items, "check")
-        run = BatchRun(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        run = BatchRun(
+            self._dispatcher, self._check, ordered=ordered, progress=progress, cancellation=cancellation
+        )
         return run.results(items)
 
     async def acheck(self, item: CheckItem | str) -> CheckResult:
@@ -194,7 +190,9 @@ class WorkerPool(Closing, ProcessBound):
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
         check_iterable(items, "acheck")
-        run = BatchRun(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        run = BatchRun(
+            self._dispatcher, self._check, ordered=ordered, progress=progress, cancellation=cancellation
+        )
         return run.aresults(items)
 
     def verify(
@@ -230,7 +228,11 @@ class WorkerPool(Closing, ProcessBound):
         ``file`` of its ``candidate`` tell.
         """
         run = BatchRun(
-            self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
+            self._dispatcher,
+            self._trying(from_scratch),
+            ordered=ordered,
+            progress=progress,
+            cancellation=cancellation,
         )
         return run.results(pairs)
 
@@ -256,7 +258,11 @@ class WorkerPool(Closing, ProcessBound):
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
         run = BatchRun(
-            self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
+            self._dispatcher,
+            self._trying(from_scratch),
+            ordered=ordered,
+            progress=progress,
+            cancellation=cancellation,
         )
         return run.aresults(pairs)
 
@@ -271,24 +277,9 @@ class WorkerPool(Closing, ProcessBound):
         limits = settings.options if options is None else options
         limits = replace(limits, grace=max(limits.grace, 2 * settings.grace))
         parsed = parse_imports(imports)
-        hold = Hold(self._supervisor)
-        return WorkerSession(RemoteContext(self, hold, self._profile("", parsed), parsed, limits))
-
-    def ask(
-        self,
-        request: Request,
-        more: Message,
-        profile: ImportProfile,
-        *,
-        lease: Lease | None,
-        bounded: bool,
-        tell: bool,
-    ) -> Job:
-        """Queue a question of a :class:`WorkerSession`; with *tell*, the worker tells of its progress."""
-        job = Job(request, profile, self._patience(bounded), kind="ask", more=more, lease=lease)
-        job.told = deque(maxlen=TOLD) if tell else None
-        self._supervisor.submit(job, bounded=bounded)
-        return job
+        hold = Hold(self._supervisor.release)
+        profile = self._dispatcher.profile("", parsed)
+        return WorkerSession(RemoteContext(self._dispatcher, hold, profile, parsed, limits))
 
     def stats(self) -> WorkerStats:
         """Return what the pool has done and holds; reading memory costs a millisecond for each process.
@@ -299,78 +290,26 @@ class WorkerPool(Closing, ProcessBound):
 
     def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
         """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
-        request = self._request(item)
-        return request if isinstance(request, CheckResult) else self._queue(request, bounded=bounded)
+        return self._dispatcher.submit(item, bounded=bounded)
 
     def _check(self, item: CheckItem | str, *, bounded: bool = False) -> Submitted[CheckResult]:
-        queued = self.submit(item, bounded=bounded)
+        queued = self._dispatcher.submit(item, bounded=bounded)
         if isinstance(queued, CheckResult):
             return known(queued)
-        return Submitted(queued.future, partial(self.cancel, queued))
+        return Submitted(queued.future, partial(self._dispatcher.cancel, queued))
 
     def _trying(
         self, from_scratch: bool, *, bounded: bool = False
     ) -> Callable[[Pair], Submitted[Verification]]:
         def send(pair: Pair) -> Submitted[Verification]:
-            job = VerifyJob(self, pair, from_scratch=from_scratch, bounded=bounded)
+            job = VerifyJob(self._dispatcher, pair, from_scratch=from_scratch, bounded=bounded)
             return Submitted(job.future, job.cancel)
 
         return send
 
-    def _request(self, item: CheckItem | str) -> Request | CheckResult:
-        settings = self._settings
-        prepared = prepare_item(
-            item,
-            imports=settings.imports,
-            allow_axioms=settings.allow_axioms,
-            timeout=settings.options.timeout,
-            toolchain=self._supervisor.label,
-        )
-        if isinstance(prepared, CheckResult):
-            self._supervisor.count(prepared)
-        return prepared
-
-    def _queue(
-        self,
-        request: Request,
-        *,
-        bounded: bool,
-        kind: str = "check",
-        more: Message | None = None,
-        after: Job | None = None,
-    ) -> Job:
-        """Queue a request, in the place of the one it comes *after*."""
-        profile = self._profile(request.source, request.imports)
-        job = Job(
-            request, profile, self._patience(bounded), kind=kind, more=more or {}, clean=kind == "verify"
-        )
-        if after is not None:
-            job.turn = after.turn
-        self._supervisor.submit(job, bounded=bounded and after is None)
-        return job
-
-    def _linger(self, running: Collection[Future[Any]]) -> None:
-        """Wait for what was cancelled to end."""
-        if not self._supervisor.here:  # a forgotten iterator can be collected on any thread
-            wait(running, timeout=self._settings.grace + 10)
-
-    def _profile(self, source: str, imports: tuple[Import, ...] | None) -> ImportProfile:
-        """Return what the worker for a source should have imported."""
-        settings = self._settings
-        default = settings.default_profile
-        if settings.forks:
-            wanted = profile_of(source, default if imports is settings.imports else headerless(imports))
-            if wanted != default and importable(wanted.modules, self._roots):
-                return wanted
-        return default
-
-    def _patience(self, bounded: bool) -> float | None:
-        """Return when a request that begins to wait now is given up."""
-        return time.monotonic() + self._settings.queue_timeout if bounded else None
-
     def cancel(self, job: Job) -> None:
         """Stop what :meth:`submit` returned; its verdict becomes ``cancelled`` unless it has one."""
-        self._supervisor.cancel(job)
+        self._dispatcher.cancel(job)
 
     def close(self) -> None:
         """Kill the workers, refuse whoever waits with :class:`~leanhost.errors.PoolClosed`.

@@ -7,20 +7,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.results import CheckResult, Status
-from leanhost.workers.remote.rpc import LOOK_S
+from leanhost.services.values.results import Status
+from leanhost.workers.batch.submitted import LOOK_S, Result, Submitted
+from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import CheckItem
-from leanhost.workers.values.verification import Verification
-
-if TYPE_CHECKING:
-    from leanhost.workers.pool import WorkerPool
 
 Item = TypeVar("Item")
-Result = TypeVar("Result", CheckResult, Verification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +31,10 @@ class CheckProgress:
 ProgressCallback = Callable[[CheckProgress], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted(Generic[Result]):
-    """An item under way: what will hold its result, and how to stop it."""
-
-    future: Future[Result]
-    cancel: Callable[[], None]
-
-    def wait(self) -> Result:
-        """Wait for the result; whoever is interrupted in that stops it."""
-        try:
-            return self.future.result()
-        except BaseException:
-            self.cancel()
-            raise
-
-
 def check_iterable(items: object, single: str) -> None:
     """Refuse one item in the place of many; *single* is the method that takes one."""
     if isinstance(items, str | CheckItem):
         raise UsageError("one item is no iterable of items", hint=f"write [item], or use {single}")
-
-
-def known(result: Result) -> Submitted[Result]:
-    """Return what stands for an item whose result there is already."""
-    future: Future[Result] = Future()
-    future.set_result(result)
-    return Submitted(future, lambda: None)
 
 
 class BatchRun(Generic[Item, Result]):
@@ -69,19 +42,19 @@ class BatchRun(Generic[Item, Result]):
 
     def __init__(
         self,
-        pool: WorkerPool,
+        dispatcher: Dispatcher,
         send: Callable[[Item], Submitted[Result]],
         *,
         ordered: bool,
         progress: ProgressCallback | None,
         cancellation: Cancellation,
     ) -> None:
-        self._pool = pool
+        self._dispatcher = dispatcher
         self._send: Callable[[Item], Submitted[Result]] = send
         self._ordered = ordered
         self._progress = progress
         self._cancellation = cancellation
-        self._ahead = 8 + 4 * pool.workers
+        self._ahead = 8 + 4 * dispatcher.workers
         self._pending: deque[Submitted[Result]] = deque()
         self._taken = self._done = 0
         self._statuses: dict[Status, int] = {}
@@ -109,7 +82,7 @@ class BatchRun(Generic[Item, Result]):
                 else:
                     wait(self._awaited, timeout=self._patience, return_when=FIRST_COMPLETED)
         finally:
-            self._pool._linger(self._cancel())
+            self._dispatcher.linger(self._cancel())
 
     async def aresults(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Result]:
         """Yield the results under asyncio or trio."""

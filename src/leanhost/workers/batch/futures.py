@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from leanhost.workers.batch.batch import Result, Submitted
+from leanhost.workers.batch.submitted import Result, Submitted
 
 T = TypeVar("T")
 

@@ -9,18 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs import own_code
 from leanhost.workers.jobs.import_profiles import ImportProfile
+from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.values.items import Request
-
-if TYPE_CHECKING:
-    from leanhost.workers.jobs.lease import Lease
-    from leanhost.workers.supervision.worker import Worker
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +49,6 @@ class Job:
     """Whether the worker must not have served at all."""
     starts: int = 0
     """How many processes ended before they could take it."""
-    worker: Worker | None = None
     cancelled: bool = False
     ended: bool = False
     count: Callable[[Job, CheckResult | BaseException], None] | None = None

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from leanhost.errors import UsageError
-
-if TYPE_CHECKING:
-    from leanhost.workers.supervision.supervisor import Supervisor
-    from leanhost.workers.supervision.worker import Worker
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
     """The claim to one worker at a time. Only the supervisor's thread changes it."""
 
-    worker: Worker | None = None
-    """The worker that is held; ``None`` before the first request, and once it has ended."""
     over: bool = False
+    """Whether the session has given it up."""
 
 
 class Hold:
     """Whether the calls of a session, and of those that extend it, go to one worker."""
 
-    __slots__ = ("__weakref__", "_end", "_supervisor", "lease")
+    __slots__ = ("__weakref__", "_end", "_release", "lease")
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, release: Callable[[Lease], object]) -> None:
+        self._release = release
         self._end: weakref.finalize[[Lease], Hold] | None = None
         self.lease: Lease | None = None
 
@@ -41,7 +36,7 @@ class Hold:
             )
         self.lease = Lease()
         # A session that is entered and forgotten gives its worker back when it is collected.
-        self._end = weakref.finalize(self, self._supervisor.release, self.lease)
+        self._end = weakref.finalize(self, self._release, self.lease)
 
     def end(self) -> None:
         """Give the worker back; later calls take any."""

@@ -6,19 +6,35 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from typing import Protocol
 
 from leanhost.errors import PoolTimeout
 from leanhost.workers.jobs.job import Job
+from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
 
 NEVER = float("inf")
 
 
+class Held(Protocol):
+    """A worker that a session holds."""
+
+    job: Job | None
+
+
+class Holders(Protocol):
+    """Who knows which workers are held."""
+
+    def held_by(self, lease: Lease) -> Held | None:
+        """Return the worker that is held under *lease*, if there is one."""
+
+
 class RequestQueue:
     """Requests in the order of their turns. All methods run on the supervisor's thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, holders: Holders) -> None:
         self._settings = settings
+        self._holders = holders
         self._jobs: deque[Job] = deque()
         self._all_held = NEVER
         """Since when sessions hold every worker, so that nobody else's request can begin."""
@@ -58,8 +74,7 @@ class RequestQueue:
         *held* is how many workers are held: with none, only the first request need be looked at.
         """
         for job in self._jobs if held else islice(self._jobs, room):
-            claim = job.claim
-            worker = None if claim is None else claim.worker
+            worker = self._held_for(job)
             if room if worker is None else worker.job is None:
                 self._jobs.remove(job)
                 return job
@@ -87,11 +102,15 @@ class RequestQueue:
                 )
             )
 
+    def _held_for(self, job: Job) -> Held | None:
+        """Return the worker that the session of a request holds."""
+        claim = job.claim
+        return None if claim is None else self._holders.held_by(claim)
+
     def _gives_up(self, job: Job) -> float:
         """When a request is given up: at its own limit, or when sessions have held every worker for so long."""
         if job.give_up is not None:
             return job.give_up
-        claim = job.claim
-        if claim is not None and claim.worker is not None:
+        if self._held_for(job) is not None:
             return NEVER  # its turn comes, with its own session's worker
         return max(job.queued, self._all_held) + self._settings.queue_timeout

@@ -25,7 +25,7 @@ from leanhost.toolchain import Toolchain
 from leanhost.workers.protocol import encoding
 from leanhost.workers.protocol.framing import Message, ProtocolError
 from leanhost.workers.values.items import Request
-from leanhost.workers.verification.compare_reference import Refusal
+from leanhost.workers.values.verification import Refusal
 
 _PATHS = ("sysroot", "library", "core", "glue", "node")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from leanhost.errors import (
     Cancelled,
@@ -30,6 +30,7 @@ from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.services.values.stats import Meter
 from leanhost.services.values.tracing import span
+from leanhost.workers.batch.submitted import LOOK_S
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Hold
@@ -37,13 +38,8 @@ from leanhost.workers.protocol import codec, encoding
 from leanhost.workers.protocol.framing import Message, ProtocolError
 from leanhost.workers.remote.operation import Operation
 from leanhost.workers.remote.provenance import with_provenance
+from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import Request
-
-if TYPE_CHECKING:
-    from leanhost.workers.pool import WorkerPool
-
-LOOK_S = 0.05
-"""Seconds between two looks at a caller's token, and at what a worker tells of its progress."""
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -62,7 +58,7 @@ _RAISED: Mapping[Status, type[LeanHostError]] = {
 class RemoteContext:
     """What the calls of one session have in common."""
 
-    pool: WorkerPool
+    dispatcher: Dispatcher
     hold: Hold
     profile: ImportProfile
     imports: tuple[Import, ...]
@@ -205,7 +201,7 @@ class Call(Generic[T]):
         begun = time.monotonic()
         count = self.items * len(self.requests)
         phase = Phase(self.progress, "bulk", count) if self.progress and self.many else None
-        room = 4 * self.context.pool.workers if self.many else 1
+        room = 4 * self.context.dispatcher.workers if self.many else 1
         stopped = False
         jobs: list[Job] = []
         held = self.context.hold.lease is not None
@@ -216,7 +212,7 @@ class Call(Generic[T]):
                     if not stopped and self.cancellation is not None and self.cancellation.is_cancelled:
                         stopped = True
                         for job in running:
-                            self.context.pool.cancel(job)
+                            self.context.dispatcher.cancel(job)
                     while not stopped and len(running) < room and len(jobs) < len(self.requests):
                         running.append(self._start(*self.requests[len(jobs)]))
                         jobs.append(running[-1])
@@ -233,14 +229,14 @@ class Call(Generic[T]):
                 return self.then(found + [self._stopped() for _ in self.requests[len(found) :]])
             except BaseException:
                 for job in jobs:
-                    self.context.pool.cancel(job)
+                    self.context.dispatcher.cancel(job)
                 raise
             finally:
                 self.context.meter.count(self.operation.name, count, time.monotonic() - begun)
 
     def _start(self, request: Request, more: Message) -> Job:
         tell = self.progress is not None and not self.many
-        return self.context.pool.ask(
+        return self.context.dispatcher.ask(
             request,
             {**more, "progress": tell},
             self.context.profile,

@@ -59,11 +59,11 @@ class Supervisor:
         self._wakeup_in, self._wakeup = socket.socketpair()
         self._wakeup_in.setblocking(False)
         self._wakeup.setblocking(False)
-        self._waiting = RequestQueue(settings)
         self._answers: deque[tuple[Job, CheckResult]] = deque()
         self._open: dict[str, Job] = {}
         """Every job without an answer, wherever it is, by its identity."""
         self._workers = WorkerSet(settings)
+        self._waiting = RequestQueue(settings, self._workers)
         self._recent = settings.default_profile
         self._used_up = 0
         self._start_trouble = False
@@ -285,16 +285,18 @@ class Supervisor:
 
     def _cancel(self, job: Job) -> None:
         job.cancelled = True
-        if job.worker is not None:
-            job.worker.cancel(job)
+        worker = self._workers.at_work_on(job)
+        if worker is not None:
+            worker.cancel(job)
         elif job in self._waiting:
             self._waiting.remove(job)
             job.finish(job.instead(Status.CANCELLED, "the caller cancelled", self.label))
 
     def _release_lease(self, lease: Lease) -> None:
         lease.over = True
-        worker, lease.worker = lease.worker, None
+        worker = self._workers.held_by(lease)
         if worker is not None:
+            self._workers.end_lease(worker)
             worker.let_go()
 
     # --- scheduling ---
@@ -303,10 +305,10 @@ class Supervisor:
         while self._waiting and not self._closing and (job := self._next_job()) is not None:
             claim = job.claim
             try:
-                worker = claim.worker if claim is not None else None
+                worker = self._workers.held_by(claim) if claim is not None else None
                 worker = worker or self._workers.free_for(job) or self._launch(job.profile)
                 if claim is not None:
-                    claim.worker, worker.lease = worker, claim
+                    self._workers.hold(worker, claim)
                 self._recent = job.profile
                 worker.assign(job)
             except ProtocolError as error:
@@ -360,9 +362,7 @@ class Supervisor:
 
     def dying(self, worker: Worker, why: str) -> None:
         """A worker does no more; a session that holds it gets another with its next call."""
-        lease, worker.lease = worker.lease, None
-        if lease is not None:
-            lease.worker = None
+        self._workers.end_lease(worker)
         self._used_up += 1
         self._ended[why] = self._ended.get(why, 0) + 1
 

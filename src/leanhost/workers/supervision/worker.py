@@ -126,7 +126,6 @@ class Worker:
         request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more}
         frame = pack(request, MAX_REQUEST_BYTES)
         self.job = job
-        job.worker = self
         self.touched = self.touched or job.kind != "verify"
         self._begun = False
         if self.state is State.IDLE:
@@ -203,7 +202,7 @@ class Worker:
 
     def _answered(self, job: Job, result: CheckResult, *, spent: bool) -> None:
         settings = self._owner.settings
-        self.job = job.worker = None
+        self.job = None
         self._cause = None
         self.served += 1
         self.state = State.IDLE
@@ -224,8 +223,7 @@ class Worker:
             self._own_code = job.brings_code
 
     def let_go(self) -> None:
-        """Be held no longer: serve others, or end if it has served enough."""
-        self.lease = None
+        """Serve others than the session that held it, or end if it has served enough."""
         if self.state is State.IDLE:
             self._retire()
 
@@ -334,11 +332,10 @@ class Worker:
         if self._was_starting and (self._cause is None or job is None):
             error = self._failed or self._not_started(code, stderr)
             if job is not None:
-                job.worker, self.job = None, job
+                self.job = job
             self._owner.start_failed(self, error, self._lasting)
             return
         if job is not None:
-            job.worker = None
             if self._cause is None and not self._begun and self._owner.never_begun(job):
                 return
             status, why = self._cause or exit_status.verdict_of(code, stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leanhost.workers.jobs.job import Job
+from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.supervision.worker import State, Worker
 
@@ -13,6 +14,7 @@ class WorkerSet(list[Worker]):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self._held: dict[Lease, Worker] = {}
 
     @property
     def busy(self) -> int:
@@ -26,7 +28,26 @@ class WorkerSet(list[Worker]):
     @property
     def held(self) -> int:
         """How many are held by a session, at work or not."""
-        return sum(1 for worker in self if worker.lease is not None)
+        return len(self._held)
+
+    def hold(self, worker: Worker, lease: Lease) -> None:
+        """Keep *worker* for the requests under *lease*."""
+        self._held[lease] = worker
+        worker.lease = lease
+
+    def held_by(self, lease: Lease) -> Worker | None:
+        """Return the worker that is held under *lease*, if there is one."""
+        return self._held.get(lease)
+
+    def end_lease(self, worker: Worker) -> None:
+        """Hold *worker* no longer."""
+        if worker.lease is not None:
+            self._held.pop(worker.lease, None)
+            worker.lease = None
+
+    def at_work_on(self, job: Job) -> Worker | None:
+        """Return the worker that has *job*, if one has."""
+        return next((worker for worker in self if worker.job is job), None)
 
     @property
     def living(self) -> int:

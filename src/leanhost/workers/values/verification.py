@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leanhost.services.values.results import CheckResult, Status
-from leanhost.workers.verification.compare_reference import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a candidate does not prove its reference.
+
+    ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``, ``library``,
+    ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the declaration it is about, or ``""``.
+    """
+
+    code: str
+    name: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

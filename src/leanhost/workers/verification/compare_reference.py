@@ -10,7 +10,6 @@ aside, and the kernel sees through both.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -29,21 +28,9 @@ from leanhost.services.kernel.builtin_functions import RESERVED, BuiltinFunction
 from leanhost.services.kernel.equivalence import Match, Statement, equal, matches, renamed, statement_of
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
+from leanhost.workers.values.verification import Refusal
 
 _KINDS = {"axiom": "axiom", "def": "definition", "opaque": "opaque", "thm": "theorem", "quot": "quot"}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a candidate does not prove its reference.
-
-    ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``, ``library``,
-    ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the declaration it is about, or ``""``.
-    """
-
-    code: str
-    name: str
-    message: str
 
 
 class Comparison:

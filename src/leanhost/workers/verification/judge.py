@@ -27,7 +27,8 @@ from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.values.results import CheckResult, CommandResult, Limit, Position, Status
 from leanhost.workers.values.items import Request
-from leanhost.workers.verification.compare_reference import Comparison, Refusal
+from leanhost.workers.values.verification import Refusal
+from leanhost.workers.verification.compare_reference import Comparison
 from leanhost.workers.verification.replay_on_base import replay_added
 
 SORRY = "sorryAx"

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from leanhost.errors import UsageError
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs.import_profiles import headerless, profile_of
 from leanhost.workers.protocol import codec
+from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import CheckItem, Request
-from leanhost.workers.values.verification import Verification
-from leanhost.workers.verification.compare_reference import Refusal
-
-if TYPE_CHECKING:
-    from leanhost.workers.pool import WorkerPool
-
+from leanhost.workers.values.verification import Refusal, Verification
 
 _HINT = "for many candidates of one reference write ((reference, candidate) for candidate in candidates)"
 
@@ -33,7 +29,7 @@ class VerifyJob:
 
     def __init__(
         self,
-        pool: WorkerPool,
+        dispatcher: Dispatcher,
         pair: Pair,
         *,
         from_scratch: bool,
@@ -41,24 +37,24 @@ class VerifyJob:
     ) -> None:
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise UsageError("what is verified is a pair (reference, candidate)", hint=_HINT)
-        self._pool = pool
+        self._dispatcher = dispatcher
         self._bounded = bounded
         self._cancelled = False
         self.future: Future[Verification] = Future()
-        self._reference, answered = map(pool._request, pair)
+        self._reference, answered = map(dispatcher.request, pair)
         self._whole = from_scratch
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
             return
         self._whole = from_scratch or not _same_start(self._reference, answered)
-        self._job = pool._queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
+        self._job = dispatcher.queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
         self._job.future.add_done_callback(lambda _: self._step(self._exported))
 
     def cancel(self) -> None:
         """Stop it where it is; the status becomes ``cancelled`` unless there is a verdict."""
         self._cancelled = True
         if not self.future.done():
-            self._pool.cancel(self._job)
+            self._dispatcher.cancel(self._job)
 
     def _step(self, step: Callable[[], None]) -> None:
         try:
@@ -77,12 +73,12 @@ class VerifyJob:
         else:
             first = self._job
             more = {"text": text, "whole": self._whole}
-            self._job = self._pool._queue(
+            self._job = self._dispatcher.queue(
                 self._reference, bounded=self._bounded, kind="verify", more=more, after=first
             )
             self._job.future.add_done_callback(lambda _: self._step(lambda: self._judged(elaborated)))
             if self._cancelled:  # meanwhile, so that only the first one may have heard of it
-                self._pool.cancel(self._job)
+                self._dispatcher.cancel(self._job)
 
     def _judged(self, elaborated: CheckResult) -> None:
         judged = self._job.future.result()
