@@ -10,11 +10,10 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from leanhost import CheckResult, ElabOptions, Status
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import Given, look_at
 from leanhost.services.opening import selftest_cache
-from leanhost.services.values.options import ElabOptions
-from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain, resolve
 from leanhost.workers import CheckItem, WorkerPool
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from leanhost import CheckResult, Diagnostic, Status
 from leanhost.cli.entry import complain
 from leanhost.errors import UsageError
-from leanhost.services.values.results import CheckResult, Diagnostic, Status
 from leanhost.services.values.text import MAX_SOURCE_BYTES, decode, read
 from leanhost.workers import CheckItem
 

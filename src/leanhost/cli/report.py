@@ -12,9 +12,9 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
+from leanhost import CheckResult, Diagnostic, Severity, Status
 from leanhost.cli.text import excerpt, one_line, visible
 from leanhost.errors import bounded
-from leanhost.services.values.results import CheckResult, Diagnostic, Severity, Status
 
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFORMATION: "info"}
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFORMATION: "bold blue"}

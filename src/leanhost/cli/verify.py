@@ -9,11 +9,10 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from leanhost import CheckResult, ElabOptions, Status
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import look_at
 from leanhost.cli.text import one_line, visible
-from leanhost.services.values.options import ElabOptions
-from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import resolve
 from leanhost.workers import CheckItem, Refusal, Verification, WorkerPool
 
