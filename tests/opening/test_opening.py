@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from leanhost.services.opening import selftest, selftest_cache
 from leanhost.services.opening.open import open_lean
 from leanhost.services.opening.selftest import Report
 from leanhost.toolchain import Toolchain
+from leanhost.version import PACKAGE_ROOT
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -202,6 +204,30 @@ def test_another_leanhost_tests_again(native_toolchain: Toolchain, monkeypatch: 
     open_lean(native_toolchain)
     open_lean(native_toolchain)
     assert len(runs) == 2
+
+
+def test_what_decides_a_self_test_is_hashed() -> None:
+    """A module that moves, or a new floor, has to be looked for here."""
+    probe = (
+        "leanhost.services.opening.selftest",
+        "leanhost.services.probe.steps",
+        "leanhost.services.probe.__main__",
+    )
+    code = f"import sys, {probe[-1]}, leanhost.engine.native, leanhost.engine.wasm; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    others = re.compile(r"leanhost(\.(__\w+|errors|services|system|toolchain|version)(\..*)?)?")
+    deciding = {name for name in loaded if name.split(".")[0] == "leanhost" and not others.fullmatch(name)}
+    deciding |= {
+        "leanhost.services.opening.selftest",
+        "leanhost.services.probe.steps",
+        "leanhost.services.probe.__main__",
+    }
+    listed = [".".join(("leanhost", *Path(part).with_suffix("").parts)) for part in selftest_cache.SOURCES]
+    assert all(any(f"{name}.".startswith(f"{part}.") for name in deciding) for part in listed)
+    assert not {name for name in deciding if not any(f"{name}.".startswith(f"{part}.") for part in listed)}
+    assert all((PACKAGE_ROOT / part).exists() for part in selftest_cache.SOURCES)
 
 
 def test_unreadable_sources_remember_nothing(

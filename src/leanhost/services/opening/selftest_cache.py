@@ -24,7 +24,9 @@ How: TypeAlias = Literal["table", "self-test"]
 """Why a table is trusted: it names the commit, or the commit passed the self-test with it."""
 
 _FORMAT = 1
-_JUDGES = ("engine/**/*", "lean/**/*", "services/opening/selftest.py", "services/probe/*")
+
+SOURCES = ("engine", "lean", "services/opening/selftest.py", "services/probe")
+"""What decides whether a table fits a Lean: packages and modules. The services above are the same for every table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,16 @@ def sources() -> str:
     """Return a digest of leanhost's own part in a self-test's outcome; ``""`` if it cannot be read."""
     digest = hashlib.sha256()
     try:
-        found = (file for pattern in _JUDGES for file in PACKAGE_ROOT.glob(pattern))
-        files = sorted(file for file in found if file.suffix in (".py", ".js"))
-        for file in files:
-            digest.update(f"{file.relative_to(PACKAGE_ROOT)}\0{file.stat().st_size}\0".encode())
-            digest.update(file.read_bytes())
+        for name in SOURCES:
+            part = PACKAGE_ROOT / name
+            for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
+                if file.suffix in (".py", ".js"):
+                    content = file.read_bytes()
+                    digest.update(f"{file.relative_to(PACKAGE_ROOT)}\0{len(content)}\0".encode())
+                    digest.update(content)
     except OSError:
         return ""
-    return digest.hexdigest() if files else ""
+    return digest.hexdigest()
 
 
 def record_file(toolchain: Toolchain) -> Path:
