@@ -160,16 +160,6 @@ class Contexts:
             self.restore(self.fresh)
         return answer
 
-    def one(self, action: Arg) -> Ref:
-        """Run one action of any of the monads from the fresh state and forget what it did to all three states."""
-        self._freshen()
-        try:
-            words = self.lean.engine.eval_all((self._reset, action, *self.restoring(self.fresh)))
-        except BaseException:
-            self.restore(self.fresh)
-            raise
-        return words[1]
-
     def _freshen(self) -> None:
         if self._stale:
             self.restore(self.fresh)

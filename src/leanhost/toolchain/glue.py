@@ -18,9 +18,6 @@ from pathlib import Path
 
 from leanhost.errors import ToolchainCorrupt
 
-GLUE_FORMAT = 2
-"""Raised whenever the prepared text changes, so that installed copies are prepared again."""
-
 _ASSIGN_START = b"function assignWasmExports(wasmExports){"
 _NAME = re.compile(rb"[A-Za-z_$][\w$]*")
 _STATEMENT = re.compile(rb'([\w$]+)=Module\["[\w$]+"\]=wasmExports\["[^"]+"\](?:\.value)?')

@@ -35,10 +35,6 @@ class EnvironmentTable:
         arguments = (Const("l_Lean_instInhabitedDeclarationRanges"), Const("l_Lean_declRangeExt"), env, name)
         return Call("l_Lean_MapDeclarationExtension_find_x3f___redArg___boxed", (*arguments, local, exported))
 
-    def module_of(self, env: Arg, name: Arg) -> Arg:
-        """``Lean.Environment.getModuleIdxFor?``: ``Option ModuleIdx``."""
-        return Call("l_Lean_Environment_getModuleIdxFor_x3f___boxed", (env, name))
-
     def original_kind(self, env: Arg, name: Arg) -> Arg:
         """``Lean.getOriginalConstKind?``: ``Option ConstantKind``, true even where the body was not shipped."""
         return Call("l_Lean_getOriginalConstKind_x3f", (env, name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
@@ -35,8 +35,6 @@ T = TypeVar("T")
 
 STATEMENT = "<statement>"
 """The label of a statement's text in what Lean says about it."""
-
-TacticResult: TypeAlias = "ProofState | TacticFailure"
 
 
 class ProofState:

@@ -39,7 +39,6 @@ class Launcher:
         self._ending: list[Process] = []
         self.spawned = 0
         self.zygotes_started = 0
-        self.zygotes_lost = 0
         self.forks = 0
         self.imports_avoided = 0
 
@@ -116,7 +115,6 @@ class Launcher:
         """Strike a zygote off; what it had not forked yet has failed."""
         if self._zygotes.get(zygote.profile) is zygote:
             del self._zygotes[zygote.profile]
-        self.zygotes_lost += 1
         self._ending.append(zygote.process)
         self._owner.births_failed(zygote.unborn, why, lasting)
 
