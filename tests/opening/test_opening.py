@@ -219,11 +219,7 @@ def test_what_decides_a_self_test_is_hashed() -> None:
     ).stdout.split()
     others = re.compile(r"leanhost(\.(__\w+|errors|services|system|toolchain|version)(\..*)?)?")
     deciding = {name for name in loaded if name.split(".")[0] == "leanhost" and not others.fullmatch(name)}
-    deciding |= {
-        "leanhost.services.opening.selftest",
-        "leanhost.services.probe.steps",
-        "leanhost.services.probe.__main__",
-    }
+    deciding.update(probe)
     listed = [".".join(("leanhost", *Path(part).with_suffix("").parts)) for part in selftest_cache.SOURCES]
     assert all(any(f"{name}.".startswith(f"{part}.") for name in deciding) for part in listed)
     assert not {name for name in deciding if not any(f"{name}.".startswith(f"{part}.") for part in listed)}
