@@ -21,7 +21,7 @@ from leanhost.engine.expressions import Field
 from leanhost.lean import names
 from leanhost.lean.core import Constant
 from leanhost.services.exports.read.outcome import Replayed
-from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.read.replay import replay_export
 from leanhost.services.exports.write.export import export
 from leanhost.services.opening.open import open_lean
 from leanhost.services.values.options import ElabOptions
@@ -81,7 +81,7 @@ def measure(megabytes: int) -> None:
         size = first.stat().st_size / 2**20
         at = resident()
         begun = time.process_time()
-        outcome = replay(first, lean, timeout=3600, options=ElabOptions())
+        outcome = replay_export(first, lean, timeout=3600, options=ElabOptions())
         took = time.process_time() - begun
         assert isinstance(outcome, Replayed), outcome
         replayed = (outcome.lines / took, size / took, resident() - at)

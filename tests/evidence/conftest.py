@@ -10,7 +10,7 @@ from leanhost.engine.values import Ref
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.services.exports.read.outcome import ReplayOutcome
-from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.read.replay import replay_export
 from leanhost.services.exports.write.export import ExportReport, export
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
@@ -77,7 +77,7 @@ class Exporter:
         return self.report(*wanted)[0]
 
     def replay(self, data: bytes, *trusted: str) -> ReplayOutcome:
-        return replay(io.BytesIO(data), self.lean, timeout=60, trusted=trusted)
+        return replay_export(io.BytesIO(data), self.lean, timeout=60, trusted=trusted)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.services.exports.read.lines import ReplayLimits
 from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayOpen, ReplayRejected
-from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.read.replay import replay_export
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
@@ -164,7 +164,7 @@ def test_limits_are_kept(native: Exporter) -> None:
         ReplayLimits(lines=20),
         ReplayLimits(depth=5),
     ):
-        outcome = replay(io.BytesIO(data), native.lean, limits=limits)
+        outcome = replay_export(io.BytesIO(data), native.lean, limits=limits)
         assert isinstance(outcome, Refused), limits
     with pytest.raises(UsageError):
         ReplayLimits(depth=0)
@@ -201,7 +201,7 @@ def test_a_kernel_that_does_not_come_to_an_end_is_stopped(native_extended: Any) 
     assert isinstance(exporter.replay(data), Replayed)
     endless = data.replace(b'"natVal":"3"', b'"natVal":"60"')
     assert endless != data
-    outcome = replay(io.BytesIO(endless), exporter.lean, options=ElabOptions(max_heartbeats=500))
+    outcome = replay_export(io.BytesIO(endless), exporter.lean, options=ElabOptions(max_heartbeats=500))
     assert isinstance(outcome, ReplayOpen)
     assert outcome.limit is Limit.HEARTBEATS
     assert outcome.line > 1
@@ -210,14 +210,14 @@ def test_a_kernel_that_does_not_come_to_an_end_is_stopped(native_extended: Any) 
 def test_progress_is_told_in_bytes(native: Exporter) -> None:
     events: list[ProgressEvent] = []
     data = native.file("Nat.add_comm")
-    replay(io.BytesIO(data), native.lean, progress=events.append)
+    replay_export(io.BytesIO(data), native.lean, progress=events.append)
     assert {event.phase for event in events} == {"replay"}
     assert events[-1].current == len(data)
 
 
 def test_a_text_file_is_a_usage_error(native: Exporter) -> None:
     with pytest.raises(UsageError, match="binary"):
-        replay(io.StringIO("{}"), native.lean)  # type: ignore[arg-type]
+        replay_export(io.StringIO("{}"), native.lean)  # type: ignore[arg-type]
 
 
 # --- what would prove False ---
@@ -389,7 +389,7 @@ def test_cancellation_leaves_the_question_open(native: Exporter) -> None:
 
     token = CancellationToken()
     token.cancel()
-    outcome = replay(io.BytesIO(native.file("Nat.add_comm")), native.lean, cancellation=token)
+    outcome = replay_export(io.BytesIO(native.file("Nat.add_comm")), native.lean, cancellation=token)
     assert isinstance(outcome, ReplayOpen)
     assert outcome.limit is Limit.CANCELLED
 

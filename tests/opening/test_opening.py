@@ -179,7 +179,9 @@ def changed(key: str, value: object) -> Callable[[bytes], bytes]:
 def test_a_damaged_record_only_costs_a_self_test(
     damage: Callable[[bytes], bytes], native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed = Report("4.35", "4.35.0", native_toolchain.commit, (selftest.Step("all", True, "", 0.0),), 0.0)
+    passed = Report(
+        "4.35", "4.35.0", native_toolchain.commit, (selftest.SelfTestStep("all", True, "", 0.0),), 0.0
+    )
     runs: list[type[Table]] = []
 
     def run(toolchain: Toolchain, table: type[Table]) -> Report:

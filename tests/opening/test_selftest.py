@@ -14,7 +14,7 @@ import pytest
 
 from leanhost.lean.tables import V4_28, V4_35
 from leanhost.services.opening import selftest
-from leanhost.services.opening.selftest import Step
+from leanhost.services.opening.selftest import SelfTestStep
 from leanhost.toolchain import Toolchain
 
 STEPS = [
@@ -34,7 +34,7 @@ STEPS = [
 
 
 def test_passes_step_by_step(toolchain: Toolchain) -> None:
-    seen: list[Step] = []
+    seen: list[SelfTestStep] = []
     report = selftest.run(toolchain, progress=seen.append)
     assert report.ok, str(report)
     assert report.failed == ()
@@ -131,7 +131,7 @@ def test_time_limit_ends_the_child(toolchain: Toolchain, children: list[subproce
 def test_an_interrupted_caller_leaves_no_child(
     native_toolchain: Toolchain, children: list[subprocess.Popen[bytes]]
 ) -> None:
-    def interrupt(step: Step) -> None:
+    def interrupt(step: SelfTestStep) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -17,7 +17,7 @@ from leanhost.toolchain.cache import cache_dir
 from leanhost.version import VERSION
 
 if TYPE_CHECKING:
-    from leanhost.services.opening.selftest import Progress, Report, Step
+    from leanhost.services.opening.selftest import Progress, Report, SelfTestStep
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -109,7 +109,7 @@ def _print(diagnosis: dict[str, Any]) -> None:
     _line("core library", toolchain["core"] or "none: name directories with --search-path")
 
 
-def _print_step(step: Step) -> None:
+def _print_step(step: SelfTestStep) -> None:
     mark = "ok    " if step.ok else "FAILED"
     print(visible(f"  {mark} {step.name:<15} {step.detail}".rstrip()), flush=True)
 

@@ -12,7 +12,7 @@ from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.kernel.replay import KernelRejection, open_question, replay
+from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import WHY_LIMITS, new_guard
 from leanhost.services.values.options import ElabOptions
@@ -245,7 +245,7 @@ def recheck(
         used = dict(zip(everything, used_constants(lean, constants), strict=True))
         needed = [everything[name] for name in _needed(lean, everything, used, constant.name)]
         lean.engine.eval(lean.table.set_heartbeats(0)).close()
-        match replay(lean, kernel_env, needed, used, kernel_options, guard.token):
+        match replay_constants(lean, kernel_env, needed, used, kernel_options, guard.token):
             case KernelRejection(_, "rejected", text) if not guard.why:
                 return Recheck("rejected", text)
             case KernelRejection(_, reason, text):

@@ -13,7 +13,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
 from leanhost.services.kernel.axioms import AxiomSet, ImportedAxioms, axiom_sets_of
-from leanhost.services.kernel.replay import KernelRejection, Used, open_question, replay, unchecked
+from leanhost.services.kernel.replay import KernelRejection, Used, open_question, replay_constants, unchecked
 from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import ElabFailure, Evidence, FailureCode
@@ -130,7 +130,7 @@ def _judge(
     used = dict(zip((c.name for c in everything), used_constants(lean, everything), strict=True))
     pause()
     opened: Limit | None = None
-    match replay(lean, base.kernel_env, constants, used, kernel_options, guard.token):
+    match replay_constants(lean, base.kernel_env, constants, used, kernel_options, guard.token):
         case KernelRejection(_, "rejected", text):
             fail("kernel", text)
         case KernelRejection(_, reason, text):

@@ -40,7 +40,7 @@ class _Odd(Exception):
         self.rejection = KernelRejection(name, "rejected", f"{names.show(names.user_name(name))}: {text}")
 
 
-def replay(
+def replay_constants(
     lean: Lean, kernel_env: Ref, added: Sequence[Constant], used: Used, options: Ref, token: Ref
 ) -> Ref | KernelRejection:
     """Add *added* one by one to *kernel_env* through the kernel; return the grown kernel environment.

@@ -44,7 +44,7 @@ EXIT_GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SelfTestStep:
     """One thing the self-test tried: ``seconds`` it took, and in ``detail`` what came of it."""
 
     name: str
@@ -60,7 +60,7 @@ class Step:
         return {"name": self.name, "ok": self.ok, "detail": self.detail, "seconds": round(self.seconds, 4)}
 
 
-Progress: TypeAlias = Callable[[Step], object]
+Progress: TypeAlias = Callable[[SelfTestStep], object]
 """Called with each step as it ends."""
 
 
@@ -76,7 +76,7 @@ class Report:
     table: str
     version: str
     commit: str
-    steps: tuple[Step, ...]
+    steps: tuple[SelfTestStep, ...]
     elapsed: float
     ended: str = ""
 
@@ -86,7 +86,7 @@ class Report:
         return not self.ended and bool(self.steps) and all(step.ok for step in self.steps)
 
     @property
-    def failed(self) -> tuple[Step, ...]:
+    def failed(self) -> tuple[SelfTestStep, ...]:
         """The steps that failed."""
         return tuple(step for step in self.steps if not step.ok)
 
@@ -226,7 +226,7 @@ class _Listener:
         self._buffer = bytearray()
         self._room = _KEPT_REPORT
         self._tail = bytearray()
-        self._steps: list[Step] = []
+        self._steps: list[SelfTestStep] = []
         self._running: tuple[str, float] = ("before its first step", begun)
         self._version = self._commit = ""
         self._done = False
@@ -252,13 +252,13 @@ class _Listener:
         elif "done" in event:
             self._done = True
         else:
-            step = Step(
+            step = SelfTestStep(
                 str(event["name"]), event["ok"] is True, str(event["detail"]), float(event["seconds"])
             )
             self._running = (f"after {step.name}", time.monotonic())
             self._add(step)
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: SelfTestStep) -> None:
         self._steps.append(step)
         if self._progress is not None:
             self._progress(step)
@@ -271,7 +271,7 @@ class _Listener:
             tail = self._tail.decode("utf-8", "replace").strip()
             last = "; last output: " + tail[-KEPT_DETAIL:] if tail else ""
             ended = f"the child ended in step {name!r}: {how}{last}"
-            self._add(Step(name, False, f"{how}{last}", time.monotonic() - since))
+            self._add(SelfTestStep(name, False, f"{how}{last}", time.monotonic() - since))
         steps = tuple(self._steps)
         return Report(self._table, self._version, self._commit, steps, time.monotonic() - self._begun, ended)
 

@@ -16,7 +16,7 @@ from leanhost.lean.core import Import, Lean, OptionValue
 from leanhost.services.elaboration.environment import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.elaboration.header import Header, Headers, import_place
 from leanhost.services.exports.read.outcome import ReplayOutcome
-from leanhost.services.exports.read.replay import Source, replay
+from leanhost.services.exports.read.replay import Source, replay_export
 from leanhost.services.opening.open import Opened, open_lean
 from leanhost.services.session.session import Session
 from leanhost.services.session.verdict import Check
@@ -196,7 +196,7 @@ class Host(Closing, ProcessBound):
         Returns an outcome, whatever the file holds. Raises ``OSError`` when it cannot be read, and
         :class:`~leanhost.errors.EngineStuck` when the kernel ignored a cancellation.
         """
-        return replay(
+        return replay_export(
             source,
             self._lean,
             options=options,

@@ -14,8 +14,7 @@ from leanhost.lean.names import NameTuple
 from leanhost.services.elaboration.commands import elaborate, summarise
 from leanhost.services.elaboration.header import first_command
 from leanhost.services.kernel.judge import Additions, Judgement, JudgementBase, judge
-from leanhost.services.kernel.replay import KernelRejection, open_question
-from leanhost.services.kernel.replay import replay as kernel_replay
+from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
 from leanhost.services.session.certificates import Certificates
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import WHY_LIMITS, WORDS, new_guard
@@ -144,7 +143,7 @@ class Judging(Certificates):
             if self._added:
                 added = list(self._added)
                 used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
-                grown = kernel_replay(lean, kernel_env, added, used, kernel_options, guard.token)
+                grown = replay_constants(lean, kernel_env, added, used, kernel_options, guard.token)
                 if isinstance(grown, KernelRejection):
                     return grown
                 kernel_env = grown

@@ -17,7 +17,7 @@ from leanhost.services.exports.read.outcome import (
     ReplayOutcome,
     ReplayRejected,
 )
-from leanhost.services.exports.read.replay import replay
+from leanhost.services.exports.read.replay import replay_export
 from leanhost.services.exports.write.export import export
 from leanhost.services.kernel.judge import derived
 from leanhost.services.kernel.replay import unchecked
@@ -127,7 +127,7 @@ def judge_export(
 
     def replayed(data: str) -> ReplayOutcome:
         if whole:
-            return replay(io.BytesIO(data.encode()), lean, options=options, cancellation=cancellation)
+            return replay_export(io.BytesIO(data.encode()), lean, options=options, cancellation=cancellation)
         return replay_added(data.encode(), lean, base.env, options=options, cancellation=cancellation)
 
     with base:

@@ -40,7 +40,7 @@ def replay_added(
 ) -> ReplayOutcome:
     """Kernel-check the export *data* on top of *env*, an ``Environment`` that no candidate has touched.
 
-    *options* bound the kernel as in :func:`leanhost.services.exports.read.replay.replay`.
+    *options* bound the kernel as in :func:`leanhost.services.exports.read.replay.replay_export`.
     """
     guard = new_guard(lean, options, None, cancellation, None)
     try:

@@ -76,4 +76,4 @@ class ReplayOpen:
 
 
 ReplayOutcome: TypeAlias = Replayed | ReplayRejected | Refused | ReplayOpen
-"""What :func:`~leanhost.services.exports.read.replay.replay` returns."""
+"""What :func:`~leanhost.services.exports.read.replay.replay_export` returns."""

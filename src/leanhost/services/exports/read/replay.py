@@ -52,7 +52,7 @@ Source: TypeAlias = "str | os.PathLike[str] | BinaryIO"
 """Where a file is read from: a path or a binary file object."""
 
 
-def replay(
+def replay_export(
     source: Source,
     lean: Lean,
     *,
