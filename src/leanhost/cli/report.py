@@ -14,6 +14,7 @@ from rich.text import Text
 
 from leanhost.cli.text import excerpt, one_line, visible
 from leanhost.errors import bounded
+from leanhost.services.evidence import CAVEAT_BODIES
 from leanhost.services.results import CheckResult, Diagnostic, Severity, Status
 
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFORMATION: "info"}
@@ -136,7 +137,7 @@ class ForPeople:
                 f"axioms: {', '.join(axioms)}"
                 if axioms
                 else "no axioms seen"
-                if result.caveats
+                if CAVEAT_BODIES in result.caveats
                 else "no axioms",
                 *said,
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections import deque
@@ -21,11 +22,14 @@ from leanhost.services.lifetime import Closing, Homebound
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
+from leanhost.workers import replay_file
 from leanhost.workers.calls import Desk
 from leanhost.workers.heads import Head, bare, head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
+from leanhost.workers.known_faults import FaultNotice, Policy
 from leanhost.workers.lease import Hold, Lease
+from leanhost.workers.replay_file import FileReplay
 from leanhost.workers.sessions import WorkerSession
 from leanhost.workers.settings import SandboxMode, Settings
 from leanhost.workers.stats import WorkerStats
@@ -34,6 +38,7 @@ from leanhost.workers.supervisor import Supervisor
 from leanhost.workers.trial import Pair, Trial
 from leanhost.workers.verification import Verification
 from leanhost.workers.wire import Message
+from leanhost.workers.worker import JUDGING
 
 TOLD = 256
 """Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
@@ -67,6 +72,8 @@ class WorkerPool(Closing, Homebound):
         queue_timeout: seconds a request may wait for a worker.
         max_zygotes: imported environments kept in memory to fork from (native engine).
         sandbox: ``"auto"`` takes what the machine has, ``"required"`` refuses to run without, ``"off"``.
+        known_faults: ``"tell"`` names in ``caveats`` the published soundness faults of the Lean in use that no other
+            kernel covers, ``"refuse"`` gives no verdict of acceptance then (``Status.REFUSED``).
 
     Raises :class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.ProjectError` or
     :class:`~leanhost.errors.UsageError`.
@@ -95,6 +102,7 @@ class WorkerPool(Closing, Homebound):
         queue_timeout: float = 600.0,
         max_zygotes: int = 4,
         sandbox: SandboxMode = "auto",
+        known_faults: Policy = "tell",
     ) -> None:
         if isinstance(allow_axioms, str):
             raise UsageError(f"allow_axioms is a sequence of names; write [{allow_axioms!r}]")
@@ -123,6 +131,7 @@ class WorkerPool(Closing, Homebound):
             queue_timeout=queue_timeout,
             max_zygotes=max_zygotes,
             sandbox=sandbox,
+            known_faults=known_faults,
         )
         self._roots = (*self._settings.search_path, *((found.core,) if found.core is not None else ()))
         self._supervisor = Supervisor(self._settings)
@@ -260,6 +269,35 @@ class WorkerPool(Closing, Homebound):
         )
         return stream.aresults(pairs)
 
+    def replay(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        trusted: Iterable[str] = (),
+        timeout: float | None = None,
+        label: str = "",
+    ) -> FileReplay:
+        """Have the kernel check an export, in an environment that holds nothing else, in a worker.
+
+        *file* is a regular file in lean4export's format, and may be anybody's. *trusted* as for
+        :meth:`leanhost.Host.replay`, *timeout* in seconds, *label* what the answer calls the file.
+        Raises ``OSError`` when it cannot be read, and otherwise as :meth:`check` does.
+        """
+        path = Path(file)
+        with path.open("rb"):
+            if not path.is_file():
+                raise UsageError(f"{path} is not a regular file", hint="write what it holds to a file")
+        item = CheckItem(source="", file=label or str(path), imports=(), timeout=timeout)
+        request = self._request(item)
+        assert isinstance(request, Request)
+        job = self._queue(request, bounded=True, kind="replay", more=replay_file.question(path, trusted))
+        result = Sent(job.future, partial(self.cancel, job)).wait()
+        return self.notice().on_replay(replay_file.answered(result, job.extra))
+
+    def notice(self) -> FaultNotice:
+        """Return what is said about the verdicts of the Lean in use; for the floors above, not for users."""
+        return self._supervisor.notice()
+
     def session(
         self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
     ) -> WorkerSession:
@@ -332,7 +370,7 @@ class WorkerPool(Closing, Homebound):
     ) -> Job:
         """Queue a request, in the place of the one it comes *after*."""
         head = self._head(request.source, request.imports)
-        job = Job(request, head, self._patience(bounded), kind=kind, more=more or {}, clean=kind == "verify")
+        job = Job(request, head, self._patience(bounded), kind=kind, more=more or {}, clean=kind in JUDGING)
         if after is not None:
             job.turn = after.turn
         self._supervisor.submit(job, bounded=bounded and after is None)

@@ -90,7 +90,8 @@ class Trial:
             refusals = codec.refusals_in(self._job.extra)
         else:
             refusals = (_refusal("limit", judged),)
-        self._end(Verification(judged.status, refusals, elaborated, from_scratch=self._whole))
+        verification = Verification(judged.status, refusals, elaborated, from_scratch=self._whole)
+        self._end(self._pool.notice().on_verification(verification))
 
     def _end(self, verification: Verification) -> None:
         with suppress(InvalidStateError):
