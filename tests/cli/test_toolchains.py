@@ -18,6 +18,18 @@ def test_doctor(native_toolchain: Toolchain) -> None:
     assert "* argument" in done.stdout
     assert "self-test     passed" in done.stdout
     assert native_toolchain.commit in done.stdout
+    assert "\nnumbers       GMP, linked in, 6.3.0 or newer\n" in done.stdout
+    assert "\nknown faults  none of the " in done.stdout
+
+
+def test_doctor_names_known_faults(embedded_toolchain: Toolchain) -> None:
+    done = leanhost("doctor", "--toolchain", "embedded")
+    clean(done)
+    assert "\nnumbers       Lean's own, without GMP\n" in done.stdout
+    count = len(embedded_toolchain.known_faults)
+    assert f"\nknown faults  {count} of the " in done.stdout
+    for fault in embedded_toolchain.known_faults:
+        assert f"\n  {fault.name}  {fault.what} (fixed in " in done.stdout
 
 
 def test_doctor_json(native_toolchain: Toolchain) -> None:
@@ -33,6 +45,9 @@ def test_doctor_json(native_toolchain: Toolchain) -> None:
     assert found["toolchain"]["commit"] == native_toolchain.commit
     assert found["toolchain"]["core"] is None
     assert found["python"]["version"]
+    assert found["numbers"] == "GMP, linked in, 6.3.0 or newer"
+    assert found["known_faults"]["version_known"]
+    assert found["known_faults"]["faults"] == []
 
 
 def test_doctor_fetches_nothing(tmp_path: Path) -> None:
@@ -55,6 +70,7 @@ def test_doctor_tells_what_is_wrong(tmp_path: Path) -> None:
     done = leanhost("doctor", "--toolchain", broken)
     clean(done)
     assert done.returncode == 2
+    assert "its version is not known: it may have any of the " in done.stdout
 
 
 @pytest.mark.usefixtures("native_toolchain", "embedded_toolchain")

@@ -101,10 +101,10 @@ def _tell(answer: FileReplay) -> None:
         how.insert(1, f"{answer.theorems} theorems, {answer.declarations} declarations")
     print(f"{one_line(answer.file)}: {visible('; '.join(how))}")
     if not answer.accepted:
-        place = " ".join(
-            part for part in (answer.code, answer.name, f"line {answer.line}" if answer.line else "") if part
-        )
-        print(f"  {visible(place)}: {visible(bounded(answer.message, _LONGEST))}")
+        parts = (answer.code, answer.name, f"line {answer.line}" if answer.line else "")
+        place = " ".join(part for part in parts if part)
+        said = f"{place}: {answer.message}" if place else answer.message
+        print(f"  {visible(bounded(said, _LONGEST))}")
         return
     axioms = [*answer.axioms[:_SHOWN], *(["..."] if len(answer.axioms) > _SHOWN else [])]
     print(f"axioms: {visible(', '.join(axioms)) or 'none'}")

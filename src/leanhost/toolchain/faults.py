@@ -241,7 +241,7 @@ def caveat(version: str, faults: Iterable[KnownFault]) -> str:
         return ""
     if parse_version(version) is None:
         return f"{_MARK}the version of this Lean is not known; it may have any of {', '.join(names)}"
-    return f"{_MARK}Lean {version} has {', '.join(names)}, and no other kernel has checked this"
+    return f"{_MARK}Lean {version} has {', '.join(names)}, which no other kernel covers"
 
 
 def is_caveat(line: str) -> bool:

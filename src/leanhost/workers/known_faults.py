@@ -83,4 +83,4 @@ def _with(caveats: Iterable[str], line: str) -> tuple[str, ...]:
 
 
 def _refused(line: str) -> str:
-    return f"accepted, but a verdict with known faults was not wanted; {line}"
+    return f"no verdict: {line}"

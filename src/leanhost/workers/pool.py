@@ -273,7 +273,7 @@ class WorkerPool(Closing, Homebound):
         self,
         file: str | os.PathLike[str],
         *,
-        trusted: Iterable[str] = (),
+        trusted: Collection[str] = (),
         timeout: float | None = None,
         label: str = "",
     ) -> FileReplay:

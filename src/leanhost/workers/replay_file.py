@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from leanhost.errors import UsageError
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
-from leanhost.services.exports.replay import replay
+from leanhost.services.exports.replay import replay, vouched_for
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Limit, Status
@@ -24,10 +23,11 @@ from leanhost.workers.wire import Message, ProtocolError
 class FileReplay:
     """What the kernel says about an export that it was given in an environment without anything else.
 
-    ``accepted`` means that it accepted every declaration of the file; what the theorems rest on is for the reader of
-    ``axioms`` to judge. Otherwise ``code`` says what is wrong: ``kernel`` (it did not accept the declaration ``name``
-    on ``line``), ``export`` (``line`` is not what the format says), ``limit`` (a limit was hit before there was an
-    answer), ``known-faults`` (accepted by a Lean with known faults, where that was not wanted).
+    ``accepted`` means that it accepted every declaration of the file; whether ``axioms`` are admissible is for the
+    caller to judge. Otherwise ``code`` says what is wrong, where ``status`` does not say it all:
+    ``kernel`` (it did not accept the declaration ``name`` on ``line``), ``export`` (``line`` is not what the format
+    says), ``limit`` (a limit was hit before there was an answer), ``known-faults`` (accepted by a Lean with known
+    faults, where that was not wanted).
     """
 
     file: str
@@ -101,10 +101,9 @@ class _NotAccepted:
 _OPEN = {Limit.TIMEOUT: Status.TIMEOUT, Limit.CANCELLED: Status.CANCELLED}
 
 
-def question(file: Path, trusted: Iterable[str]) -> Message:
+def question(file: Path, trusted: Collection[str]) -> Message:
     """Return what goes with the request."""
-    if isinstance(trusted, str):
-        raise UsageError(f"trusted is a sequence of names; write [{trusted!r}]")
+    vouched_for(trusted)
     return {"path": str(file.absolute()), "trusted": list(trusted)}
 
 
@@ -151,7 +150,8 @@ def answered(result: CheckResult, extra: object) -> FileReplay:
     """Return what became of a file, from what came back; a worker that was ended has told nothing."""
     base = FileReplay(result.file, result.status, elapsed=result.elapsed, toolchain=result.toolchain)
     if extra is None:
-        told = _NotAccepted("limit", "", 0, result.reasons[0] if result.reasons else "no answer")
+        code = "limit" if result.status in (Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CANCELLED) else ""
+        told = _NotAccepted(code, "", 0, result.reasons[0] if result.reasons else "no answer")
     else:
         told = values.into(_Accepted | _NotAccepted, extra)
     if (result.status is Status.ACCEPTED) != isinstance(told, _Accepted):
