@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     )
     from leanhost.services.session import Session
     from leanhost.services.stats import SessionStats
+    from leanhost.toolchain.faults import KnownFault
     from leanhost.toolchain.model import Toolchain
     from leanhost.workers import CheckItem, WorkerPool, WorkerSession
     from leanhost.workers.free_list import MissReason
@@ -142,6 +143,7 @@ __all__ = [
     "ImportRefused",
     "Inspection",
     "KernelOutcome",
+    "KnownFault",
     "LeanError",
     "LeanHostError",
     "Level",
@@ -237,6 +239,7 @@ _ELSEWHERE = {
     ),
     "services.session": ("Session",),
     "services.stats": ("SessionStats",),
+    "toolchain.faults": ("KnownFault",),
     "toolchain.model": ("Toolchain",),
     "workers": ("CheckItem", "WorkerPool", "WorkerSession"),
     "workers.free_list": ("MissReason",),

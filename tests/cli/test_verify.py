@@ -128,6 +128,7 @@ def test_json(native: Sequence[str], reference: Path) -> None:
         "status": "rejected",
         "refusals": [{"code": "missing", "name": "swap", "message": "swap is not declared by the candidate"}],
         "from_scratch": False,
+        "caveats": [],
         "diagnostics": [],
     }
 

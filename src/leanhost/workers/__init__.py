@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leanhost.workers.remote_proofs import Step, WorkerProofState
     from leanhost.workers.remote_sources import WorkerSourceView
     from leanhost.workers.remote_terms import MetaAnswer, TermText
+    from leanhost.workers.replay_file import FileReplay
     from leanhost.workers.sessions import WorkerSession
     from leanhost.workers.stats import WorkerStats
     from leanhost.workers.stream import CheckProgress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckItem",
     "CheckProgress",
+    "FileReplay",
     "MetaAnswer",
     "Refusal",
     "Step",
@@ -42,6 +44,7 @@ __all__ = [
 _HOME = {
     "CheckItem": "items",
     "CheckProgress": "stream",
+    "FileReplay": "replay_file",
     "MetaAnswer": "remote_terms",
     "Refusal": "compare",
     "Step": "remote_proofs",
