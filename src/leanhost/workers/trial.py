@@ -90,12 +90,11 @@ class Trial:
             refusals = codec.refusals_in(self._job.extra)
         else:
             refusals = (_refusal("limit", judged),)
-        verification = Verification(judged.status, refusals, elaborated, from_scratch=self._whole)
-        self._end(self._pool.notice().on_verification(verification))
+        self._end(Verification(judged.status, refusals, elaborated, from_scratch=self._whole))
 
     def _end(self, verification: Verification) -> None:
         with suppress(InvalidStateError):
-            self.future.set_result(verification)
+            self.future.set_result(self._pool.notice().on_verification(verification))
 
 
 def _refusal(code: str, result: CheckResult) -> Refusal:
