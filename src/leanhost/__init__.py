@@ -102,6 +102,7 @@ if TYPE_CHECKING:
         Theorem,
     )
     from leanhost.services.values.stats import SessionStats
+    from leanhost.toolchain.faults import KnownFault
     from leanhost.toolchain.model import Toolchain
     from leanhost.workers import CheckItem, WorkerPool, WorkerSession
 
@@ -142,6 +143,7 @@ __all__ = [
     "ImportRefused",
     "Inspection",
     "KernelOutcome",
+    "KnownFault",
     "LeanError",
     "LeanHostError",
     "Level",
@@ -237,6 +239,7 @@ _ELSEWHERE = {
     ),
     "services.session.session": ("Session",),
     "services.values.stats": ("SessionStats",),
+    "toolchain.faults": ("KnownFault",),
     "toolchain.model": ("Toolchain",),
     "workers": ("CheckItem", "WorkerPool", "WorkerSession"),
     "pool.free_list": ("MissReason",),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 VERSION = "0.1.0"
 """The same as in ``pyproject.toml``."""
 
-PACKAGE_ROOT = Path(__file__).parent
+PACKAGE_ROOT = os.path.dirname(__file__)  # noqa: PTH120 - `import leanhost` loads no pathlib
 """The directory of the package."""

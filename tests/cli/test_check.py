@@ -352,3 +352,15 @@ def test_toolchain_trouble(good: Path, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("leanhost: error: ")
         assert "next step: " in done.stderr
+
+
+def test_strict_gives_no_acceptance_with_known_faults(engine: str, native: Sequence[str], good: Path) -> None:
+    which = native if engine == "native" else ("--toolchain", "embedded")
+    done = leanhost("check", *which, "--strict", "--json", good)
+    (answer,) = objects(done.stdout)
+    told = [d["kind"] for d in answer["diagnostics"] if d["severity"] == "error"]
+    if engine == "native":
+        assert (done.returncode, answer["status"], answer["caveats"], told) == (0, "accepted", [], [])
+    else:
+        assert (done.returncode, answer["status"], told) == (2, "refused", ["leanhost.known_faults"])
+        assert any("#14613" in caveat for caveat in answer["caveats"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leanhost import Toolchain
+from leanhost.cli import doctor
 from tests.cli.conftest import clean, environment, leanhost
 
 
@@ -18,6 +20,23 @@ def test_doctor(native_toolchain: Toolchain) -> None:
     assert "* argument" in done.stdout
     assert "self-test     passed" in done.stdout
     assert native_toolchain.commit in done.stdout
+    assert "\nnumbers       GMP, linked in, 6.3.0 or newer\n" in done.stdout
+    assert "\nknown faults  none of the " in done.stdout
+
+
+def test_doctor_names_known_faults(embedded_toolchain: Toolchain, capsys: pytest.CaptureFixture[str]) -> None:
+    doctor._print_faults(embedded_toolchain)
+    count, *lines = capsys.readouterr().out.splitlines()
+    assert count.startswith(f"known faults  {len(embedded_toolchain.known_faults)} of the ")
+    for fault, line in zip(embedded_toolchain.known_faults, lines, strict=True):
+        assert line == f"  {fault.name}  {fault.what} (fixed in {', '.join(fault.fixed)})"
+
+
+def test_doctor_says_that_a_version_is_not_known(
+    native_toolchain: Toolchain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctor._print_faults(replace(native_toolchain, version="mine"))
+    assert "its version is not known: it may have any of the " in capsys.readouterr().out
 
 
 def test_doctor_json(native_toolchain: Toolchain) -> None:
@@ -33,6 +52,9 @@ def test_doctor_json(native_toolchain: Toolchain) -> None:
     assert found["toolchain"]["commit"] == native_toolchain.commit
     assert found["toolchain"]["core"] is None
     assert found["python"]["version"]
+    assert found["numbers"] == "GMP, linked in, 6.3.0 or newer"
+    assert found["known_faults"]["version_known"]
+    assert found["known_faults"]["faults"] == []
 
 
 def test_doctor_fetches_nothing(tmp_path: Path) -> None:

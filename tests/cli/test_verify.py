@@ -128,6 +128,7 @@ def test_json(native: Sequence[str], reference: Path) -> None:
         "status": "rejected",
         "refusals": [{"code": "missing", "name": "swap", "message": "swap is not declared by the candidate"}],
         "from_scratch": False,
+        "caveats": [],
         "diagnostics": [],
     }
 
@@ -261,3 +262,19 @@ def test_the_embedded_toolchain(reference: Path) -> None:
     done = leanhost("verify", "--toolchain", "embedded", reference, path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "proves" in done.stdout
+
+
+def test_known_faults_are_told_once_and_strict_refuses(
+    embedded_toolchain: Toolchain, reference: Path
+) -> None:
+    path = candidate(reference, PROVED)
+    done = leanhost("verify", "--toolchain", "embedded", reference, path, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    notes = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert "#14613" in notes[0]
+    done = leanhost("verify", "--toolchain", "embedded", "--strict", "--json", reference, path)
+    found = answer(done.stdout)
+    assert (done.returncode, found["verified"], found["status"]) == (2, False, "refused")
+    assert [refusal["code"] for refusal in found["refusals"]] == ["known-faults"]
+    assert found["caveats"]

@@ -225,7 +225,7 @@ def test_what_decides_a_self_test_is_hashed() -> None:
     listed = [".".join(("leanhost", *Path(part).with_suffix("").parts)) for part in selftest_cache.SOURCES]
     assert all(any(f"{name}.".startswith(f"{part}.") for name in deciding) for part in listed)
     assert not {name for name in deciding if not any(f"{name}.".startswith(f"{part}.") for part in listed)}
-    assert all((PACKAGE_ROOT / part).exists() for part in selftest_cache.SOURCES)
+    assert all(Path(PACKAGE_ROOT, part).exists() for part in selftest_cache.SOURCES)
 
 
 def test_unreadable_sources_remember_nothing(

@@ -91,4 +91,5 @@ def _pool(arguments: argparse.Namespace, toolchain: Toolchain, workers: int) -> 
         ),
         allow_axioms=arguments.allow_axiom,
         imports=arguments.imports,
+        known_faults="refuse" if arguments.strict else "tell",
     )

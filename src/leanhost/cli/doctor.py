@@ -6,13 +6,14 @@ import argparse
 import json
 import platform
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from leanhost.cli.entry import ACCEPTED, TROUBLE
 from leanhost.cli.text import visible
 from leanhost.cli.toolchain import describe
 from leanhost.errors import ToolchainError
-from leanhost.toolchain import Finding, Toolchain, embedded, explain
+from leanhost.toolchain import Finding, Toolchain, bignum, embedded, explain, faults
 from leanhost.toolchain.cache import cache_dir
 from leanhost.version import VERSION
 
@@ -38,19 +39,39 @@ def run(arguments: argparse.Namespace) -> int:
     damage = _damage(toolchain) if toolchain is not None else ""
     if damage and not arguments.json:
         _line("files", damage)
+    numbers = bignum.describe(toolchain) if toolchain is not None else ""
     report = None
     if toolchain is not None and not damage:
         # It takes seconds: people see each step as it ends.
         report = _self_test(toolchain, None if arguments.json else _print_step)
         if not arguments.json:
             _print_verdict(toolchain, report)
+    lean = _settled(toolchain, report) if toolchain is not None else None
+    if lean is not None and not arguments.json:
+        _line("numbers", numbers)
+        _print_faults(lean)
     if arguments.json:
         tested = report.to_json() if report is not None else None
-        print(json.dumps({**diagnosis, "damage": damage or None, "self_test": tested}))
+        diagnosis |= {"damage": damage or None, "self_test": tested, "numbers": numbers or None}
+        print(json.dumps({**diagnosis, "known_faults": _faults(lean) if lean is not None else None}))
     if report is not None:
         return ACCEPTED if report.ok else TROUBLE
     # Nothing is fetched here; an embedded toolchain that would be is in order, anything else is an error.
     return ACCEPTED if chosen is not None and "would be fetched" in chosen.note else TROUBLE
+
+
+def _settled(toolchain: Toolchain, report: Report | None) -> Toolchain:
+    """Return the toolchain with the version that it was found to have."""
+    version = toolchain.version or (report.version if report is not None else "")
+    return replace(toolchain, version=version)
+
+
+def _faults(toolchain: Toolchain) -> dict[str, Any]:
+    return {
+        "as_of": faults.AS_OF.isoformat(),
+        "version_known": faults.parse_version(toolchain.version) is not None,
+        "faults": [fault.to_json() for fault in toolchain.known_faults],
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -119,6 +140,18 @@ def _print_verdict(toolchain: Toolchain, report: Report) -> None:
     _line("Lean", f"{toolchain.version or report.version or '?'} ({toolchain.platform})")
     _line("commit", report.commit or toolchain.commit or "?")
     _line("self-test", f"{verdict} with the table for Lean {report.table} in {report.elapsed:.1f} s")
+
+
+def _print_faults(toolchain: Toolchain) -> None:
+    """Name the published soundness faults of this Lean; a newer kernel that agrees covers them."""
+    found, total = toolchain.known_faults, len(faults.KNOWN_FAULTS)
+    which = f"of the {total} soundness faults of Lean published until {faults.AS_OF}"
+    if faults.parse_version(toolchain.version) is None:
+        _line("known faults", f"its version is not known: it may have any {which}")
+        return
+    _line("known faults", f"{len(found) or 'none'} {which}")
+    for fault in found:
+        print(visible(f"  {fault.name:<7} {fault.what} (fixed in {', '.join(fault.fixed)})"), flush=True)
 
 
 def _line(name: str, text: str) -> None:

@@ -23,6 +23,14 @@ exit status:
 """
 
 
+_REPLAY_EPILOG = """\
+exit status:
+  0  the kernel accepts the file
+  1  it does not, the file is not an export, or a limit was hit
+  2  the file could not be read, the usage was wrong, or there is trouble with the toolchain
+"""
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; what it returns has ``command``, the name of the module with ``run(arguments)``."""
     parser = argparse.ArgumentParser(
@@ -36,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _check(commands)
     _verify(commands)
+    _replay(commands)
     _doctor(commands)
     _toolchain(commands)
     return parser
@@ -84,6 +93,15 @@ def _axioms(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="accept nothing that published soundness faults of the Lean in use could have made wrong, where no other "
+        "kernel covers them; see `leanhost doctor`",
+    )
+
+
 def _jobs(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "-j", "--jobs", metavar="N", type=_positive, default=1, help=f"{what} at a time (default 1)"
@@ -120,6 +138,7 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--max-rec-depth", metavar="N", type=_natural, default=512, help="Lean's maxRecDepth (default 512)"
     )
     _axioms(parser)
+    _strict(parser)
     _jobs(parser, "files to check")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line for each file")
     parser.add_argument(
@@ -156,6 +175,7 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="wall clock for a candidate, and for its comparison, seconds (default 60)",
     )
     _axioms(parser)
+    _strict(parser)
     _jobs(parser, "candidates to judge")
     parser.add_argument(
         "--from-scratch",
@@ -166,6 +186,51 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--json", action="store_true", help="print one JSON object on one line for each candidate"
     )
     parser.set_defaults(command="verify")
+
+
+def _replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "replay",
+        help="tell whether the kernel accepts an exported file",
+        description="Have the kernel check every declaration of FILE, which is in lean4export's NDJSON format, in an\n"
+        "environment that holds nothing else. FILE is data, from anywhere: nothing of it runs. The work\n"
+        "is done in a confined child process. The axioms that the file declares are printed; whether\n"
+        "they are admissible is not asked.",
+        epilog=_REPLAY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="an export, or - for standard input")
+    parser.add_argument(
+        "--toolchain",
+        metavar="T",
+        help="whose kernel: embedded, native-runtime, an elan name, or a path (default: see `leanhost doctor`)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=_seconds,
+        default=600.0,
+        help="wall clock for the file, seconds (default 600)",
+    )
+    parser.add_argument(
+        "--memory-limit",
+        metavar="MIB",
+        type=_positive,
+        default=4096,
+        help="memory the check may use, in MiB (default 4096)",
+    )
+    parser.add_argument(
+        "--trusted",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a function on numbers (Nat.gcd...) which the file is known to define as Lean does, so that the kernel "
+        "may compute it; may be repeated",
+    )
+    _strict(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
+    parser.set_defaults(command="replay")
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from leanhost import CheckResult, Diagnostic, Severity, Status
 from leanhost.cli.text import excerpt, one_line, visible
 from leanhost.errors import bounded
+from leanhost.services.kernel.judge import CAVEAT_BODIES
 
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFORMATION: "info"}
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFORMATION: "bold blue"}
@@ -136,7 +137,7 @@ class ForPeople:
                 f"axioms: {', '.join(axioms)}"
                 if axioms
                 else "no axioms seen"
-                if result.caveats
+                if CAVEAT_BODIES in result.caveats
                 else "no axioms",
                 *said,
             ]

@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     candidates = [candidate for candidate in found if candidate is not None]
     if reference is None or not candidates:
         return TROUBLE
+    caveats: dict[str, None] = {}
     exits = {TROUBLE} if None in found else set()
     with closing(_verdicts(arguments, reference.entry, [each.entry for each in candidates])) as verdicts:
         for candidate, verification in zip(candidates, verdicts, strict=True):
@@ -35,6 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 _tell(verification, reference.label, candidate.label, elapsed)
             exits.add(_exit_status(verification))
+            caveats.update(dict.fromkeys(verification.caveats if verification.verified else ()))
+    if not arguments.json:
+        for caveat in caveats:
+            print(f"note: {visible(caveat)}")
     return max(exits)
 
 
@@ -80,6 +85,7 @@ def _pool(arguments: argparse.Namespace, workers: int) -> WorkerPool:
         workers=workers,
         options=ElabOptions(timeout=arguments.timeout),
         imports=arguments.imports,
+        known_faults="refuse" if arguments.strict else "tell",
     )
 
 
@@ -94,6 +100,7 @@ def _as_json(verification: Verification, reference: str, candidate: str, elapsed
             for refusal in verification.refusals
         ],
         "from_scratch": verification.from_scratch,
+        "caveats": list(verification.caveats),
         "diagnostics": verification.candidate.to_json()["diagnostics"],
         "elapsed_s": round(elapsed, 6),
         "toolchain": verification.candidate.toolchain,

@@ -4,11 +4,13 @@ Nothing here loads a Lean: a :class:`Toolchain` is a description that an engine 
 """
 
 from leanhost.toolchain.discover import explain, list_toolchains, resolve
+from leanhost.toolchain.faults import KnownFault
 from leanhost.toolchain.lake import LakeProject, directories, lean_path, load_project
 from leanhost.toolchain.model import Finding, Toolchain
 
 __all__ = [
     "Finding",
+    "KnownFault",
     "LakeProject",
     "Toolchain",
     "directories",

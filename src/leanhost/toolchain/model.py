@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from leanhost.errors import ToolchainNotFound
+from leanhost.toolchain.faults import KnownFault, known_faults
 
 EngineKind: TypeAlias = Literal["native", "wasm"]
 Verified: TypeAlias = Literal["no", "table", "self-test"]
@@ -44,6 +45,14 @@ class Toolchain:
     origin: str = ""
     """Which discovery rule found it, in words."""
     verified: Verified = "no"
+
+    @property
+    def known_faults(self) -> tuple[KnownFault, ...]:
+        """The published soundness faults that this version of Lean has, oldest fix first.
+
+        All of them when ``version`` is not known (``""``, or not a version): any of them may hold.
+        """
+        return known_faults(self.version, self.platform)
 
     @property
     def fingerprint(self) -> str:

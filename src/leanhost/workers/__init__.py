@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leanhost.workers.remote.session import WorkerSession
     from leanhost.workers.remote.sources import WorkerSourceView
     from leanhost.workers.remote.terms import MetaAnswer, TermText
+    from leanhost.workers.values.file_replay import FileReplay
     from leanhost.workers.values.items import CheckItem
     from leanhost.workers.values.stats import WorkerStats
     from leanhost.workers.values.verification import Refusal, Verification
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckItem",
     "CheckProgress",
+    "FileReplay",
     "MetaAnswer",
     "Refusal",
     "Step",
@@ -41,6 +43,7 @@ __all__ = [
 _HOME = {
     "CheckItem": "values.items",
     "CheckProgress": "batch.batch",
+    "FileReplay": "values.file_replay",
     "MetaAnswer": "remote.terms",
     "Refusal": "values.verification",
     "Step": "remote.proofs",

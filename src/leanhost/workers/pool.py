@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +27,12 @@ from leanhost.workers.remote.rpc import RemoteContext
 from leanhost.workers.remote.session import WorkerSession
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.supervision.supervisor import Supervisor
-from leanhost.workers.values.items import CheckItem
+from leanhost.workers.values.file_replay import FileReplay
+from leanhost.workers.values.items import CheckItem, Request
+from leanhost.workers.values.known_faults import FaultNotice, Policy
 from leanhost.workers.values.stats import WorkerStats
 from leanhost.workers.values.verification import Verification
+from leanhost.workers.verification import replay_file
 from leanhost.workers.verification.verify_job import Pair, VerifyJob
 
 
@@ -60,6 +64,8 @@ class WorkerPool(Closing, ProcessBound):
         queue_timeout: seconds a request may wait for a worker.
         max_zygotes: imported environments kept in memory to fork from (native engine).
         sandbox: ``"auto"`` takes what the machine has, ``"required"`` refuses to run without, ``"off"``.
+        known_faults: ``"tell"`` names in ``caveats`` the published soundness faults of the Lean in use that no other
+            kernel covers, ``"refuse"`` gives no verdict of acceptance then (``Status.REFUSED``).
 
     Raises :class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.ProjectError` or
     :class:`~leanhost.errors.UsageError`.
@@ -88,6 +94,7 @@ class WorkerPool(Closing, ProcessBound):
         queue_timeout: float = 600.0,
         max_zygotes: int = 4,
         sandbox: SandboxMode = "auto",
+        known_faults: Policy = "tell",
     ) -> None:
         if isinstance(allow_axioms, str):
             raise UsageError(f"allow_axioms is a sequence of names; write [{allow_axioms!r}]")
@@ -116,6 +123,7 @@ class WorkerPool(Closing, ProcessBound):
             queue_timeout=queue_timeout,
             max_zygotes=max_zygotes,
             sandbox=sandbox,
+            known_faults=known_faults,
         )
         self._supervisor = Supervisor(self._settings)
         self._dispatcher = Dispatcher(self._settings, self._supervisor)
@@ -265,6 +273,37 @@ class WorkerPool(Closing, ProcessBound):
             cancellation=cancellation,
         )
         return run.aresults(pairs)
+
+    def replay(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        trusted: Collection[str] = (),
+        timeout: float | None = None,
+        label: str = "",
+    ) -> FileReplay:
+        """Have the kernel check an export, in an environment that holds nothing else, in a worker.
+
+        *file* is a regular file in lean4export's format, and may be anybody's. *trusted* as for
+        :meth:`leanhost.Host.replay`, *timeout* in seconds, *label* what the answer calls the file.
+        Raises ``OSError`` when it cannot be read, and otherwise as :meth:`check` does.
+        """
+        path = Path(file)
+        with path.open("rb"):
+            if not path.is_file():
+                raise UsageError(f"{path} is not a regular file", hint="write what it holds to a file")
+        item = CheckItem(source="", file=label or str(path), imports=(), timeout=timeout)
+        request = self._dispatcher.request(item)
+        assert isinstance(request, Request)
+        job = self._dispatcher.queue(
+            request, bounded=True, kind="replay", more=replay_file.question(path, trusted)
+        )
+        result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait()
+        return self.notice().on_replay(replay_file.answered(result, job.extra))
+
+    def notice(self) -> FaultNotice:
+        """Return what is said about the verdicts of the Lean in use; for the floors above, not for users."""
+        return self._dispatcher.notice()
 
     def session(
         self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None

@@ -9,15 +9,18 @@ opened here for the first time, a child process goes through the self-test with 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from leanhost.engine import open_engine
 from leanhost.errors import EngineError, ToolchainCorrupt, UnsupportedToolchain
 from leanhost.lean.core import Lean
 from leanhost.lean.tables import TABLES, Table, candidates, table_for
-from leanhost.services.opening import selftest, selftest_cache
-from leanhost.services.opening.selftest import Report
+from leanhost.services.opening import selftest_cache
 from leanhost.services.opening.selftest_cache import Record
 from leanhost.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from leanhost.services.opening.selftest import Report
 
 _DOCTOR = "`leanhost doctor` shows what there is; name another toolchain by toolchain= or LEANHOST_TOOLCHAIN"
 
@@ -109,6 +112,8 @@ def start(
 
 def _establish(toolchain: Toolchain, strict: bool) -> Record:
     """Find the table *toolchain* passes the self-test with."""
+    from leanhost.services.opening import selftest  # starts processes: few who open a Lean need it
+
     if not toolchain.commit:
         asked = selftest.identify(toolchain)
         if not asked.ok:

@@ -151,7 +151,7 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
     request = {**request, "report": writing}
     # The child must find this very leanhost, however the caller found it. -P: `-m` alone would look into the
     # current directory first, which may be anybody's.
-    paths = [str(PACKAGE_ROOT.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(Path(PACKAGE_ROOT).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         process = subprocess.Popen(
             [sys.executable or "python3", "-P", "-m", PROBE],

@@ -42,14 +42,14 @@ class Record:
 @cache
 def sources() -> str:
     """Return a digest of leanhost's own part in a self-test's outcome; ``""`` if it cannot be read."""
-    digest = hashlib.sha256()
+    digest, root = hashlib.sha256(), Path(PACKAGE_ROOT)
     try:
         for name in SOURCES:
-            part = PACKAGE_ROOT / name
+            part = root / name
             for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
                 if file.suffix in (".py", ".js"):
                     content = file.read_bytes()
-                    digest.update(f"{file.relative_to(PACKAGE_ROOT)}\0{len(content)}\0".encode())
+                    digest.update(f"{file.relative_to(root)}\0{len(content)}\0".encode())
                     digest.update(content)
     except OSError:
         return ""

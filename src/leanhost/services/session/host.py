@@ -33,6 +33,7 @@ from leanhost.services.values.results import (
 )
 from leanhost.services.values.text import decode, prepare, read
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
+from leanhost.toolchain.faults import caveat
 
 KEPT_IMPORTS = 4
 """How many imported environments a host keeps for :meth:`Host.check_source`."""
@@ -359,7 +360,8 @@ class Host(Closing, ProcessBound):
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
         """
-        answer = Check(file, self.label)
+        toolchain = self.toolchain
+        answer = Check(file, self.label, caveat(toolchain.version, toolchain.known_faults))
         options = options or ElabOptions()
         if timeout is not None:
             options = replace(options, timeout=timeout)

@@ -25,6 +25,8 @@ class Check:
 
     file: str
     toolchain: str
+    caveat: str = ""
+    """What an accepting verdict of that Lean has to say in any case."""
     started: float = field(default_factory=time.monotonic)
 
     def refused(self, diagnostics: tuple[Diagnostic, ...]) -> CheckResult:
@@ -61,6 +63,7 @@ class Check:
                 reasons.insert(0, judgement.unsupported)
             case _:
                 status = Status.REJECTED if judgement.failures else Status.ACCEPTED
+        accepted = status is Status.ACCEPTED
         return CheckResult(
             file=self.file,
             status=status,
@@ -70,7 +73,7 @@ class Check:
             reasons=tuple(reasons),
             elapsed=time.monotonic() - self.started,
             toolchain=self.toolchain,
-            caveats=judgement.caveats,
+            caveats=(*judgement.caveats, *([self.caveat] if accepted and self.caveat else [])),
         )
 
     def _left_out(self, result: CommandResult, options: ElabOptions) -> tuple[Diagnostic, ...]:

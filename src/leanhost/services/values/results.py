@@ -136,7 +136,8 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     """The caller cancelled before there was a verdict."""
     REFUSED = "refused"
-    """The item was not looked at: it could not be read, or was over a limit of the pool."""
+    """There is no verdict: the item could not be read, was over a limit of the pool, or was accepted by a Lean with
+    known faults only, where that was not wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Job:
     identity: str = field(default_factory=lambda: os.urandom(16).hex())
     """Not to be guessed: an answer must have seen the question."""
     kind: str = "check"
-    """What the worker is asked: ``check``, ``export`` or ``verify``."""
+    """What the worker is asked: ``check``, ``ask``, ``export``, ``verify`` or ``replay``."""
     more: Message = field(default_factory=dict)
     """What goes with the request beside the source."""
     lease: Lease | None = None
@@ -65,6 +65,8 @@ class Job:
     @property
     def brings_code(self) -> bool:
         """Whether Lean may have run code that came with the request."""
+        if self.kind == "replay":
+            return False
         # What is verified is data. Its reference is not, and only its own caller has to trust it.
         more = () if self.kind == "verify" else _texts(self.more)
         # Without a library the words mean what the source says they do.

@@ -15,6 +15,7 @@ from leanhost.toolchain import Toolchain
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import Message
+from leanhost.workers.values.known_faults import POLICIES, Policy
 
 SandboxMode: TypeAlias = Literal["auto", "required", "off"]
 
@@ -42,6 +43,7 @@ class Settings:
     queue_timeout: float
     max_zygotes: int
     sandbox: SandboxMode
+    known_faults: Policy = "tell"
     default_profile: ImportProfile = field(init=False)
     """What a source without a header imports."""
 
@@ -64,6 +66,8 @@ class Settings:
                 raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
         if self.sandbox not in ("auto", "required", "off"):
             raise UsageError(f'sandbox is "auto", "required" or "off", not {self.sandbox!r}')
+        if self.known_faults not in POLICIES:
+            raise UsageError(f'known_faults is "tell" or "refuse", not {self.known_faults!r}')
 
     @property
     def forks(self) -> bool:

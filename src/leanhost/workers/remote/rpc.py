@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from leanhost.errors import (
     Cancelled,
@@ -38,8 +38,10 @@ from leanhost.workers.protocol import codec, encoding
 from leanhost.workers.protocol.framing import Message, ProtocolError
 from leanhost.workers.remote.operation import Operation
 from leanhost.workers.remote.provenance import with_provenance
-from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import Request
+
+if TYPE_CHECKING:  # a worker, which imports this module, has no use for what starts processes
+    from leanhost.workers.supervision.dispatcher import Dispatcher
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -16,7 +16,9 @@ from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.supervision.supervisor import Supervisor
+from leanhost.workers.supervision.worker import JUDGING
 from leanhost.workers.values.items import CheckItem, Request, prepare_item
+from leanhost.workers.values.known_faults import FaultNotice
 
 TOLD = 256
 """Events of a call's progress that wait for the caller; older ones are dropped for newer ones."""
@@ -67,7 +69,7 @@ class Dispatcher:
         """Queue a request, in the place of the one it comes *after*."""
         profile = self.profile(request.source, request.imports)
         job = Job(
-            request, profile, self._patience(bounded), kind=kind, more=more or {}, clean=kind == "verify"
+            request, profile, self._patience(bounded), kind=kind, more=more or {}, clean=kind in JUDGING
         )
         if after is not None:
             job.turn = after.turn
@@ -93,6 +95,10 @@ class Dispatcher:
     def cancel(self, job: Job) -> None:
         """Stop a job; its verdict becomes ``cancelled`` unless it has one."""
         self._supervisor.cancel(job)
+
+    def notice(self) -> FaultNotice:
+        """Return what is said about the verdicts of the Lean in use."""
+        return self._supervisor.notice()
 
     def linger(self, running: Collection[Future[Any]]) -> None:
         """Wait for what was cancelled to end."""

@@ -10,6 +10,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from leanhost.errors import WorkerStartError
 from leanhost.system.process_limits import family
@@ -204,7 +205,7 @@ def spawn(module: str, inherited: Inherited, *, tree: bool = True) -> Spawned:
         )
     # A candidate can read the environment of its process, and secrets are often kept in there.
     environment = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
-    roots = [str(PACKAGE_ROOT.parent), environment.get("PYTHONPATH", "")]
+    roots = [str(Path(PACKAGE_ROOT).parent), environment.get("PYTHONPATH", "")]
     environment["LEANHOST_CACHE"] = str(cache_dir())  # not to be found out by each of them
     environment["UV_USE_IO_URING"] = "0"  # Lean's event loop: rings are memory that forks would share
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))

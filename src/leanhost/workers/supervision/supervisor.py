@@ -30,6 +30,7 @@ from leanhost.workers.supervision.launcher import Launcher
 from leanhost.workers.supervision.process import LAUNCHING, Process
 from leanhost.workers.supervision.worker import State, Worker
 from leanhost.workers.supervision.worker_set import WorkerSet
+from leanhost.workers.values.known_faults import FaultNotice
 from leanhost.workers.values.stats import Counters, WorkerStats, memory_of
 
 START_ATTEMPTS = 2
@@ -52,6 +53,7 @@ class Supervisor:
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.label = settings.label
         self.sandbox = ""
+        self.lean = (settings.toolchain.version, settings.toolchain.platform)
         self._pid = os.getpid()
         # Reentrant: while it is held, a collection may end a forgotten pool, which closes it.
         self._lock = threading.RLock()
@@ -350,7 +352,12 @@ class Supervisor:
     def up(self, worker: Worker) -> None:
         """A worker has started."""
         self._start_trouble = False
-        self.label, self.sandbox = worker.label, worker.sandbox
+        self.label, self.sandbox, self.lean = worker.label, worker.sandbox, worker.lean
+
+    def notice(self, worker: Worker | None = None) -> FaultNotice:
+        """Return what is said about the verdicts of a worker's Lean, or of the one that came up last."""
+        version, platform = self.lean if worker is None else worker.lean
+        return FaultNotice(version, platform, self.settings.known_faults)
 
     def overfull(self, worker: Worker) -> str | None:
         """Return what a worker wrote too much of."""

@@ -20,6 +20,7 @@ from leanhost.workers.protocol import codec, encoding
 from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack
 from leanhost.workers.supervision import exit_status
 from leanhost.workers.supervision.process import Drain, Ends, Process
+from leanhost.workers.values.known_faults import FaultNotice
 
 WATCH_S = 0.2
 """Seconds between two looks at the memory of a worker that works, and before the one after its last check."""
@@ -29,6 +30,9 @@ REAP_S = 0.005
 
 LINGER_S = 5.0
 """Seconds after which a killed process that has not ended is no longer waited for."""
+
+JUDGING = ("verify", "replay")
+"""Kinds of requests that are data to a worker: nothing that came with them runs."""
 
 _LATE = "did not start in time"
 
@@ -67,6 +71,9 @@ class WorkerOwner(Protocol):
     def up(self, worker: Worker) -> None:
         """The process is ready for work."""
 
+    def notice(self, worker: Worker) -> FaultNotice:
+        """Return what is said about the verdicts of the worker's Lean."""
+
     def overfull(self, worker: Worker) -> str | None:
         """Return what of its directory is more than the worker may have in it, if anything is."""
 
@@ -89,6 +96,8 @@ class Worker:
         """Whether a candidate was given to it, whose code may have run in it."""
         self.sandbox = ""
         self.label = owner.settings.label
+        self.lean = (owner.settings.toolchain.version, owner.settings.toolchain.platform)
+        """The version and the platform of its Lean; not told by the toolchain's files where those are without."""
         self.born = self._since = time.monotonic()
         self.deadline = self.born + owner.settings.startup_timeout
         self._begun = False
@@ -126,7 +135,7 @@ class Worker:
         request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more}
         frame = pack(request, MAX_REQUEST_BYTES)
         self.job = job
-        self.touched = self.touched or job.kind != "verify"
+        self.touched = self.touched or job.kind not in JUDGING
         self._begun = False
         if self.state is State.IDLE:
             self._start_clock()
@@ -170,6 +179,8 @@ class Worker:
             result = codec.result_in(message["result"], job.request.file, *output)
             if self._cause is not None and self._cause[0] is Status.CANCELLED:
                 result = replace(result, status=Status.CANCELLED)
+            if job.kind == "check":
+                result = self._owner.notice(self).on_check(result)
             job.extra = message.get("text", message.get("extra"))
             self._answered(job, result, spent=message.get("spent") is not False)
         else:
@@ -186,6 +197,8 @@ class Worker:
             self.start_error(codec.error_in(message["failed"]), lasting=True)
         elif isinstance(message.get("ready"), str):
             self.label = message["ready"][:400]
+            if "lean" in message:
+                self.lean = encoding.into(tuple[str, str], message["lean"])
             self.sandbox = str(message.get("sandbox", ""))[:400]
             # Of its start; what comes now may be of the check already.
             self._ends.stdout.clear()

@@ -37,6 +37,8 @@ class Verification:
     refusals: tuple[Refusal, ...]
     candidate: CheckResult
     from_scratch: bool = False
+    caveats: tuple[str, ...] = ()
+    """What the verdict could not see: published faults of the Lean that gave it, of which no other kernel is free."""
 
     @property
     def verified(self) -> bool:

@@ -90,7 +90,7 @@ class VerifyJob:
 
     def _end(self, verification: Verification) -> None:
         with suppress(InvalidStateError):
-            self.future.set_result(verification)
+            self.future.set_result(self._dispatcher.notice().on_verification(verification))
 
 
 def _refusal(code: str, result: CheckResult) -> Refusal:

@@ -32,7 +32,7 @@ from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Message, Protoc
 from leanhost.workers.remote import dispatch
 from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
-from leanhost.workers.verification import judge
+from leanhost.workers.verification import judge, replay_file
 
 CPU_SHARE = 4.0
 """CPU seconds a check may use for each second of its timeout: Lean's own threads count too."""
@@ -172,7 +172,7 @@ def answer(
 ) -> None:
     """Answer one request through *send*; *allow_cpu* is told the CPU seconds that it may take from its import on."""
     identity = message["id"]
-    kind = next(kind for kind in ("check", "ask", "export", "verify") if kind in message)
+    kind = next(kind for kind in ("check", "ask", "export", "verify", "replay") if kind in message)
     request = codec.request_in(message[kind])
     if request.timeout != options.timeout:
         options = replace(options, timeout=request.timeout)
@@ -224,6 +224,9 @@ class Work:
                 case "verify":
                     begun()
                     return *self._verify(message["text"], message["whole"]), False
+                case "replay":
+                    begun()
+                    return *self._replay(message), False
             return self._check(begun), None, False
         except EngineStuck as error:
             status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
@@ -278,6 +281,9 @@ class Work:
         reasons = tuple(refusal.message for refusal in refusals)
         result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)
         return result, [[r.code, r.name, r.message] for r in refusals]
+
+    def _replay(self, message: Message) -> tuple[CheckResult, object]:
+        return replay_file.answer(self.host, self.request, message, self.options, self.cancelled)
 
     def _instead(self, status: Status, error: BaseException) -> CheckResult:
         why = error.message if isinstance(error, LeanHostError) else f"{type(error).__name__}: {error}"

@@ -119,7 +119,8 @@ def limits_of(config: Message) -> process_limits.Limits:
 
 def ready(channel: Channel, host: Host, confined: str) -> None:
     """Say that the process is up."""
-    channel.send({"ready": host.label, "sandbox": confined})
+    toolchain = host.toolchain
+    channel.send({"ready": host.label, "lean": [toolchain.version, toolchain.platform], "sandbox": confined})
 
 
 def open_host(config: Message, *, tasks: bool = True) -> Host:

@@ -69,10 +69,7 @@ def replay_export(
     *limits* bound the file. What *trusted* means is told in :mod:`~leanhost.services.kernel.builtin_functions`.
     """
     options = options or ElabOptions()
-    vouched = frozenset(names.parse(name) for name in trusted)
-    if not vouched <= COMPUTED:
-        odd = ", ".join(sorted(map(show, vouched - COMPUTED)))
-        raise UsageError(f"only functions the kernel computes can be trusted, not {odd}")
+    vouched = vouched_for(trusted)
     if sha256 is not None and not _SHA256(sha256):
         raise UsageError(f"sha256 is 64 hexadecimal digits, not {sha256!r:.80}")
     limits = limits or ReplayLimits()
@@ -86,6 +83,17 @@ def replay_export(
             return lean.engine.supervise(run.run, guard)
     finally:
         guard.token.close()
+
+
+def vouched_for(trusted: Collection[str]) -> frozenset[NameTuple]:
+    """Return the names in *trusted*; :class:`~leanhost.errors.UsageError` for one that the kernel does not compute."""
+    if isinstance(trusted, str):
+        raise UsageError(f"trusted is a sequence of names; write [{trusted!r}]")
+    vouched = frozenset(names.parse(name) for name in trusted)
+    if not vouched <= COMPUTED:
+        odd = ", ".join(sorted(map(show, vouched - COMPUTED)))
+        raise UsageError(f"only functions the kernel computes can be trusted, not {odd}")
+    return vouched
 
 
 class _Replay(ExportChecker):

@@ -1,0 +1,108 @@
+"""A file in lean4export's format, given to the kernel in a worker: the answer, and how it travels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from leanhost.services.exports.read.outcome import (
+    Refused,
+    Replayed,
+    ReplayOpen,
+    ReplayOutcome,
+    ReplayRejected,
+)
+from leanhost.services.exports.read.replay import replay_export, vouched_for
+from leanhost.services.session.host import Host
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.results import CheckResult, Limit, Status
+from leanhost.workers.protocol import encoding
+from leanhost.workers.protocol.framing import Message, ProtocolError
+from leanhost.workers.values.file_replay import FileReplay
+from leanhost.workers.values.items import Request
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """What a worker tells about a file that was accepted."""
+
+    declarations: int
+    theorems: int
+    axioms: tuple[str, ...]
+    missing_bodies: int
+    set_aside: tuple[str, ...]
+    exporter: str
+
+
+@dataclass(frozen=True, slots=True)
+class _NotAccepted:
+    """What a worker tells about one that was not."""
+
+    code: str
+    name: str
+    line: int
+    message: str
+
+
+_OPEN = {Limit.TIMEOUT: Status.TIMEOUT, Limit.CANCELLED: Status.CANCELLED}
+
+
+def question(file: Path, trusted: Collection[str]) -> Message:
+    """Return what goes with the request."""
+    vouched_for(trusted)
+    return {"path": str(file.absolute()), "trusted": list(trusted)}
+
+
+def answer(
+    host: Host,
+    request: Request,
+    message: Message,
+    options: ElabOptions,
+    cancellation: Cancellation,
+) -> tuple[CheckResult, object]:
+    """Replay the file that *message* names, in the worker."""
+    started = time.monotonic()
+    outcome = replay_export(
+        message["path"], host.lean, options=options, trusted=message["trusted"], cancellation=cancellation
+    )
+    status, told = _told(outcome)
+    reasons = (told.message,) if isinstance(told, _NotAccepted) else ()
+    elapsed = time.monotonic() - started
+    result = CheckResult(request.file, status, reasons=reasons, toolchain=host.label, elapsed=elapsed)
+    return result, encoding.out(told)
+
+
+def _told(outcome: ReplayOutcome) -> tuple[Status, _Accepted | _NotAccepted]:
+    match outcome:
+        case Replayed():
+            outcome.kernel_env.close()
+            return Status.ACCEPTED, _Accepted(
+                len(outcome.names),
+                len(outcome.theorems),
+                outcome.axioms,
+                len(outcome.missing_bodies),
+                outcome.set_aside,
+                outcome.lean,
+            )
+        case ReplayRejected(name, text, line):
+            return Status.REJECTED, _NotAccepted("kernel", name, line, text)
+        case Refused(line, reason):
+            return Status.REJECTED, _NotAccepted("export", "", line, reason)
+        case ReplayOpen(limit, text, line):
+            return _OPEN.get(limit, Status.REJECTED), _NotAccepted("limit", "", line, text)
+
+
+def answered(result: CheckResult, extra: object) -> FileReplay:
+    """Return what became of a file, from what came back; a worker that was ended has told nothing."""
+    base = FileReplay(result.file, result.status, elapsed=result.elapsed, toolchain=result.toolchain)
+    if extra is None:
+        code = "limit" if result.status in (Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CANCELLED) else ""
+        told = _NotAccepted(code, "", 0, result.reasons[0] if result.reasons else "no answer")
+    else:
+        told = encoding.into(_Accepted | _NotAccepted, extra)
+    if (result.status is Status.ACCEPTED) != isinstance(told, _Accepted):
+        raise ProtocolError("a verdict that does not fit what is said about it")
+    return replace(base, **asdict(told))
