@@ -16,11 +16,14 @@ from leanhost.engine.expressions import (
     Const,
     Ctor,
     Field,
+    Index,
+    Size,
     Tag,
     Unwrap,
     USize,
 )
 from leanhost.lean.tables.listing import symbols_of
+from leanhost.lean.tables.structures import Structure
 
 W = 0
 """The world token: a boxed unit that the boxed twin of every ``IO`` function takes last."""
@@ -56,6 +59,12 @@ class Table:
         16: "interrupted",
     }
     """Tags of ``Lean.Kernel.Exception`` that are no verdict."""
+    IMPORT: ClassVar[Structure] = Structure(("module",), ("importAll", "isExported", "isMeta"))
+    """``Lean.Import``."""
+    SYNTAX_NODE: ClassVar[Structure] = Structure(("info", "kind", "args"))
+    """``Lean.Syntax.node``."""
+    HEADER_ARGS: ClassVar[tuple[str, ...]] = ("module", "prelude", "imports")
+    """The arguments of ``Lean.Parser.Module.header``, each a ``null`` node of what is written out."""
     BEYOND: ClassVar[tuple[tuple[str, str], ...]] = (
         (
             r"\(interpreter\) unknown declaration",
@@ -71,6 +80,28 @@ class Table:
     def _uint32(self, value: int) -> Arg:
         """A boxed ``UInt32``: a scalar where it fits a word's scalar, an object on 32-bit platforms."""
         return value if self.word == 8 else USize(value)
+
+    # --- values of any type ---
+
+    def tag(self, value: Arg) -> Arg:
+        """The constructor tag of a value, as a boxed scalar."""
+        return Tag(value)
+
+    def is_some(self, option: Arg) -> Arg:
+        """``Option.isSome``: a boxed ``Bool``."""
+        return Tag(option)
+
+    def option_value(self, option: Arg) -> Arg:
+        """What is in an ``Option.some``."""
+        return Field(option, 0)
+
+    def list_head(self, items: Arg) -> Arg:
+        """The first element of a ``List`` that is not empty."""
+        return Field(items, 0)
+
+    def list_tail(self, items: Arg) -> Arg:
+        """The rest of a ``List`` that is not empty."""
+        return Field(items, 1)
 
     # --- names, options ---
 
@@ -188,6 +219,18 @@ class Table:
         """``Lean.Elab.HeaderSyntax.isModule``: a boxed ``Bool``."""
         return Call("l_Lean_Elab_HeaderSyntax_isModule___boxed", (header,))
 
+    def header_written(self, header: Arg) -> Arg:
+        """How much of ``module``, ``prelude`` and the imports a header writes out: ``Array Nat``."""
+        return ArrayOf([Size(self._header_arg(header, part)) for part in self.HEADER_ARGS])
+
+    def header_import_syntax(self, header: Arg) -> Arg:
+        """The imports that a header writes out: ``Array Syntax``."""
+        return self._header_arg(header, "imports")
+
+    def _header_arg(self, header: Arg, part: str) -> Arg:
+        node = Index(self.SYNTAX_NODE.get(header, "args"), self.HEADER_ARGS.index(part))
+        return self.SYNTAX_NODE.get(node, "args")
+
     def parser_state(self, position: Arg) -> Arg:
         """``Lean.Parser.ModuleParserState`` at a byte offset."""
         return Ctor(0, (position,), bytes(self.word))
@@ -218,7 +261,7 @@ class Table:
 
     def syntax_kind(self, syntax: Arg) -> Arg:
         """``SyntaxNodeKind`` of a ``Syntax.node``."""
-        return Field(syntax, 1)
+        return self.SYNTAX_NODE.get(syntax, "kind")
 
     def is_terminal(self, syntax: Arg) -> Arg:
         """``Lean.Parser.isTerminalCommand``: a boxed ``Bool``."""
