@@ -112,3 +112,12 @@ def declaration_ranges(table: Table, data: Data) -> dict[str, tuple[tuple[int, i
         places = table.DECLARATION_RANGE.read(range_)
         found[which] = position(table, places["pos"]), position(table, places["endPos"])
     return found
+
+
+def selection_start(table: Table, ranges: Data) -> tuple[int, int] | None:
+    """Return where the ``selectionRange`` of copied ``DeclarationRanges`` begins; ``None`` if they are malformed."""
+    try:
+        selection = table.DECLARATION_RANGES.read(ranges)["selectionRange"]
+        return position(table, table.DECLARATION_RANGE.read(selection)["pos"])
+    except (TypeError, ValueError):
+        return None
