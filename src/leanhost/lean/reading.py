@@ -29,6 +29,13 @@ def items(data: Data) -> list[Data]:
     return found
 
 
+def only_field(data: Data) -> Data:
+    """Return what a copied constructor with a single field holds, as those of ``ConstantInfo`` and ``Literal`` do."""
+    if not isinstance(data, Node) or len(data.fields) != 1:
+        raise TypeError(f"not a constructor with a single field: {data!r:.200}")
+    return data.fields[0]
+
+
 # --- handles --------------------------------------------------------------------------------------
 
 
@@ -50,10 +57,10 @@ def constant_kinds(lean: Lean, infos: Sequence[Arg]) -> list[str]:
 
 def literal(lean: Lean, value: Arg) -> int | str:
     """Evaluate a ``Literal``."""
-    match lean.engine.eval_data(value):
-        case Node(_, ((int() | str()) as found,)):
-            return found
-    raise TypeError("Lean returned no literal")
+    found = only_field(lean.engine.eval_data(value))
+    if not isinstance(found, int | str):
+        raise TypeError(f"Lean returned no literal: {found!r:.200}")
+    return found
 
 
 def uint64(lean: Lean, value: Arg) -> int:
@@ -66,7 +73,7 @@ def uint64(lean: Lean, value: Arg) -> int:
 
 def scalars(lean: Lean, structure: Structure, value: Ref) -> dict[str, Data]:
     """Return the scalars of a structure by name, without copying its object fields."""
-    data = lean.engine.eval_data(structure.without_fields(value))
+    data = lean.engine.eval_data(structure.without(value, structure.fields))
     return structure.read_scalars(data) if isinstance(data, Node) else {}
 
 

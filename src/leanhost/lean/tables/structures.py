@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from leanhost.engine.expressions import Arg, Field, With
@@ -24,9 +25,16 @@ class Structure:
         """Return the expression for an object field of *value*."""
         return Field(value, self.fields.index(field))
 
-    def without_fields(self, value: Arg) -> Arg:
-        """Return the expression for a copy of *value* that only keeps its scalars."""
-        return With(value, tuple((i, 0) for i in range(len(self.fields))))
+    def byte(self, scalar: str) -> int:
+        """Return where a scalar lies among a copied value's scalar bytes."""
+        return self.start + self.scalars.index(scalar)
+
+    def without(self, value: Arg, fields: Iterable[str]) -> Arg:
+        """Return the expression for a copy of *value* with a boxed zero in the place of some object fields.
+
+        It is for copying out the others.
+        """
+        return With(value, tuple((self.fields.index(field), 0) for field in fields))
 
     def read(self, data: Data) -> dict[str, Data]:
         """Return the fields and scalars of a copied value by name."""

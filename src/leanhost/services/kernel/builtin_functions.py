@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.engine.expressions import Arg, ListOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import Lean
@@ -140,14 +140,13 @@ class BuiltinFunctions:
         wanted: list[tuple[NameTuple, Arg]] = [
             (_NAT, table.sort(table.level_succ(table.level_zero()))),
             (("Nat", "zero"), nat),
-            (("Nat", "succ"), table.forall(self.lean.name(("n",)), nat, nat, 0)),
+            (("Nat", "succ"), table.forall(self.lean.name(("n",)), nat, nat)),
         ]
         flags: list[Arg] = []
         for name, type_ in wanted:
-            with self.lean.engine.eval(table.kernel_find(kernel_env, self.lean.name(name))) as option:
-                if option.ptr() & 1:
-                    return False
-                info = self.lean.engine.eval(Field(option, 0))
+            info = self.lean.kernel_find(kernel_env, name)
+            if info is None:
+                return False
             flags.append(table.expr_eqv(table.constant_type(info), type_))
         self.nat = all(self.lean.flags(flags))
         return self.nat
@@ -179,8 +178,8 @@ class BuiltinFunctions:
             sides = [self._term(side, function) for side in (left, right)]
             type_ = self._const(result)
             for _ in range(count):
-                sides = [table.lam(self.lean.name(("n",)), nat, side, 0) for side in sides]
-                type_ = table.forall(self.lean.name(("n",)), nat, type_, 0)
+                sides = [table.lam(self.lean.name(("n",)), nat, side) for side in sides]
+                type_ = table.forall(self.lean.name(("n",)), nat, type_)
             if not self._same(kernel_env, type_, *sides):
                 return False
         return True
@@ -190,7 +189,7 @@ class BuiltinFunctions:
         table, name = self.lean.table, self.lean.name
         about, held, moved = (name((RESERVED, "check", part)) for part in ("P", "h", "t"))
         prop = table.sort(table.level_zero())
-        about_type = table.forall(name(("x",)), type_, prop, 0)
+        about_type = table.forall(name(("x",)), type_, prop)
         predicate = table.const(about, 0)
         declarations = (
             table.axiom_declaration(table.constant_header(about, 0, about_type), False),
