@@ -16,6 +16,7 @@ from leanhost.errors import LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
+from leanhost.lean.tables.common import OLEAN_LEVELS
 
 OptionValue: TypeAlias = bool | int | str
 """A ``set_option`` value: ``Bool``, ``Nat`` or ``String``."""
@@ -241,7 +242,7 @@ class Lean:
         search_path: Sequence[str],
         options: Arg,
         *,
-        level: int = 2,
+        level: int = OLEAN_LEVELS.index("private"),
         leak: bool = False,
         trust: int = 0,
     ) -> Ref:

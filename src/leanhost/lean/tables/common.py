@@ -24,9 +24,13 @@ from leanhost.engine.expressions import (
 )
 from leanhost.lean.tables.listing import symbols_of
 from leanhost.lean.tables.structures import Structure
+from leanhost.lean.tables.values import ValueTable
 
 W = 0
 """The world token: a boxed unit that the boxed twin of every ``IO`` function takes last."""
+
+OLEAN_LEVELS = ("exported", "server", "private")
+"""``Lean.OLeanLevel``, by tag: how much of a module is read."""
 
 NONE = 0
 NIL = 0
@@ -43,7 +47,7 @@ def pair(left: Arg, right: Arg) -> Ctor:
     return Ctor(0, (left, right))
 
 
-class Table:
+class Table(ValueTable):
     """The functions and layouts shared by the Lean versions known so far."""
 
     version: ClassVar[str] = ""
@@ -80,28 +84,6 @@ class Table:
     def _uint32(self, value: int) -> Arg:
         """A boxed ``UInt32``: a scalar where it fits a word's scalar, an object on 32-bit platforms."""
         return value if self.word == 8 else USize(value)
-
-    # --- values of any type ---
-
-    def tag(self, value: Arg) -> Arg:
-        """The constructor tag of a value, as a boxed scalar."""
-        return Tag(value)
-
-    def is_some(self, option: Arg) -> Arg:
-        """``Option.isSome``: a boxed ``Bool``."""
-        return Tag(option)
-
-    def option_value(self, option: Arg) -> Arg:
-        """What is in an ``Option.some``."""
-        return Field(option, 0)
-
-    def list_head(self, items: Arg) -> Arg:
-        """The first element of a ``List`` that is not empty."""
-        return Field(items, 0)
-
-    def list_tail(self, items: Arg) -> Arg:
-        """The rest of a ``List`` that is not empty."""
-        return Field(items, 1)
 
     # --- names, options ---
 
@@ -170,7 +152,7 @@ class Table:
     def import_modules(
         self, imports: Arg, options: Arg, *, trust: int, leak: bool, load_exts: bool, level: int
     ) -> Arg:
-        """``Lean.importModules``; *level* is ``OLeanLevel`` (0 exported, 1 server, 2 private)."""
+        """``Lean.importModules``; *level* is an index of :data:`OLEAN_LEVELS`."""
         no_artifacts = 1
         arguments = (
             imports,

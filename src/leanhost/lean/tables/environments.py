@@ -53,10 +53,6 @@ class EnvironmentTable:
         """``Lean.Expr.getUsedConstants``: ``Array Name``."""
         return Call("l_Lean_Expr_getUsedConstants", (expr,))
 
-    def list_to_array(self, items: Arg) -> Arg:
-        """``List.toArray``."""
-        return Call("l_List_toArrayImpl___redArg", (items,))
-
     def is_unsafe(self, info: Arg) -> Arg:
         """``Lean.ConstantInfo.isUnsafe``: a boxed ``Bool``."""
         return Call("l_Lean_ConstantInfo_isUnsafe___boxed", (info,))

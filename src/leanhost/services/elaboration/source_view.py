@@ -12,6 +12,7 @@ from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import ClosedError, UsageError
 from leanhost.lean import names, reading
 from leanhost.lean.core import Lean
+from leanhost.lean.tables.common import NONE
 from leanhost.lean.tables.exprs import EXPRS
 from leanhost.lean.tables.infotree import INFO_TERM, TREE_CONTEXT, TREE_HOLE
 from leanhost.services.values.lifecycle import Closing
@@ -216,7 +217,7 @@ class SourceView(Closing):
         """The terms an elaborated command recorded, with the context each was elaborated in."""
         if command.terms is None:
             command.terms = []
-            none: list[tuple[Ref, Arg]] = [(tree, 0) for tree in command.trees]
+            none: list[tuple[Ref, Arg]] = [(tree, NONE) for tree in command.trees]
             self._walk(none, command.terms)
         return command.terms
 

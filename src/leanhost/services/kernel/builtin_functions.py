@@ -19,6 +19,7 @@ from leanhost.engine.values import Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.common import NIL
 
 NAT: Final[NameTuple] = ("Nat",)
 
@@ -190,13 +191,13 @@ class BuiltinFunctions:
         about, held, moved = (name((RESERVED, "check", part)) for part in ("P", "h", "t"))
         prop = table.sort(table.level_zero())
         about_type = table.forall(name(("x",)), type_, prop)
-        predicate = table.const(about, 0)
+        predicate = table.const(about, NIL)
         declarations = (
-            table.axiom_declaration(table.constant_header(about, 0, about_type), False),
-            table.axiom_declaration(table.constant_header(held, 0, table.app(predicate, left)), False),
+            table.axiom_declaration(table.constant_header(about, NIL, about_type), False),
+            table.axiom_declaration(table.constant_header(held, NIL, table.app(predicate, left)), False),
             table.theorem_declaration(
-                table.constant_header(moved, 0, table.app(predicate, right)),
-                table.const(held, 0),
+                table.constant_header(moved, NIL, table.app(predicate, right)),
+                table.const(held, NIL),
                 ListOf([moved]),
             ),
         )
@@ -221,4 +222,4 @@ class BuiltinFunctions:
         return result
 
     def _const(self, name: NameTuple) -> Arg:
-        return self.lean.table.const(self.lean.name(name), 0)
+        return self.lean.table.const(self.lean.name(name), NIL)
