@@ -105,8 +105,7 @@ def imports(lean: Lean, arg: Arg) -> list[Import]:
 
 def position(table: Table, data: Data) -> tuple[int, int]:
     """Read a copied ``Position``: line and column."""
-    found = table.POSITION.read(data)
-    line, column = found["line"], found["column"]
+    line, column = table.POSITION.pick(data, "line", "column")
     if not isinstance(line, int) or not isinstance(column, int):
         raise TypeError(f"not a position: {data!r:.200}")
     return line, column
@@ -115,16 +114,18 @@ def position(table: Table, data: Data) -> tuple[int, int]:
 def declaration_ranges(table: Table, data: Data) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
     """Read copied ``DeclarationRanges``: where ``range`` and ``selectionRange`` begin and end."""
     found: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
-    for which, range_ in table.DECLARATION_RANGES.read(data).items():
-        places = table.DECLARATION_RANGE.read(range_)
-        found[which] = position(table, places["pos"]), position(table, places["endPos"])
+    which = ("range", "selectionRange")
+    for name, range_ in zip(which, table.DECLARATION_RANGES.pick(data, *which), strict=True):
+        start, end = table.DECLARATION_RANGE.pick(range_, "pos", "endPos")
+        found[name] = position(table, start), position(table, end)
     return found
 
 
 def selection_start(table: Table, ranges: Data) -> tuple[int, int] | None:
     """Return where the ``selectionRange`` of copied ``DeclarationRanges`` begins; ``None`` if they are malformed."""
     try:
-        selection = table.DECLARATION_RANGES.read(ranges)["selectionRange"]
-        return position(table, table.DECLARATION_RANGE.read(selection)["pos"])
-    except (TypeError, ValueError):
+        (selection,) = table.DECLARATION_RANGES.pick(ranges, "selectionRange")
+        (start,) = table.DECLARATION_RANGE.pick(selection, "pos")
+        return position(table, start)
+    except TypeError:
         return None

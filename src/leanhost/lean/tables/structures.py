@@ -40,7 +40,17 @@ class Structure:
         """Return the fields and scalars of a copied value by name."""
         if not isinstance(data, Node):
             raise TypeError(f"not a structure with the fields {', '.join(self.fields)}: {data!r:.200}")
-        return dict(zip(self.fields, data.fields, strict=True)) | self.read_scalars(data)
+        found = dict(zip(self.fields, data.fields, strict=True))
+        if self.scalars:
+            found |= self.read_scalars(data)
+        return found
+
+    def pick(self, data: Data, *fields: str) -> list[Data]:
+        """Return some object fields of a copied value, in the order asked for."""
+        if type(data) is not Node or len(data.fields) != len(self.fields):
+            raise TypeError(f"not a structure with the fields {', '.join(self.fields)}: {data!r:.200}")
+        index, values = self.fields.index, data.fields
+        return [values[index(field)] for field in fields]
 
     def read_scalars(self, data: Node) -> dict[str, Data]:
         """Return only the scalars of a copied value by name."""
