@@ -50,6 +50,17 @@ def test_strings(lean: Engine, text: str) -> None:
     assert lean.eval_data(Call("l_String_append___boxed", (text, "∎"))) == text + "∎"
 
 
+def test_scalars_are_read_without_asking_lean(lean: Engine) -> None:
+    with lean.eval(12345) as number, lean.eval(Ctor(1, (7,))) as some, lean.eval(0) as none:
+        assert (number.is_scalar, number.unbox()) == (True, 12345)
+        assert (some.is_none, none.is_none) == (False, True)
+        with pytest.raises(EngineError, match="not a boxed scalar"):
+            some.unbox()
+    assert number.closed
+    with pytest.raises(ClosedError):
+        number.unbox()
+
+
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 255])
 def test_constructors_of_any_size(lean: Engine, count: int) -> None:
     fields = tuple(str(i) for i in range(count))

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from leanhost.errors import ClosedError
+from leanhost.errors import ClosedError, EngineError
 
 
 class Memory(Protocol):
@@ -44,6 +44,28 @@ class Ref:
         if not self.word:
             raise ClosedError("this Lean handle was already closed or given away")
         return self.word
+
+    @property
+    def closed(self) -> bool:
+        """Whether this reference was closed or given away."""
+        return not self.word
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether this is a boxed scalar: a small number, or a constructor without fields such as ``[]``."""
+        return bool(self.ptr() & 1)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether this ``Option`` is ``none``."""
+        return self.is_scalar
+
+    def unbox(self) -> int:
+        """Return the number in a boxed scalar; :class:`~leanhost.errors.EngineError` for an object."""
+        word = self.ptr()
+        if not word & 1:
+            raise EngineError("this Lean value is an object, not a boxed scalar")
+        return word >> 1
 
     def take(self) -> int:
         """Return the object word and stop owning it."""

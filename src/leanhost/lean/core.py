@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from leanhost.engine.base import Engine, Step
-from leanhost.engine.expressions import Arg, ArrayOf, Build, Ctor, Field, Index, ListOf, Size, Tag, With
+from leanhost.engine.expressions import Arg, ArrayOf, Build, Ctor, Field, Index, ListOf, Size, Tag
 from leanhost.engine.values import Data, Node, Ref, Thrown
 from leanhost.errors import LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
+from leanhost.lean.tables.common import OLEAN_LEVELS
 
 OptionValue: TypeAlias = bool | int | str
 """A ``set_option`` value: ``Bool``, ``Nat`` or ``String``."""
@@ -192,7 +193,7 @@ class Lean:
 
     def small(self, ref: Ref) -> int:
         """Return a ``Nat`` that is at hand; no round trip while it fits a scalar."""
-        return ref.ptr() >> 1 if ref.ptr() & 1 else self.number(ref)
+        return ref.unbox() if ref.is_scalar else self.number(ref)
 
     def array(self, arg: Arg, limit: int = 1_000_000) -> list[Data]:
         """Evaluate an ``Array`` of copyable things."""
@@ -200,6 +201,12 @@ class Lean:
         if not isinstance(value, list):
             raise TypeError(f"Lean returned no array: {value!r}")
         return value
+
+    def rows(self, rows: Sequence[Sequence[Arg]]) -> list[list[Data]]:
+        """Evaluate rows of copyable things in one step."""
+        if not rows:
+            return []
+        return self.array(ArrayOf([ArrayOf(row) for row in rows]))  # type: ignore[return-value]
 
     def io(self, arg: Arg) -> Ref:
         """Evaluate something of type ``IO``; an ``IO.Error`` becomes :class:`~leanhost.errors.LeanError`."""
@@ -211,12 +218,17 @@ class Lean:
     def present(self, options: Ref) -> list[Ref]:
         """Return what is there in an ``Array (Option α)``."""
         count = self.number(Size(options))
-        found: list[Ref] = []
-        for option in self.engine.eval_all([Index(options, i) for i in range(count)]):
-            with option:
-                if not option.ptr() & 1:
-                    found.append(self.engine.eval(Field(option, 0)))
-        return found
+        values = self._values(self.engine.eval_all([Index(options, i) for i in range(count)]))
+        return [value for value in values if value is not None]
+
+    def _values(self, options: Sequence[Ref]) -> list[Ref | None]:
+        """Return what is in each ``Option``, and close these."""
+        there = [option for option in options if not option.is_none]
+        found = iter(self.engine.eval_all([self.table.option_value(option) for option in there]))
+        values = [None if option.is_none else next(found) for option in options]
+        for option in options:
+            option.close()
+        return values
 
     def fresh_name(self) -> NameTuple:
         """Return a name that nothing in this Lean has yet, for a free variable."""
@@ -230,7 +242,7 @@ class Lean:
         search_path: Sequence[str],
         options: Arg,
         *,
-        level: int = 2,
+        level: int = OLEAN_LEVELS.index("private"),
         leak: bool = False,
         trust: int = 0,
     ) -> Ref:
@@ -274,9 +286,21 @@ class Lean:
         """Look constants up (``Environment.find?``): a ``ConstantInfo`` or ``None`` for each name."""
         found: list[Ref | None] = []
         for chunk in chunks(wanted):
-            for option in self.engine.eval_all([self.table.find(env, self.name(n)) for n in chunk]):
-                with option:
-                    found.append(None if option.ptr() & 1 else self.engine.eval(Field(option, 0)))
+            found += self._values(self.engine.eval_all([self.table.find(env, self.name(n)) for n in chunk]))
+        return found
+
+    def kernel_find(self, kernel_env: Ref, name: NameTuple | Arg) -> Ref | None:
+        """Look a constant up in a kernel environment (``Kernel.Environment.find?``): its ``ConstantInfo``."""
+        return self.kernel_find_all(kernel_env, [name])[0]
+
+    def kernel_find_all(self, kernel_env: Ref, wanted: Sequence[NameTuple | Arg]) -> list[Ref | None]:
+        """Look many constants up like :meth:`kernel_find`."""
+        found: list[Ref | None] = []
+        for chunk in chunks(wanted):
+            named = [self.name(name) if isinstance(name, tuple) else name for name in chunk]
+            found += self._values(
+                self.engine.eval_all([self.table.kernel_find(kernel_env, name) for name in named])
+            )
         return found
 
     def constant_kind(self, info: Ref) -> str:
@@ -296,16 +320,11 @@ class Lean:
     def items(self, items: Ref) -> list[Ref]:
         """Return the elements of a ``List``."""
         found: list[Ref] = []
-        while not items.ptr() & 1:
-            head, items = self.engine.eval_all([Field(items, 0), Field(items, 1)])
+        table = self.table
+        while not items.is_scalar:
+            head, items = self.engine.eval_all([table.list_head(items), table.list_tail(items)])
             found.append(head)
         return found
-
-    def scalar_bytes(self, structure: Ref, fields: int) -> bytes:
-        """Return the scalar bytes of a structure with *fields* object fields, without copying those."""
-        emptied = With(structure, tuple((i, 0) for i in range(fields)))
-        value = self.engine.eval_data(emptied)
-        return value.scalars if isinstance(value, Node) else b""
 
     def name_array(self, arg: Arg) -> list[NameTuple]:
         """Evaluate an ``Array Name``."""

@@ -16,14 +16,21 @@ from leanhost.engine.expressions import (
     Const,
     Ctor,
     Field,
+    Index,
+    Size,
     Tag,
     Unwrap,
     USize,
 )
 from leanhost.lean.tables.listing import symbols_of
+from leanhost.lean.tables.structures import Structure
+from leanhost.lean.tables.values import ValueTable
 
 W = 0
 """The world token: a boxed unit that the boxed twin of every ``IO`` function takes last."""
+
+OLEAN_LEVELS = ("exported", "server", "private")
+"""``Lean.OLeanLevel``, by tag: how much of a module is read."""
 
 NONE = 0
 NIL = 0
@@ -40,7 +47,7 @@ def pair(left: Arg, right: Arg) -> Ctor:
     return Ctor(0, (left, right))
 
 
-class Table:
+class Table(ValueTable):
     """The functions and layouts shared by the Lean versions known so far."""
 
     version: ClassVar[str] = ""
@@ -56,6 +63,12 @@ class Table:
         16: "interrupted",
     }
     """Tags of ``Lean.Kernel.Exception`` that are no verdict."""
+    IMPORT: ClassVar[Structure] = Structure(("module",), ("importAll", "isExported", "isMeta"))
+    """``Lean.Import``."""
+    SYNTAX_NODE: ClassVar[Structure] = Structure(("info", "kind", "args"))
+    """``Lean.Syntax.node``."""
+    HEADER_ARGS: ClassVar[tuple[str, ...]] = ("module", "prelude", "imports")
+    """The arguments of ``Lean.Parser.Module.header``, each a ``null`` node of what is written out."""
     BEYOND: ClassVar[tuple[tuple[str, str], ...]] = (
         (
             r"\(interpreter\) unknown declaration",
@@ -139,7 +152,7 @@ class Table:
     def import_modules(
         self, imports: Arg, options: Arg, *, trust: int, leak: bool, load_exts: bool, level: int
     ) -> Arg:
-        """``Lean.importModules``; *level* is ``OLeanLevel`` (0 exported, 1 server, 2 private)."""
+        """``Lean.importModules``; *level* is an index of :data:`OLEAN_LEVELS`."""
         no_artifacts = 1
         arguments = (
             imports,
@@ -188,6 +201,18 @@ class Table:
         """``Lean.Elab.HeaderSyntax.isModule``: a boxed ``Bool``."""
         return Call("l_Lean_Elab_HeaderSyntax_isModule___boxed", (header,))
 
+    def header_written(self, header: Arg) -> Arg:
+        """How much of ``module``, ``prelude`` and the imports a header writes out: ``Array Nat``."""
+        return ArrayOf([Size(self._header_arg(header, part)) for part in self.HEADER_ARGS])
+
+    def header_import_syntax(self, header: Arg) -> Arg:
+        """The imports that a header writes out: ``Array Syntax``."""
+        return self._header_arg(header, "imports")
+
+    def _header_arg(self, header: Arg, part: str) -> Arg:
+        node = Index(self.SYNTAX_NODE.get(header, "args"), self.HEADER_ARGS.index(part))
+        return self.SYNTAX_NODE.get(node, "args")
+
     def parser_state(self, position: Arg) -> Arg:
         """``Lean.Parser.ModuleParserState`` at a byte offset."""
         return Ctor(0, (position,), bytes(self.word))
@@ -218,7 +243,7 @@ class Table:
 
     def syntax_kind(self, syntax: Arg) -> Arg:
         """``SyntaxNodeKind`` of a ``Syntax.node``."""
-        return Field(syntax, 1)
+        return self.SYNTAX_NODE.get(syntax, "kind")
 
     def is_terminal(self, syntax: Arg) -> Arg:
         """``Lean.Parser.isTerminalCommand``: a boxed ``Bool``."""

@@ -1,12 +1,22 @@
-"""What an environment holds: its constants, where they come from, and the parts of a ``ConstantInfo``."""
+"""What an environment holds: its constants and where they come from."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from leanhost.engine.expressions import Arg, Call, Const, Field
+from leanhost.lean.tables.structures import Structure
 
 
 class EnvironmentTable:
     """The part of a version table that reads environments and their constants."""
+
+    DECLARATION_RANGES: ClassVar[Structure] = Structure(("range", "selectionRange"))
+    """``Lean.DeclarationRanges``."""
+    DECLARATION_RANGE: ClassVar[Structure] = Structure(("pos", "charUtf16", "endPos", "endCharUtf16"))
+    """``Lean.DeclarationRange``."""
+    POSITION: ClassVar[Structure] = Structure(("line", "column"))
+    """``Lean.Position``."""
 
     def kernel_env(self, env: Arg) -> Arg:
         """``Lean.Environment.toKernelEnv``."""
@@ -39,45 +49,9 @@ class EnvironmentTable:
         """``Lean.getOriginalConstKind?``: ``Option ConstantKind``, true even where the body was not shipped."""
         return Call("l_Lean_getOriginalConstKind_x3f", (env, name))
 
-    def constant_val(self, info: Arg) -> Arg:
-        """``ConstantVal`` of a ``ConstantInfo``: ``(name, levelParams, type)``."""
-        return Field(Field(info, 0), 0)
-
-    def constant_levels(self, info: Arg) -> Arg:
-        """``ConstantInfo.levelParams``: ``List Name``."""
-        return Field(self.constant_val(info), 1)
-
-    def constant_type(self, info: Arg) -> Arg:
-        """``ConstantInfo.type``."""
-        return Field(self.constant_val(info), 2)
-
-    def constant_value(self, info: Arg) -> Arg:
-        """The value of a definition, theorem or opaque constant."""
-        return Field(Field(info, 0), 1)
-
-    def inductive_ctors(self, info: Arg) -> Arg:
-        """``InductiveVal.ctors``: ``List Name``."""
-        return Field(Field(info, 0), 4)
-
     def used_constants(self, expr: Arg) -> Arg:
         """``Lean.Expr.getUsedConstants``: ``Array Name``."""
         return Call("l_Lean_Expr_getUsedConstants", (expr,))
-
-    def list_to_array(self, items: Arg) -> Arg:
-        """``List.toArray``."""
-        return Call("l_List_toArrayImpl___redArg", (items,))
-
-    def inductive_params(self, info: Arg) -> Arg:
-        """``InductiveVal.numParams``."""
-        return Field(Field(info, 0), 1)
-
-    def inductive_all(self, info: Arg) -> Arg:
-        """``InductiveVal.all``: ``List Name``."""
-        return Field(Field(info, 0), 3)
-
-    def recursor_all(self, info: Arg) -> Arg:
-        """``RecursorVal.all``: ``List Name``."""
-        return Field(Field(info, 0), 1)
 
     def is_unsafe(self, info: Arg) -> Arg:
         """``Lean.ConstantInfo.isUnsafe``: a boxed ``Bool``."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from leanhost.engine.expressions import Arg, Call, Const, Ctor
+from leanhost.lean.tables.structures import Structure
 
 EXPR_KINDS = ("bvar", "fvar", "mvar", "sort", "const", "app", "lam", "forall", "let", "lit", "mdata", "proj")
 """``Lean.Expr``'s constructors, by tag."""
@@ -10,6 +13,41 @@ LEVEL_KINDS = ("zero", "succ", "max", "imax", "param", "mvar")
 """``Lean.Level``'s constructors, by tag."""
 BINDER_KINDS = ("default", "implicit", "strict_implicit", "inst_implicit")
 """``Lean.BinderInfo``, by tag."""
+_DEFAULT_BINDER = BINDER_KINDS.index("default")
+
+_DATA_BYTES = 8
+"""The size of ``Expr.Data``, which lies in front of a constructor's own scalars."""
+
+_BINDER = Structure(("name", "type", "body"), ("binderInfo",), _DATA_BYTES)
+
+EXPRS: Mapping[str, Structure] = {
+    "bvar": Structure(("index",)),
+    "fvar": Structure(("name",)),
+    "mvar": Structure(("name",)),
+    "sort": Structure(("level",)),
+    "const": Structure(("name", "levels")),
+    "app": Structure(("function", "argument")),
+    "lam": _BINDER,
+    "forall": _BINDER,
+    "let": Structure(("name", "type", "value", "body"), ("nondep",), _DATA_BYTES),
+    "lit": Structure(("literal",)),
+    "mdata": Structure(("data", "expr")),
+    "proj": Structure(("structure", "index", "expr")),
+}
+"""The layout of each of ``Lean.Expr``'s constructors."""
+
+EXPR_PARTS = frozenset({"function", "argument", "type", "value", "body", "expr"})
+"""The fields of :data:`EXPRS` that are themselves expressions."""
+
+LEVELS: Mapping[str, Structure] = {
+    "zero": Structure(()),
+    "succ": Structure(("level",)),
+    "max": Structure(("left", "right")),
+    "imax": Structure(("left", "right")),
+    "param": Structure(("name",)),
+    "mvar": Structure(("name",)),
+}
+"""The layout of each of ``Lean.Level``'s constructors."""
 
 
 class ExprTable:
@@ -71,11 +109,11 @@ class ExprTable:
         """``mkAppN``: an application to an array of arguments."""
         return Call("l_Lean_mkAppN___boxed", (function, arguments))
 
-    def lam(self, name: Arg, type_: Arg, body: Arg, binder: Arg) -> Arg:
+    def lam(self, name: Arg, type_: Arg, body: Arg, binder: Arg = _DEFAULT_BINDER) -> Arg:
         """``Expr.lam``."""
         return Call("l_Lean_Expr_lam___override___boxed", (name, type_, body, binder))
 
-    def forall(self, name: Arg, type_: Arg, body: Arg, binder: Arg) -> Arg:
+    def forall(self, name: Arg, type_: Arg, body: Arg, binder: Arg = _DEFAULT_BINDER) -> Arg:
         """``Expr.forallE``."""
         return Call("l_Lean_Expr_forallE___override___boxed", (name, type_, body, binder))
 

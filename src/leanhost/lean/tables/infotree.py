@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from leanhost.engine.expressions import Arg, Call, Closure, Field, ListOf, Unwrap, With
+from leanhost.lean.tables.structures import Structure
 
 _W = 0
 
@@ -21,6 +22,69 @@ class InfoTreeTable:
     """The index of ``InfoState.trees``."""
     CONTEXT_MCTX: ClassVar[int] = 3
     """The index of ``CommandContextInfo.mctx``."""
+
+    TREE_CONTEXT: ClassVar[Structure] = Structure(("info", "tree"))
+    """``Lean.Elab.InfoTree.context``."""
+    TREE_NODE: ClassVar[Structure] = Structure(("info", "children"))
+    """``Lean.Elab.InfoTree.node``."""
+    TERM_INFO: ClassVar[Structure] = Structure(("elabInfo", "lctx", "expectedType", "expr"), ("isBinder",))
+    """``Lean.Elab.TermInfo``."""
+    ELAB_INFO: ClassVar[Structure] = Structure(("elaborator", "stx"))
+    """``Lean.Elab.ElabInfo``."""
+    TACTIC_INFO: ClassVar[Structure] = Structure(
+        ("elabInfo", "mctxBefore", "goalsBefore", "mctxAfter", "goalsAfter")
+    )
+    """``Lean.Elab.TacticInfo``."""
+    GOALS_AT: ClassVar[Structure] = Structure(("ctxInfo", "tacticInfo", "priority"), ("useAfter", "indented"))
+    """``Lean.Elab.GoalsAtResult``."""
+
+    def tree_partial_context(self, tree: Arg) -> Arg:
+        """The ``PartialContextInfo`` of an ``InfoTree.context``."""
+        return self.TREE_CONTEXT.get(tree, "info")
+
+    def tree_in_context(self, tree: Arg) -> Arg:
+        """The tree below an ``InfoTree.context``."""
+        return self.TREE_CONTEXT.get(tree, "tree")
+
+    def tree_info(self, tree: Arg) -> Arg:
+        """The ``Info`` of an ``InfoTree.node``."""
+        return self.TREE_NODE.get(tree, "info")
+
+    def tree_children(self, tree: Arg) -> Arg:
+        """The trees below an ``InfoTree.node``: ``Array InfoTree``."""
+        return self.persistent_array(self.TREE_NODE.get(tree, "children"))
+
+    def term_info(self, info: Arg) -> Arg:
+        """The ``TermInfo`` of an ``Info.ofTermInfo``."""
+        return Field(info, 0)
+
+    def term_info_syntax(self, term: Arg) -> Arg:
+        """``TermInfo.stx``."""
+        return self.ELAB_INFO.get(self.TERM_INFO.get(term, "elabInfo"), "stx")
+
+    def term_info_lctx(self, term: Arg) -> Arg:
+        """``TermInfo.lctx``."""
+        return self.TERM_INFO.get(term, "lctx")
+
+    def term_info_expr(self, term: Arg) -> Arg:
+        """``TermInfo.expr``."""
+        return self.TERM_INFO.get(term, "expr")
+
+    def goals_context(self, result: Arg) -> Arg:
+        """``GoalsAtResult.ctxInfo``."""
+        return self.GOALS_AT.get(result, "ctxInfo")
+
+    def goals_tactic(self, result: Arg) -> Arg:
+        """``GoalsAtResult.tacticInfo``."""
+        return self.GOALS_AT.get(result, "tacticInfo")
+
+    def tactic_mctx(self, tactic: Arg, after: bool) -> Arg:
+        """``TacticInfo.mctxBefore`` or ``mctxAfter``."""
+        return self.TACTIC_INFO.get(tactic, "mctxAfter" if after else "mctxBefore")
+
+    def tactic_goals(self, tactic: Arg, after: bool) -> Arg:
+        """``TacticInfo.goalsBefore`` or ``goalsAfter``: ``List MVarId``."""
+        return self.TACTIC_INFO.get(tactic, "goalsAfter" if after else "goalsBefore")
 
     def info_trees(self, info_state: Arg) -> Arg:
         """``InfoState.trees``, as an ``Array InfoTree``."""

@@ -12,9 +12,13 @@ from leanhost.lean.tables.environments import EnvironmentTable
 from leanhost.lean.tables.exprs import ExprTable
 from leanhost.lean.tables.infotree import InfoTreeTable
 from leanhost.lean.tables.queries import QueryTable
+from leanhost.lean.tables.structures import Structure
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
 """``Lean.Meta.TransparencyMode``, by tag."""
+
+METAVAR_KINDS = ("natural", "synthetic", "synthetic_opaque")
+"""``Lean.MetavarKind``, by tag."""
 
 
 class Six(NamedTuple):
@@ -49,6 +53,11 @@ class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Environ
     """The index of ``Core.State.messages``."""
     INFO_ENABLED_BYTE: ClassVar[int] = 0
     """Where ``InfoState.enabled`` lies among its scalar bytes."""
+
+    METAVAR_DECL: ClassVar[Structure] = Structure(("userName", "lctx", "type", "depth", "localInstances"))
+    """``Lean.MetavarDecl``, as far as it is read."""
+    LOCAL_DECL: ClassVar[Structure] = Structure(("index", "fvarId", "userName", "type", "value"))
+    """``Lean.LocalDecl``; only a ``let`` has a value."""
 
     def lift_term(self, action: Arg, command_context: Arg, state_ref: Arg) -> Arg:
         """``Lean.Elab.Command.liftTermElabM`` of a closure of seven parameters (six and the world)."""
@@ -163,7 +172,7 @@ class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Environ
         return Call("l_Std_Format_pretty___boxed", (format_, 120, 0, 0))
 
     def fresh_mvar(self, type_: Arg, six: Six, *, kind: int, name: Arg) -> Arg:
-        """``Lean.Meta.mkFreshExprMVar``; *kind* is ``MetavarKind`` (0 natural, 2 synthetic opaque)."""
+        """``Lean.Meta.mkFreshExprMVar``; *kind* is an index of :data:`METAVAR_KINDS`."""
         return Unwrap(Call("l_Lean_Meta_mkFreshExprMVar___boxed", (some(type_), kind, name, *six.four, W)))
 
     def mk_lambda(self, variables: Arg, body: Arg, six: Six) -> Arg:
@@ -203,6 +212,26 @@ class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Environ
     def check_system(self, what: Arg, six: Six) -> Arg:
         """``Lean.Core.checkSystem``: throws when a limit was hit or the token is set."""
         return Unwrap(Call("l_Lean_Core_checkSystem___boxed", (what, *six.two, W)))
+
+    def local_is_let(self, decl: Arg) -> Arg:
+        """Whether a ``LocalDecl`` is an ``ldecl``: a boxed ``Bool``."""
+        return self.tag(decl)
+
+    def local_fvar_id(self, decl: Arg) -> Arg:
+        """``LocalDecl.fvarId``."""
+        return self.LOCAL_DECL.get(decl, "fvarId")
+
+    def local_user_name(self, decl: Arg) -> Arg:
+        """``LocalDecl.userName``."""
+        return self.LOCAL_DECL.get(decl, "userName")
+
+    def local_type(self, decl: Arg) -> Arg:
+        """``LocalDecl.type``."""
+        return self.LOCAL_DECL.get(decl, "type")
+
+    def local_value(self, decl: Arg) -> Arg:
+        """The value of a ``let`` (``ldecl``)."""
+        return self.LOCAL_DECL.get(decl, "value")
 
     def is_implementation_detail(self, decl: Arg) -> Arg:
         """``LocalDecl.isImplementationDetail``: a boxed ``Bool``."""
@@ -249,8 +278,24 @@ class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, Environ
         return Field(self.instantiate_mvars(mctx, expr), 1)
 
     def mvar_decl(self, mctx: Arg, mvar_id: Arg) -> Arg:
-        """``MetavarContext.findDecl?``: ``Option MetavarDecl`` (userName, lctx, type, depth, localInstances...)."""
-        return Call("l_Lean_MetavarContext_findDecl_x3f___boxed", (mctx, mvar_id))
+        """``MetavarContext.findDecl?`` of a metavariable that is there: its ``MetavarDecl``."""
+        return self.option_value(Call("l_Lean_MetavarContext_findDecl_x3f___boxed", (mctx, mvar_id)))
+
+    def mvar_user_name(self, decl: Arg) -> Arg:
+        """``MetavarDecl.userName``."""
+        return self.METAVAR_DECL.get(decl, "userName")
+
+    def mvar_lctx(self, decl: Arg) -> Arg:
+        """``MetavarDecl.lctx``."""
+        return self.METAVAR_DECL.get(decl, "lctx")
+
+    def mvar_type(self, decl: Arg) -> Arg:
+        """``MetavarDecl.type``."""
+        return self.METAVAR_DECL.get(decl, "type")
+
+    def mvar_instances(self, decl: Arg) -> Arg:
+        """``MetavarDecl.localInstances``."""
+        return self.METAVAR_DECL.get(decl, "localInstances")
 
     def mk_local_decl(self, lctx: Arg, fvar_id: Arg, user_name: Arg, type_: Arg, binder: int) -> Arg:
         """``LocalContext.mkLocalDecl`` (an ordinary declaration)."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from leanhost.engine.base import Engine
-from leanhost.engine.expressions import Arg, ArrayOf, Field, Index
+from leanhost.engine.expressions import Arg, ArrayOf, Index
 from leanhost.engine.values import Ref
+from leanhost.lean.core import Lean
 from leanhost.services.declarations.decode import Axioms, SourceRange
 from leanhost.services.terms.expr import Expr, Name
 from leanhost.services.values.cancellation import Cancellation
@@ -21,7 +21,7 @@ Load: TypeAlias = "Callable[[Sequence[str], Lookup, Sequence[Declaration | None]
 class Lookup:
     """Names that were looked up together, and what was found for each."""
 
-    engine: Engine
+    lean: Lean
     load: Load
     names: Ref
     found: Ref
@@ -29,7 +29,7 @@ class Lookup:
     def one(self, index: int) -> Lookup:
         """Return the lookup of one item."""
         parts: list[Arg] = [ArrayOf((Index(self.names, index),)), ArrayOf((Index(self.found, index),))]
-        return Lookup(self.engine, self.load, *self.engine.eval_all(parts))
+        return Lookup(self.lean, self.load, *self.lean.engine.eval_all(parts))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -54,7 +54,7 @@ class Declaration:
     @property
     def _info(self) -> Arg:
         # The expression for its ConstantInfo.
-        return Field(Index(self._lookup.found, self._index), 0)
+        return self._lookup.lean.table.option_value(Index(self._lookup.found, self._index))
 
     def _get(self, name: str) -> Any:
         if name not in self._cache:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from leanhost.engine.values import Data, Node
-from leanhost.lean import names
+from leanhost.engine.values import Data
+from leanhost.lean import names, reading
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables import Table
 from leanhost.lean.tables.queries import REDUCIBILITY
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.results import Position
@@ -45,10 +46,9 @@ def name_of(parts: NameTuple) -> Name:
 
 def number(option: Data) -> int | None:
     """Read an ``Option Nat``."""
-    if not isinstance(option, Node):
-        return None
-    assert isinstance(option.fields[0], int)
-    return option.fields[0]
+    found = reading.option(option)
+    assert found is None or isinstance(found, int)
+    return found
 
 
 def read_universes(answer: Any, _count: int) -> list[tuple[Name, ...]]:
@@ -56,40 +56,37 @@ def read_universes(answer: Any, _count: int) -> list[tuple[Name, ...]]:
     result: list[tuple[Name, ...]] = []
     for option in answer:
         found: list[Name] = []
-        rest = option.fields[0] if isinstance(option, Node) else 0
-        while isinstance(rest, Node):
-            assert isinstance(rest.fields[0], str)
-            found.append(name_of(names.parse(rest.fields[0])))
-            rest = rest.fields[1]
+        for text in reading.items(reading.option(option) or 0):
+            assert isinstance(text, str)
+            found.append(name_of(names.parse(text)))
         result.append(tuple(found))
     return result
 
 
 def read_docstring(answer: Any, _count: int) -> list[Any]:
     """Read an ``Array (Option String)``."""
-    return [option.fields[0] if isinstance(option, Node) else None for option in answer]
+    return [reading.option(option) for option in answer]
 
 
-def read_range(answer: Any, count: int) -> list[SourceRange | None]:
+def read_range(table: Table, answer: Any, count: int) -> list[SourceRange | None]:
     """Choose from three flags (recursors and their like) and three places where a range may be found."""
     auxiliary, no_confusion, recursor, own, prefix, builtin = answer
     result: list[SourceRange | None] = []
     for i in range(count):
         found = prefix[i] if auxiliary[i] or no_confusion[i] or recursor[i] else own[i]
-        ranges = found if isinstance(found, Node) else builtin[i]
-        result.append(_source_range(ranges.fields[0]) if isinstance(ranges, Node) else None)
+        ranges = reading.option(found)
+        if ranges is None:
+            ranges = reading.option(builtin[i])
+        result.append(None if ranges is None else _source_range(table, ranges))
     return result
 
 
-def _source_range(ranges: Any) -> SourceRange:
+def _source_range(table: Table, ranges: Data) -> SourceRange:
     """Read a ``DeclarationRanges``."""
-    (start, end), name = (_positions(item) for item in ranges.fields)
-    return SourceRange(start, end, name)
-
-
-def _positions(range_: Any) -> tuple[Position, Position]:
-    """Read a ``DeclarationRange``: two positions, each with its column in UTF-16 behind it."""
-    return Position(*range_.fields[0].fields), Position(*range_.fields[2].fields)
+    places = reading.declaration_ranges(table, ranges)
+    start, end = (Position(*place) for place in places["range"])
+    name_start, name_end = (Position(*place) for place in places["selectionRange"])
+    return SourceRange(start, end, (name_start, name_end))
 
 
 def read_attributes(answer: Any, count: int) -> list[frozenset[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from leanhost.engine.base import Guard
@@ -50,6 +51,7 @@ FIELDS = (
 LIMIT = 10_000_000
 """Objects in one copied answer: a bound against mistakes, not against large libraries."""
 
+_AXIOM = CONSTANT_KINDS.index("axiom")
 _AXIOMS_TIMEOUT = 600.0
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_'!?]*(?:\.[A-Za-z_][A-Za-z0-9_'!?]*)*").fullmatch
 
@@ -76,7 +78,7 @@ class DeclarationQueries:
             "universes": _Question(self._ask_universes, read_universes),
             "module": _Question(self._ask_module, self._read_module),
             "docstring": _Question(self._ask_docstring, read_docstring),
-            "range": _Question(self._ask_range, read_range),
+            "range": _Question(self._ask_range, partial(read_range, lean.table)),
             "attributes": _Question(self._ask_attributes, read_attributes),
         }
 
@@ -114,9 +116,11 @@ class DeclarationQueries:
     def kinds(self, array: Ref, tags: Sequence[int | None]) -> list[str | None]:
         """Turn tags into kinds; what is an axiom only for want of its proof is called what it was declared as."""
         table = self.lean.table
-        doubtful = ArrayOf([Index(array, i) for i, tag in enumerate(tags) if tag == 0])
+        doubtful = ArrayOf([Index(array, i) for i, tag in enumerate(tags) if tag == _AXIOM])
         originals = (
-            self.lean.array(table.array_map(self.original_kind_fn(), doubtful), LIMIT) if 0 in tags else []
+            self.lean.array(table.array_map(self.original_kind_fn(), doubtful), LIMIT)
+            if _AXIOM in tags
+            else []
         )
         there = iter(self.original_kinds([tag for tag in tags if tag is not None], originals))
         return [None if tag is None else next(there) for tag in tags]
@@ -128,7 +132,7 @@ class DeclarationQueries:
     def original_kinds(self, tags: Sequence[int], originals: Sequence[Data]) -> list[str]:
         """Name the kinds with these tags; *originals* are the ``Option ConstantKind`` of those that are axioms."""
         kinds = [CONSTANT_KINDS[tag] for tag in tags]
-        doubtful = [i for i, tag in enumerate(tags) if tag == 0]
+        doubtful = [i for i, tag in enumerate(tags) if tag == _AXIOM]
         for i, original in zip(doubtful, originals, strict=True):
             tag = number(original)
             if tag is not None:

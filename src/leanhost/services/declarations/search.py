@@ -237,7 +237,9 @@ def _chunk(
     columns = [
         listed,
         table.array_map(table.kind_fn(), infos),
-        table.array_map(original, table.array_filter(table.is_kind_fn(0), infos, size)),
+        table.array_map(
+            original, table.array_filter(table.is_kind_fn(CONSTANT_KINDS.index("axiom")), infos, size)
+        ),
     ]
     if module is not None:
         columns.append(table.array_map(table.imported_index_fn(env), listed))

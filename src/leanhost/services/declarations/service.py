@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, ArrayOf, Field, Index
+from leanhost.engine.expressions import Arg, ArrayOf, Index
 from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import UsageError
 from leanhost.lean.core import Lean
@@ -135,7 +135,7 @@ class DeclarationService:
     ) -> list[Declaration | None]:
         queries = self.queries
         array = self._lean.engine.eval(queries.array(chunk))
-        lookup = Lookup(self._lean.engine, queries.load, array, queries.find(array))
+        lookup = Lookup(self._lean, queries.load, array, queries.find(array))
         tags = queries.tags(lookup.found)
         found: list[Declaration | None] = []
         for i, kind in enumerate(queries.kinds(array, tags)):
@@ -194,7 +194,7 @@ class DeclarationService:
         def ask(chunk: Sequence[NameTuple]) -> list[BoundedText | None]:
             with queries.find(queries.array(chunk)) as found:
                 there = [i for i, tag in enumerate(queries.tags(found)) if tag is not None]
-                terms = [table.constant_type(Field(Index(found, i), 0)) for i in there]
+                terms = [table.constant_type(table.option_value(Index(found, i))) for i in there]
                 result: list[BoundedText | None] = [None] * len(chunk)
                 for i, text in zip(there, self._print(terms, cancellation), strict=True):
                     result[i] = BoundedText("", True) if text is None else clip(text, type_bytes)

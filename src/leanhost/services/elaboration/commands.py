@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, Field
-from leanhost.engine.values import Data, Node, Ref, Thrown
+from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Data, Ref, Thrown
 from leanhost.errors import bounded
+from leanhost.lean import reading
 from leanhost.lean.constants import WITH_VALUE, by_kind, described_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
@@ -68,7 +69,7 @@ class Messages:
 
     def take(self, messages: Ref) -> None:
         """Copy a ``List Message`` out."""
-        while not messages.ptr() & 1:
+        while not messages.is_scalar:
             text, messages = self._lean.step(_message)(messages)
             with text:
                 self._add(json.loads(str(self._lean.engine.dump(text))))
@@ -155,7 +156,7 @@ def elaborate(
         current.close()
         syntax, following, said, terminal, behind = read(parsed)
         messages.take(said)
-        last = terminal.ptr() >> 1 == 1
+        last = bool(terminal.unbox())
         if not last or not lean.is_name(engine.eval(table.syntax_kind(syntax)), _EOI):
             try:
                 _, said, current = elab(syntax, name, context, position, guard.token, state)
@@ -175,7 +176,7 @@ def elaborate(
             current = engine.eval(table.get_ref(state))
         if last:
             break
-        began, position = position, behind.ptr() >> 1
+        began, position = position, behind.unbox()
         if watch is not None:
             watch(began, position, engine.eval(table.get_ref(state)))
         if listening is not None:
@@ -234,7 +235,7 @@ def _elab(
 
 
 def _message(table: Table, messages: Arg) -> tuple[Arg, ...]:
-    return (table.message_json(Field(messages, 0)), Field(messages, 1))
+    return (table.message_json(table.list_head(messages)), table.list_tail(messages))
 
 
 def _finish(table: Table, state: Arg) -> tuple[Arg, ...]:
@@ -271,7 +272,9 @@ def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tupl
     """Read from the environment what elaboration added, and freeze the result."""
     described = described_constants(lean, done.env, _description, known)
     places = {
-        c.name: _selected(where) for c, (internal, where) in described if not internal or _stated(c, where)
+        c.name: _selected(lean.table, where)
+        for c, (internal, where) in described
+        if not internal or _stated(lean.table, c, where)
     }
     added = sorted((c for c, _ in described), key=lambda constant: _place(constant.name, places))
     shown = [(c, places[c.name]) for c in added if c.name in places]
@@ -287,20 +290,19 @@ def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tupl
     return result, Additions(added, shown)
 
 
-def _stated(constant: Constant, found: Data) -> bool:
+def _stated(table: Table, constant: Constant, found: Data) -> bool:
     """Whether an author has claimed it, by whatever name: ``theorem eq_1`` reads like one of Lean's own details.
 
     What Lean makes on the way has no place in the source, but for the definitions behind a macro.
     """
-    return constant.kind in ("theorem", "axiom") and _selected(found) is not None
+    return constant.kind in ("theorem", "axiom") and _selected(table, found) is not None
 
 
-def _selected(found: Data) -> Position | None:
+def _selected(table: Table, found: Data) -> Position | None:
     """Read ``selectionRange.pos`` of an ``Option DeclarationRanges``, which any code may have written."""
-    match found:
-        case Node(1, (Node(_, (_, Node(_, (Node(_, (int(line), int(column))), *_)))),)):
-            return Position(line, column)
-    return None
+    ranges = reading.option(found)
+    start = None if ranges is None else reading.selection_start(table, ranges)
+    return None if start is None else Position(*start)
 
 
 _NOWHERE = (sys.maxsize, 0)

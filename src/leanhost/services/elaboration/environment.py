@@ -13,6 +13,7 @@ from leanhost.errors import ClosedError, ImportFailed, LeanError, UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Import, Lean
 from leanhost.lean.olean import check_closure
+from leanhost.lean.tables.common import OLEAN_LEVELS
 from leanhost.services.kernel.axioms import ImportedAxioms
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.tracing import span
@@ -20,7 +21,7 @@ from leanhost.services.values.tracing import span
 MAIN_MODULE = ("Main",)
 """The module name sources are elaborated under."""
 
-LEVEL_EXPORTED, LEVEL_PRIVATE = 0, 2
+LEVEL_EXPORTED, LEVEL_PRIVATE = map(OLEAN_LEVELS.index, ("exported", "private"))
 
 
 @dataclass(frozen=True, slots=True)

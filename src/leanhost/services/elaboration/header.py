@@ -6,9 +6,9 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size
-from leanhost.engine.values import Node, Ref
-from leanhost.lean import names
+from leanhost.engine.expressions import Index, Size
+from leanhost.engine.values import Ref
+from leanhost.lean import names, reading
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration.commands import Messages
 from leanhost.services.values.results import Diagnostic, Position
@@ -85,17 +85,16 @@ def import_place(lean: Lean, text: str, file: str, module: str) -> tuple[Positio
     """Return where the import of *module* begins and ends; ``None`` when the header does not write it out."""
     engine, table = lean.engine, lean.table
     with engine.eval(table.parsed_syntax(_parsed(lean, text, file))) as syntax:
-        imports = [_import(item) for item in lean.array(table.header_imports(syntax))]
-        written = engine.eval(Field(Index(Field(syntax, 2), 2), 2))
+        imports = reading.imports(lean, table.header_imports(syntax))
+        written = engine.eval(table.header_import_syntax(syntax))
         count = lean.number(Size(written))
         # What is imported without a word comes first.
         for at, found in enumerate(imports[len(imports) - count :]):
             if names.show(found.module) == module:
-                item = Index(written, at)
-                place = engine.eval_data(Ctor(0, (table.syntax_start(item), table.syntax_end(item))))
-                match place:
-                    case Node(_, (Node(_, (int(start),)), Node(_, (int(end),)))):
-                        return position_of_byte(text, start), position_of_byte(text, end)
+                place = reading.byte_range(lean, Index(written, at))
+                if place is not None:
+                    start, end = place
+                    return position_of_byte(text, start), position_of_byte(text, end)
     return None
 
 
@@ -109,27 +108,16 @@ def parse_header(lean: Lean, text: str, file: str) -> Header:
     """Parse a prepared source's header with Lean's own parser (``Lean.Parser.parseHeader``)."""
     engine, table = lean.engine, lean.table
     parsed = _parsed(lean, text, file)
-    syntax, state, said = engine.eval_all(
+    syntax, end, said = engine.eval_all(
         [
             table.parsed_syntax(parsed),
-            table.parsed_state(parsed),
+            table.parser_position(table.parsed_state(parsed)),
             table.message_list(table.parsed_messages(parsed)),
         ]
     )
     messages = Messages(lean, file, 1 << 16)
     messages.take(said)
-    imports = tuple(_import(item) for item in lean.array(table.header_imports(syntax)))
+    imports = tuple(reading.imports(lean, table.header_imports(syntax)))
     is_module = bool(lean.number(table.header_is_module(syntax)))
-    position = engine.dump(state)
-    assert isinstance(position, Node)
-    assert isinstance(position.fields[0], int)
-    # `module`, `prelude` and the list of imports: what of them is there.
-    parts: list[Arg] = [Size(Field(Index(Field(syntax, 2), i), 2)) for i in range(3)]
-    written = bool(messages.found) or any(lean.array(ArrayOf(parts)))
-    return Header(imports, is_module, position.fields[0], tuple(messages.found), written)
-
-
-def _import(item: object) -> Import:
-    assert isinstance(item, Node)
-    all_, exported, meta = (bool(flag) for flag in item.scalars[:3])
-    return Import(names.decode(item.fields[0]), all_, exported, meta)
+    written = bool(messages.found) or any(lean.array(table.header_written(syntax)))
+    return Header(imports, is_module, lean.small(end), tuple(messages.found), written)

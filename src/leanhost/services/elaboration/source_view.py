@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, Size, Tag
-from leanhost.engine.values import Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, Index, Size
+from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import ClosedError, UsageError
-from leanhost.lean import names
+from leanhost.lean import names, reading
 from leanhost.lean.core import Lean
-from leanhost.lean.tables.exprs import EXPR_KINDS
+from leanhost.lean.tables.common import NONE
+from leanhost.lean.tables.exprs import EXPRS
 from leanhost.lean.tables.infotree import INFO_TERM, TREE_CONTEXT, TREE_HOLE
 from leanhost.services.values.lifecycle import Closing
 from leanhost.services.values.results import CommandResult, Position
@@ -128,17 +129,17 @@ class SourceView(Closing):
         lean, table = self._lean, self._lean.table
         texts: list[str] = []
         for tree in command.trees:
-            found = lean.engine.eval(table.goals_at(file_map, tree, byte))
-            while not found.ptr() & 1:
-                head, found = lean.engine.eval_all([Field(found, 0), Field(found, 1)])
-                texts.extend(self._goal_texts(head))
+            for result in lean.items(lean.engine.eval(table.goals_at(file_map, tree, byte))):
+                texts.extend(self._goal_texts(result))
         return tuple(dict.fromkeys(texts))
 
     def _goal_texts(self, result: Ref) -> list[str]:
         lean, table = self._lean, self._lean.table
-        context, info = lean.engine.eval_all([Field(result, 0), Field(result, 1)])
-        after = bool(lean.scalar_bytes(result, 3)[0])
-        mctx, goals = lean.engine.eval_all([Field(info, 3 if after else 1), Field(info, 4 if after else 2)])
+        context, tactic = lean.engine.eval_all([table.goals_context(result), table.goals_tactic(result)])
+        after = bool(reading.scalars(lean, table.GOALS_AT, result)["useAfter"])
+        mctx, goals = lean.engine.eval_all(
+            [table.tactic_mctx(tactic, after), table.tactic_goals(tactic, after)]
+        )
         texts = []
         for goal in lean.items(goals):
             try:
@@ -202,9 +203,10 @@ class SourceView(Closing):
         """What a term refers to: a constant or a variable."""
         if term.key is None:
             lean = self._lean
-            kind = EXPR_KINDS[lean.number(Tag(term.expr))]
+            kind = reading.expr_kind(lean, term.expr)
             if kind in ("const", "fvar"):
-                term.key = (kind, names.decode(lean.engine.eval_data(Field(term.expr, 0))))
+                name = EXPRS[kind].get(term.expr, "name")
+                term.key = (kind, names.decode(lean.engine.eval_data(name)))
             else:
                 term.key = ()
         return term.key or None
@@ -215,7 +217,7 @@ class SourceView(Closing):
         """The terms an elaborated command recorded, with the context each was elaborated in."""
         if command.terms is None:
             command.terms = []
-            none: list[tuple[Ref, Arg]] = [(tree, 0) for tree in command.trees]
+            none: list[tuple[Ref, Arg]] = [(tree, NONE) for tree in command.trees]
             self._walk(none, command.terms)
         return command.terms
 
@@ -227,34 +229,36 @@ class SourceView(Closing):
             seen += len(level)
             if seen > _MAX_TREE_NODES:
                 raise UsageError(f"an info tree has more than {_MAX_TREE_NODES} nodes")
-            tags = lean.array(ArrayOf([Tag(tree) for tree, _ in level]))
+            tags = lean.array(ArrayOf([table.tag(tree) for tree, _ in level]))
             following: list[tuple[Ref, Arg]] = []
             for (tree, context), tag in zip(level, tags, strict=True):
                 if tag == TREE_CONTEXT:
                     merged, child = engine.eval_all(
-                        [table.merge_context(Field(tree, 0), context), Field(tree, 1)]
+                        [
+                            table.merge_context(table.tree_partial_context(tree), context),
+                            table.tree_in_context(tree),
+                        ]
                     )
                     following.append((child, merged))
                 elif tag != TREE_HOLE:
-                    info, children = engine.eval_all([Field(tree, 0), table.persistent_array(Field(tree, 1))])
+                    info, children = engine.eval_all([table.tree_info(tree), table.tree_children(tree)])
                     self._info(info, context, terms)
                     inner, count = engine.eval_all([table.update_context(context, info), Size(children)])
-                    refs = engine.eval_all([Index(children, i) for i in range(count.ptr() >> 1)])
+                    refs = engine.eval_all([Index(children, i) for i in range(count.unbox())])
                     following.extend((child, inner) for child in refs)
             level = following
 
     def _info(self, info: Ref, context: Arg, terms: list[_Term]) -> None:
         lean, table = self._lean, self._lean.table
-        if lean.number(Tag(info)) != INFO_TERM or not isinstance(context, Ref) or context.ptr() & 1:
+        if lean.number_tag(info) != INFO_TERM or not isinstance(context, Ref) or context.is_none:
             return
-        term = Field(info, 0)
-        syntax = Field(Field(term, 0), 1)
-        where = lean.engine.eval_data(Ctor(0, (table.syntax_start(syntax), table.syntax_end(syntax))))
-        assert isinstance(where, Node)
-        match where.fields:
-            case (Node(_, (int(start),)), Node(_, (int(end),))):
-                lctx, expr, inner = lean.engine.eval_all([Field(term, 1), Field(term, 3), Field(context, 0)])
-                terms.append(_Term(start, end, inner, lctx, expr))
+        term = table.term_info(info)
+        place = reading.byte_range(lean, table.term_info_syntax(term))
+        if place is not None:
+            lctx, expr, inner = lean.engine.eval_all(
+                [table.term_info_lctx(term), table.term_info_expr(term), table.option_value(context)]
+            )
+            terms.append(_Term(*place, inner, lctx, expr))
 
     def close(self) -> None:
         """Let the trees go; closing twice is fine."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from leanhost.lean.tables.exprs import BINDER_KINDS
+
 FORMAT_VERSION: Final = "3.1.0"
 """The version of the format that is written; every ``3.1`` is read."""
 
-BINDERS: Final = ("default", "implicit", "strictImplicit", "instImplicit")
+_BINDER_WORDS: Final = {"strict_implicit": "strictImplicit", "inst_implicit": "instImplicit"}
+BINDERS: Final = tuple(_BINDER_WORDS.get(kind, kind) for kind in BINDER_KINDS)
 """``Lean.BinderInfo`` in the format's words, by tag."""

@@ -14,11 +14,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.engine.expressions import Arg, ListOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.common import NIL
 
 NAT: Final[NameTuple] = ("Nat",)
 
@@ -140,14 +141,13 @@ class BuiltinFunctions:
         wanted: list[tuple[NameTuple, Arg]] = [
             (_NAT, table.sort(table.level_succ(table.level_zero()))),
             (("Nat", "zero"), nat),
-            (("Nat", "succ"), table.forall(self.lean.name(("n",)), nat, nat, 0)),
+            (("Nat", "succ"), table.forall(self.lean.name(("n",)), nat, nat)),
         ]
         flags: list[Arg] = []
         for name, type_ in wanted:
-            with self.lean.engine.eval(table.kernel_find(kernel_env, self.lean.name(name))) as option:
-                if option.ptr() & 1:
-                    return False
-                info = self.lean.engine.eval(Field(option, 0))
+            info = self.lean.kernel_find(kernel_env, name)
+            if info is None:
+                return False
             flags.append(table.expr_eqv(table.constant_type(info), type_))
         self.nat = all(self.lean.flags(flags))
         return self.nat
@@ -179,8 +179,8 @@ class BuiltinFunctions:
             sides = [self._term(side, function) for side in (left, right)]
             type_ = self._const(result)
             for _ in range(count):
-                sides = [table.lam(self.lean.name(("n",)), nat, side, 0) for side in sides]
-                type_ = table.forall(self.lean.name(("n",)), nat, type_, 0)
+                sides = [table.lam(self.lean.name(("n",)), nat, side) for side in sides]
+                type_ = table.forall(self.lean.name(("n",)), nat, type_)
             if not self._same(kernel_env, type_, *sides):
                 return False
         return True
@@ -190,14 +190,14 @@ class BuiltinFunctions:
         table, name = self.lean.table, self.lean.name
         about, held, moved = (name((RESERVED, "check", part)) for part in ("P", "h", "t"))
         prop = table.sort(table.level_zero())
-        about_type = table.forall(name(("x",)), type_, prop, 0)
-        predicate = table.const(about, 0)
+        about_type = table.forall(name(("x",)), type_, prop)
+        predicate = table.const(about, NIL)
         declarations = (
-            table.axiom_declaration(table.constant_header(about, 0, about_type), False),
-            table.axiom_declaration(table.constant_header(held, 0, table.app(predicate, left)), False),
+            table.axiom_declaration(table.constant_header(about, NIL, about_type), False),
+            table.axiom_declaration(table.constant_header(held, NIL, table.app(predicate, left)), False),
             table.theorem_declaration(
-                table.constant_header(moved, 0, table.app(predicate, right)),
-                table.const(held, 0),
+                table.constant_header(moved, NIL, table.app(predicate, right)),
+                table.const(held, NIL),
                 ListOf([moved]),
             ),
         )
@@ -222,4 +222,4 @@ class BuiltinFunctions:
         return result
 
     def _const(self, name: NameTuple) -> Arg:
-        return self.lean.table.const(self.lean.name(name), 0)
+        return self.lean.table.const(self.lean.name(name), NIL)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from leanhost.engine.expressions import Arg, ArrayOf, Tag
+from leanhost.engine.expressions import Arg, ArrayOf, ListOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.declarations import SAFE
 from leanhost.services.kernel.builtin_functions import (
     COMPUTED,
     NAT_FAMILY,
@@ -26,7 +27,6 @@ Fault: TypeAlias = "tuple[NameTuple, str]"
 """A constant, and why it cannot stand."""
 
 _SPELLED = {("String",), ("Char",), ("List",), ("List", "nil"), ("List", "cons"), *STRING_LITERAL_NEEDS}
-_SAFE = 1
 
 
 class BuiltinNames:
@@ -42,9 +42,8 @@ class BuiltinNames:
         self._primitives = BuiltinFunctions(lean, options, token)
         self._primitives.check_nat(kernel_env)
         there = sorted(COMPUTED - self._added.keys())
-        finds = lean.engine.eval_all([lean.table.kernel_find(kernel_env, lean.name(name)) for name in there])
-        for name, option in zip(there, finds, strict=True):
-            if not option.ptr() & 1:
+        for name, info in zip(there, lean.kernel_find_all(kernel_env, there), strict=True):
+            if info is not None:
                 self._primitives.called[name] = name
 
     @property
@@ -74,7 +73,7 @@ class BuiltinNames:
             aside, table.constant_levels(constant.info), table.constant_type(constant.info)
         )
         value, hints = table.constant_value(constant.info), table.hints("opaque")
-        declaration = table.definition_declaration(header, value, hints, 0, _SAFE)
+        declaration = table.definition_declaration(header, value, hints, ListOf(()), SAFE)
         try:
             env = lean.engine.eval(table.add_decl(kernel_env, self._options, declaration, self._token))
         except Thrown:
@@ -110,7 +109,7 @@ class BuiltinNames:
         table = self._lean.table
         asked: list[Arg] = []
         for constant in self._added.values():
-            asked.append(Tag(table.find_string_literal(table.constant_type(constant.info))))
+            asked.append(table.is_some(table.find_string_literal(table.constant_type(constant.info))))
             if constant.kind in ("definition", "theorem", "opaque"):
-                asked.append(Tag(table.find_string_literal(table.constant_value(constant.info))))
+                asked.append(table.is_some(table.find_string_literal(table.constant_value(constant.info))))
         return any(self._lean.array(ArrayOf(asked)))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, Field, ListOf
+from leanhost.engine.expressions import Arg, ListOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
+from leanhost.lean.tables.declarations import SAFE
 from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import WHY_LIMITS, new_guard
@@ -106,10 +107,9 @@ def other_meaning(
     seen: set[NameTuple] = set(front)
     while front:
         theirs = by_name[front.pop()]
-        with lean.engine.eval(table.kernel_find(kernel_env, lean.name(theirs.name))) as option:
-            if option.ptr() & 1:
-                return theirs.name
-            ours = lean.engine.eval(Field(option, 0))
+        ours = lean.kernel_find(kernel_env, theirs.name)
+        if ours is None:
+            return theirs.name
         pairs: list[Arg] = [table.expr_eqv(table.constant_type(ours), table.constant_type(theirs.info))]
         if lean.constant_kind(ours) != theirs.kind:
             return theirs.name
@@ -152,7 +152,7 @@ def equal(
     def header(name: Arg, said: Arg) -> Arg:
         return table.constant_header(name, ListOf(params), said)
 
-    family = table.forall(lean.name(("x",)), type_, table.sort(table.level_zero()), 0)
+    family = table.forall(lean.name(("x",)), type_, table.sort(table.level_zero()))
     declarations = (
         table.axiom_declaration(header(about, family), False),
         table.axiom_declaration(header(held, table.app(predicate, left)), False),
@@ -188,10 +188,10 @@ def _matches(
         return Match(True, True)
     binder, name = lean.name(("x",)), lean.name(_ASIDE)
     params = ListOf([lean.name(universe) for universe in statement.universes])
-    header = table.constant_header(name, params, table.forall(binder, statement.type, asked, 0))
-    identity = table.lam(binder, statement.type, table.bvar(0), 0)
+    header = table.constant_header(name, params, table.forall(binder, statement.type, asked))
+    identity = table.lam(binder, statement.type, table.bvar(0))
     opaque = table.hints("opaque")
-    declaration = table.definition_declaration(header, identity, opaque, ListOf([name]), _SAFE)
+    declaration = table.definition_declaration(header, identity, opaque, ListOf([name]), SAFE)
     return _accepted(lean, kernel_env, [declaration], options, guard)
 
 
@@ -209,10 +209,6 @@ def _accepted(lean: Lean, kernel_env: Ref, declarations: Sequence[Arg], options:
         limit = WHY_LIMITS[guard.why] if guard.why else open_question(reason)
         return Match(False, None, limit, text)
     return Match(False, True)
-
-
-_SAFE = 1
-"""The tag of ``DefinitionSafety.safe``."""
 
 
 def _add(lean: Lean, kernel_env: Ref, options: Ref, declaration: Arg, guard: Guard) -> Ref:
@@ -253,11 +249,11 @@ def recheck(
                 return Recheck("unavailable", text, limit)
             case grown:
                 try:
-                    there = lean.engine.eval(lean.table.kernel_find(grown, lean.name(constant.name)))
+                    there = lean.kernel_find(grown, constant.name)
                 finally:
                     if grown is not kernel_env:
                         grown.close()
-        if there.ptr() & 1:
+        if there is None:
             return Recheck(
                 "rejected", f"{show(constant.name)} is nothing the kernel checks (unsafe or partial)"
             )

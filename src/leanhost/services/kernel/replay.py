@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, ListOf, Tag
-from leanhost.engine.values import Node, Ref, Thrown
+from leanhost.engine.expressions import Arg, ArrayOf, ListOf
+from leanhost.engine.values import Ref, Thrown
 from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
@@ -95,19 +95,14 @@ def unchecked(lean: Lean, added: Sequence[Constant]) -> frozenset[NameTuple]:
     return frozenset(c.name for i, c in enumerate(asked) if flags[2 * i] or flags[2 * i + 1])
 
 
-_DECLARATION_TAGS = {"axiom": 0, "definition": 1, "theorem": 2, "opaque": 3}
-_QUOT_DECLARATION = 4
-_INDUCTIVE_DECLARATION = 6
-
-
 def _declaration(lean: Lean, constant: Constant) -> Arg:
     """``Lean.Declaration`` of a constant that is no part of an inductive type."""
     if constant.kind == "quot":
-        return _QUOT_DECLARATION
-    tag = _DECLARATION_TAGS.get(constant.kind)
+        return lean.table.quot_declaration()
+    tag = lean.table.DECLARATION_TAGS.get(constant.kind)
     if tag is None:
         raise _Odd(constant.name, f"a {constant.kind} of no inductive type that was declared with it")
-    return Ctor(tag, (Field(constant.info, 0),))
+    return lean.table.declaration_of(constant.info, tag)
 
 
 def _plain(lean: Lean, added: Sequence[Constant]) -> None:
@@ -120,7 +115,7 @@ def _plain(lean: Lean, added: Sequence[Constant]) -> None:
             seen.add(constant.name)
     for start in range(0, len(added), _CHUNK):
         step = added[start : start + _CHUNK]
-        own = lean.array(ArrayOf([Field(lean.table.constant_val(c.info), 0) for c in step]))
+        own = lean.array(ArrayOf([lean.table.constant_name(c.info) for c in step]))
         for constant, name in zip(step, own, strict=True):
             if names.decode(name) != constant.name:
                 raise _Odd(constant.name, "the environment lists another constant by this name")
@@ -131,18 +126,16 @@ def _confirm(lean: Lean, env: Ref, listed: Sequence[Constant]) -> None:
     table = lean.table
     for start in range(0, len(listed), _CHUNK):
         step = listed[start : start + _CHUNK]
-        rows: list[Arg] = []
-        options = lean.engine.eval_all([table.kernel_find(env, lean.name(c.name)) for c in step])
-        for constant, option in zip(step, options, strict=True):
-            if option.ptr() & 1:
+        rows: list[list[Arg]] = []
+        infos = lean.kernel_find_all(env, [c.name for c in step])
+        for constant, ours in zip(step, infos, strict=True):
+            if ours is None:
                 raise _Odd(constant.name, f"the kernel has no such {constant.kind}")
-            ours = Field(option, 0)
             levels = [table.list_to_array(table.constant_levels(info)) for info in (ours, constant.info)]
             same = table.expr_eqv(table.constant_type(ours), table.constant_type(constant.info))
-            rows.append(Ctor(0, (Tag(ours), same, *levels)))
-        for constant, row in zip(step, lean.array(ArrayOf(rows)), strict=True):
-            assert isinstance(row, Node)
-            kind, same_type, own, theirs = row.fields
+            rows.append([table.tag(ours), same, *levels])
+        for constant, row in zip(step, lean.rows(rows), strict=True):
+            kind, same_type, own, theirs = row
             if kind != CONSTANT_KINDS.index(constant.kind) or not same_type or own != theirs:
                 raise _Odd(constant.name, f"the kernel's {constant.kind} is another")
 
@@ -194,12 +187,12 @@ class _Inductives:
         for name in self.families[head]:
             type_ = table.constant_type(self._part(name, "inductive"))
             ctors: list[Arg] = [
-                Ctor(0, (lean.name(ctor), table.constant_type(self._part(ctor, "constructor"))))
+                table.constructor(lean.name(ctor), table.constant_type(self._part(ctor, "constructor")))
                 for ctor in self._ctors[name]
             ]
-            types.append(Ctor(0, (lean.name(name), type_, ListOf(ctors))))
-        fields = (table.constant_levels(first), table.inductive_params(first), ListOf(types))
-        return Ctor(_INDUCTIVE_DECLARATION, fields, b"\0")
+            types.append(table.inductive_type(lean.name(name), type_, ListOf(ctors)))
+        levels, params = table.constant_levels(first), table.inductive_params(first)
+        return table.inductive_declaration(levels, params, ListOf(types), is_unsafe=False)
 
 
 def _ordered(by_name: dict[NameTuple, Constant], used: Used, parts: _Inductives) -> list[NameTuple]:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from leanhost.engine import open_engine
 from leanhost.engine.base import Engine, Guard
-from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
+from leanhost.engine.expressions import ListOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import decode as names_of
 from leanhost.lean.tables import TABLES, Table
+from leanhost.lean.tables.exprs import EXPRS
 from leanhost.services.opening.open import Opened, put_under_test
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
@@ -184,9 +185,11 @@ class Probe:
         )
 
         def add(name: str, statement: Ref, proof: Ref) -> Ref:
-            constant = Ctor(0, (lean.name(name), 0, table.constant_type(statement)))
-            fields: tuple[Arg, ...] = (constant, table.constant_value(proof), ListOf([lean.name(name)]))
-            return lean.engine.eval(table.add_decl(kernel_env, options, Ctor(2, (Ctor(0, fields),)), token))
+            header = table.constant_header(lean.name(name), ListOf([]), table.constant_type(statement))
+            theorem = table.theorem_declaration(
+                header, table.constant_value(proof), ListOf([lean.name(name)])
+            )
+            return lean.engine.eval(table.add_decl(kernel_env, options, theorem, token))
 
         add("copied", sure, sure).close()
         try:
@@ -252,7 +255,8 @@ class Probe:
             names = [names_of(item) for item in lean.array(table.used_constants(found))]
             _demand(names == [("Truth",)], f"the type of `sure` mentions {names}")
         # `same` is `Same (walk 2 top) Bit.one`, an application of three arguments; the second one computes.
-        with contexts.meta(table.whnf(Field(Field(same, 0), 1), six)) as found:
+        app = EXPRS["app"]
+        with contexts.meta(table.whnf(app.get(app.get(same, "function"), "argument"), six)) as found:
             names = [names_of(item) for item in lean.array(table.used_constants(found))]
             _demand(names == [("Bit", "one")], f"`walk 2 top` became something of {names}")
         for left, right, equal in ((same, same, 1), (same, truth, 0)):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, Ctor, Field, ListOf
+from leanhost.engine.expressions import Arg, ListOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import Cancelled, UsageError
 from leanhost.lean import names
@@ -15,7 +15,8 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.monads import Contexts, Saved
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
-from leanhost.lean.tables.monads import Six
+from leanhost.lean.tables.exprs import EXPRS
+from leanhost.lean.tables.monads import METAVAR_KINDS, Six
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure, counted, left_open
 from leanhost.services.proofs.prover import FILE, Prover, unparsed
@@ -87,8 +88,8 @@ class ProofState:
         own = [names.decode(lean.engine.dump(goal)) for goal in self._ids]
         found: list[set[NameTuple]] = []
         for goal, name in zip(self._ids, own, strict=True):
-            declaration = Field(table.mvar_decl(mctx, goal), 0)
-            array = lean.array(table.mvars_of(Field(declaration, 2), contexts.six))
+            type_ = table.mvar_type(table.mvar_decl(mctx, goal))
+            array = lean.array(table.mvars_of(type_, contexts.six))
             found.append({name, *(names.decode(item) for item in array)})
         return found
 
@@ -96,10 +97,9 @@ class ProofState:
         lean, table = self._prover.lean, self._prover.lean.table
         home = self._prover.meta.home
         goal = self._ids[index]
-        declaration = lean.engine.eval(Field(table.mvar_decl(mctx, goal), 0))
-        user_name, lctx, type_, instances = lean.engine.eval_all(
-            [Field(declaration, i) for i in (0, 1, 2, 4)]
-        )
+        decl = lean.engine.eval(table.mvar_decl(mctx, goal))
+        parts = (table.mvar_user_name, table.mvar_lctx, table.mvar_type, table.mvar_instances)
+        user_name, lctx, type_, instances = lean.engine.eval_all([part(decl) for part in parts])
         meta = lean.engine.eval(table.with_local_context(contexts.six.meta, lctx, instances))
         six = contexts.six._replace(meta=meta)
 
@@ -127,7 +127,7 @@ class ProofState:
             lean, table = self._prover.lean, self._prover.lean.table
             with contexts.scope(self._saved):
                 mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
-                lctx = lean.engine.eval(Field(Field(table.mvar_decl(mctx, self._id(goal)), 0), 1))
+                lctx = lean.engine.eval(table.mvar_lctx(table.mvar_decl(mctx, self._id(goal))))
                 return local_decls(self._prover.meta.home, lctx)
 
         return self._prover.guarded("proof.local_context", read)
@@ -193,7 +193,7 @@ class ProofState:
             return ()
         mctx = lean.engine.eval(table.meta_mctx(saved.meta))
         questions: list[Arg] = [q(mctx, i) for i in ids for q in (table.assignment, table.delayed_assignment)]
-        answers = [not answer.ptr() & 1 for answer in lean.engine.eval_all(questions)]
+        answers = [not answer.is_none for answer in lean.engine.eval_all(questions)]
         found: dict[NameTuple, Ref] = {}
         for i, ref in enumerate(ids):
             if not answers[2 * i] and not answers[2 * i + 1]:
@@ -269,7 +269,7 @@ class ProofState:
             engine = lean.engine
             with contexts.scope(self._saved):
                 mctx = table.meta_mctx(table.get_ref(contexts.six.meta_state))
-                proof = engine.eval(Field(table.instantiate_mvars(mctx, self._root), 1))
+                proof = engine.eval(table.instantiated(mctx, self._root))
                 type_ = self._prover.statement  # a tactic could have changed the type of the goal
                 loose_mvar, loose_fvar = lean.flags([table.has_mvar(proof), table.has_fvar(proof)])
                 if loose_mvar:
@@ -319,17 +319,18 @@ def start(
                 type_ = engine.eval(table.elab_type(syntax, six))
                 engine.eval(table.synthesize_no_postponing(six)).close()
                 mctx = table.meta_mctx(table.get_ref(six.meta_state))
-                type_ = engine.eval(Field(table.instantiate_mvars(mctx, type_), 1))
+                type_ = engine.eval(table.instantiated(mctx, type_))
                 type_ = engine.eval(table.level_mvars_to_params(type_, six))
                 if lean.flags([table.has_mvar(type_)])[0]:
                     return TacticFailure(
                         f"the statement leaves something open: {Expr(prover.meta.home, type_)}"
                     )
                 prover.statement = type_
-                root = engine.eval(table.fresh_mvar(type_, six, kind=2, name=0))
+                kind = METAVAR_KINDS.index("synthetic_opaque")
+                root = engine.eval(table.fresh_mvar(type_, six, kind=kind, name=lean.name(())))
             except Thrown as thrown:
                 return prover.failed(thrown, guard)
-            return ProofState(prover, contexts.save(), root, (engine.eval(Field(root, 0)),))
+            return ProofState(prover, contexts.save(), root, (engine.eval(EXPRS["mvar"].get(root, "name")),))
 
     try:
         return prover.guarded("prove", work, cancellation, (statement,))
@@ -355,7 +356,6 @@ def _log(table: Table, core: Arg) -> tuple[Arg, ...]:
 
 def _theorem(lean: Lean, name: NameTuple, params: list[NameTuple], type_: Arg, proof: Ref) -> Constant:
     """``ConstantInfo.thmInfo`` of a finished proof."""
-    built = lean.name(name)
-    value = Ctor(0, (built, ListOf([lean.name(p) for p in params]), type_))
-    info = Ctor(2, (Ctor(0, (value, proof, ListOf([built]))),))
-    return Constant(name, "theorem", lean.engine.eval(info))
+    built, table = lean.name(name), lean.table
+    header = table.constant_header(built, ListOf([lean.name(p) for p in params]), type_)
+    return Constant(name, "theorem", lean.engine.eval(table.theorem_info(header, proof, ListOf([built]))))

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, Self, TypeAlias
 
-from leanhost.engine.expressions import Arg, Field, Tag
-from leanhost.engine.values import Node, Ref
+from leanhost.engine.expressions import Arg
+from leanhost.engine.values import Ref
 from leanhost.errors import ClosedError, ForeignHandleError, LeanHostError, UsageError
-from leanhost.lean import names
+from leanhost.lean import names, reading
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
-from leanhost.lean.tables.exprs import BINDER_KINDS, EXPR_KINDS, LEVEL_KINDS
+from leanhost.lean.tables.exprs import BINDER_KINDS, EXPRS, LEVELS
 from leanhost.services.values.lifecycle import Life
 
 _REPR_CHARS = 80
@@ -77,7 +77,7 @@ class Home:
 
     def expr(self, value: Expr) -> Ref:
         """Return the reference of a term for use here; what is no term, or no longer good here, is refused."""
-        if type(value) is Expr and value._home is self and value._ref.word and not self.life.over:
+        if type(value) is Expr and value._home is self and not value._ref.closed and not self.life.over:
             return value._ref
         return self._visiting(
             value, Expr, "a term (Expr)", "session.elaborate(text) and session.build make terms"
@@ -112,12 +112,12 @@ class _Handle:
     def _own(self) -> Ref:
         """Return the reference, if it is still good."""
         self._home.life.check(f"this {type(self).__name__}")
-        if not self._ref.word:
+        if self._ref.closed:
             raise ClosedError(f"this {type(self).__name__} is closed")
         return self._ref
 
     def _is_good(self) -> bool:
-        return bool(self._ref.word) and not self._home.life.over and not self._home.lean.engine.lost
+        return not self._ref.closed and not self._home.life.over and not self._home.lean.engine.lost
 
     def close(self) -> None:
         """Release the handle early; the collector does it otherwise."""
@@ -148,9 +148,7 @@ class _Handle:
 
     def _lean_hash(self, arg: Arg) -> int:
         if self._hash is None:
-            data = self._home.lean.engine.eval_data(arg)
-            assert isinstance(data, Node)
-            self._hash = int.from_bytes(data.scalars[:8], "little")
+            self._hash = reading.uint64(self._home.lean, arg)
         return self._hash
 
 
@@ -162,16 +160,16 @@ class Level(_Handle):
     @property
     def kind(self) -> str:
         """One of ``zero``, ``succ``, ``max``, ``imax``, ``param``, ``mvar``."""
-        return LEVEL_KINDS[self._home.lean.number(Tag(self._own()))]
+        return reading.level_kind(self._home.lean, self._own())
 
     @property
     def args(self) -> tuple[Level | Name, ...]:
         """The constructor's arguments."""
         kind, ref = self.kind, self._own()
+        parts = [LEVELS[kind].get(ref, field) for field in LEVELS[kind].fields]
         if kind in ("param", "mvar"):
-            return (Name(names.decode(self._home.lean.engine.eval_data(Field(ref, 0)))),)
-        count = {"zero": 0, "succ": 1}.get(kind, 2)
-        return tuple(Level(self._home, self._sub(Field(ref, i))) for i in range(count))
+            return tuple(Name(names.decode(self._home.lean.engine.eval_data(part))) for part in parts)
+        return tuple(Level(self._home, self._sub(part)) for part in parts)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Level) or not self._shares(other):
@@ -196,7 +194,7 @@ class Expr(_Handle):
     @property
     def kind(self) -> str:
         """One of ``bvar fvar mvar sort const app lam forall let lit mdata proj``."""
-        return EXPR_KINDS[self._home.lean.number(Tag(self._own()))]
+        return reading.expr_kind(self._home.lean, self._own())
 
     @property
     def view(self) -> ExprView:
@@ -204,52 +202,40 @@ class Expr(_Handle):
         home, ref = self._home, self._own()
         kind = self.kind
 
-        def sub(index: int) -> Expr:
-            return Expr(home, self._sub(Field(ref, index)))
+        def part(field: str) -> Arg:
+            return EXPRS[kind].get(ref, field)
 
-        def name(index: int = 0) -> Name:
-            return Name(names.decode(home.lean.engine.eval_data(Field(ref, index))))
+        def sub(field: str) -> Expr:
+            return Expr(home, self._sub(part(field)))
+
+        def name(field: str = "name") -> Name:
+            return Name(names.decode(home.lean.engine.eval_data(part(field))))
 
         match kind:
             case "bvar":
-                return BVar(home.lean.number(Field(ref, 0)))
+                return BVar(home.lean.number(part("index")))
             case "fvar":
                 return FVar(name())
             case "mvar":
                 return MVar(name())
             case "sort":
-                return Sort(Level(home, self._sub(Field(ref, 0))))
+                return Sort(Level(home, self._sub(part("level"))))
             case "const":
-                levels = self._levels(Field(ref, 1))
-                return Const(name(), levels)
+                levels = home.lean.items(self._sub(part("levels")))
+                return Const(name(), tuple(Level(home, level) for level in levels))
             case "app":
-                return App(sub(0), sub(1))
+                return App(sub("function"), sub("argument"))
             case "lam" | "forall":
                 binder = BINDER_KINDS[home.lean.number(home.lean.table.binder_info(ref))]
-                return (Lam if kind == "lam" else Forall)(name(), sub(1), sub(2), binder)
+                return (Lam if kind == "lam" else Forall)(name(), sub("type"), sub("body"), binder)
             case "let":
-                return Let(name(), sub(1), sub(2), sub(3))
+                return Let(name(), sub("type"), sub("value"), sub("body"))
             case "lit":
-                return Lit(self._literal(Field(ref, 0)))
+                return Lit(reading.literal(home.lean, part("literal")))
             case "mdata":
-                return MData(sub(1))
+                return MData(sub("expr"))
             case _:
-                return Proj(name(), home.lean.number(Field(ref, 1)), sub(2))
-
-    def _levels(self, arg: Arg) -> tuple[Level, ...]:
-        engine = self._home.lean.engine
-        result: list[Level] = []
-        rest = engine.eval(arg)
-        while not rest.ptr() & 1:
-            head, rest = engine.eval_all([Field(rest, 0), Field(rest, 1)])
-            result.append(Level(self._home, head))
-        return tuple(result)
-
-    def _literal(self, arg: Arg) -> int | str:
-        match self._home.lean.engine.eval_data(arg):
-            case Node(_, ((int() | str()) as value,)):
-                return value
-        raise AssertionError("a literal is a number or a string")
+                return Proj(name("structure"), home.lean.number(part("index")), sub("expr"))
 
     @property
     def has_mvar(self) -> bool:
@@ -284,7 +270,7 @@ def _repr(handle: _Handle) -> str:
     """Describe a handle in one line, whatever has become of it."""
     what = type(handle).__name__
     if not handle._is_good():
-        return f"<{what} closed>" if not handle._ref.word else f"<{what} of a Lean that is gone>"
+        return f"<{what} closed>" if handle._ref.closed else f"<{what} of a Lean that is gone>"
     try:
         text = " ".join(str(handle).split())
     except LeanHostError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, Field
+from leanhost.engine.expressions import Arg
 from leanhost.engine.values import Ref, Thrown
 from leanhost.lean.core import Lean
 from leanhost.lean.monads import Contexts
@@ -36,7 +36,7 @@ def _each(exprs: Sequence[Expr]) -> list[tuple[Expr]]:
 
 def _truth(answer: Ref) -> bool:
     with answer:
-        return answer.ptr() >> 1 == 1
+        return bool(answer.unbox())
 
 
 class MetaService(MetaRunner):
@@ -232,7 +232,7 @@ class MetaService(MetaRunner):
 
     def _instantiating(self, expr: Arg, six: Six) -> Arg:
         table = self.lean.table
-        return Field(table.instantiate_mvars(table.meta_mctx(table.get_ref(six.meta_state)), expr), 1)
+        return table.instantiated(table.meta_mctx(table.get_ref(six.meta_state)), expr)
 
     def _text(self, answer: Ref) -> str:
         with answer:
@@ -256,7 +256,7 @@ class MetaService(MetaRunner):
                     steps += 1
                     term: Arg = prop
                     for _ in range(64):
-                        term = table.forall(name, prop, term, 0)
+                        term = table.forall(name, prop, term)
                     engine.eval(term).close()
                     engine.eval(table.check_system("heartbeat_burn", contexts.six)).close()
             except Thrown as thrown:

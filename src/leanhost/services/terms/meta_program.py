@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, ArrayOf, Field, Tag
+from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.lean import names
 from leanhost.lean.monads import Contexts, Saved
-from leanhost.lean.tables.exprs import BINDER_KINDS
-from leanhost.lean.tables.monads import Six
+from leanhost.lean.tables.exprs import BINDER_KINDS, EXPRS
+from leanhost.lean.tables.monads import METAVAR_KINDS, Six
 from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.expr import Expr, Home, Name, NameLike
 from leanhost.services.terms.meta import MetaService
@@ -29,9 +29,6 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.limits import WHY_LIMITS
 
 T = TypeVar("T")
-
-MVAR_KINDS = ("natural", "synthetic", "synthetic_opaque")
-"""``Lean.MetavarKind``, by tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ class Meta:
     def is_def_eq(self, left: Expr, right: Expr) -> bool:
         """Definitional equality (``Lean.Meta.isExprDefEq``); may assign metavariables."""
         answer = self._eval(self._lean.table.is_def_eq(self._ref(left), self._ref(right), self._six))
-        return answer.ptr() >> 1 == 1
+        return bool(answer.unbox())
 
     def reduce(self, expr: Expr) -> Expr:
         """Full reduction, types and proofs left alone (``Lean.Meta.reduce``)."""
@@ -126,7 +123,7 @@ class Meta:
         """Replace the metavariables assigned so far (``Lean.instantiateMVars``)."""
         table = self._lean.table
         state = self._eval(table.get_ref(self._six.meta_state))
-        return self._expr(Field(table.instantiate_mvars(table.meta_mctx(state), self._ref(expr)), 1))
+        return self._expr(table.instantiated(table.meta_mctx(state), self._ref(expr)))
 
     def pp(self, expr: Expr) -> str:
         """The term as Lean prints it in the current local context (``Lean.Meta.ppExpr``)."""
@@ -162,11 +159,11 @@ class Meta:
 
     def fresh_mvar(self, type_: Expr, *, name: NameLike = (), kind: str = "natural") -> Expr:
         """A new metavariable (``Lean.Meta.mkFreshExprMVar``)."""
-        if kind not in MVAR_KINDS:
-            raise UsageError(f"kind is one of {', '.join(MVAR_KINDS)}, not {kind!r}")
+        if kind not in METAVAR_KINDS:
+            raise UsageError(f"kind is one of {', '.join(METAVAR_KINDS)}, not {kind!r}")
         user_name = self._lean.name(Name(name).parts)
         action = self._lean.table.fresh_mvar(
-            self._ref(type_), self._six, kind=MVAR_KINDS.index(kind), name=user_name
+            self._ref(type_), self._six, kind=METAVAR_KINDS.index(kind), name=user_name
         )
         return self._expr(action)
 
@@ -194,8 +191,8 @@ class Meta:
         fvar = self._eval(table.fvar(fvar_id))
         instances: Arg = table.meta_context_instances(self._six.meta)
         class_name = self._eval(table.is_class(type_, self._six))
-        if not class_name.ptr() & 1:
-            instances = table.push_instance(instances, Field(class_name, 0), fvar)
+        if not class_name.is_none:
+            instances = table.push_instance(instances, table.option_value(class_name), fvar)
         meta = self._eval(table.with_local_context(self._six.meta, lctx, instances))
         self._six = self._six._replace(meta=meta)
         return Expr(self._service.home, fvar)
@@ -228,7 +225,8 @@ class Meta:
                 if body.kind != kind:
                     break
                 ref = self._ref(body)
-                name, type_, rest = self._lean.engine.eval_all([Field(ref, 0), Field(ref, 1), Field(ref, 2)])
+                parts = [EXPRS[kind].get(ref, part) for part in ("name", "type", "body")]
+                name, type_, rest = self._lean.engine.eval_all(parts)
                 binder = self._lean.number(table.binder_info(ref))
                 variable = self._declare(name, type_, binder)
                 variables.append(variable)
@@ -304,12 +302,15 @@ def local_decls(home: Home, lctx: Ref) -> list[LocalDecl]:
     found: list[LocalDecl] = []
     for decl in lean.present(decls):
         is_let, detail = (
-            bool(x) for x in lean.array(ArrayOf([Tag(decl), table.is_implementation_detail(decl)]))
+            bool(x)
+            for x in lean.array(ArrayOf([table.local_is_let(decl), table.is_implementation_detail(decl)]))
         )
         if detail:
             continue
-        fvar, name, type_ = lean.engine.eval_all([table.fvar(Field(decl, 1)), Field(decl, 2), Field(decl, 3)])
-        value = Expr(home, lean.engine.eval(Field(decl, 4))) if is_let else None
+        fvar, name, type_ = lean.engine.eval_all(
+            [table.fvar(table.local_fvar_id(decl)), table.local_user_name(decl), table.local_type(decl)]
+        )
+        value = Expr(home, lean.engine.eval(table.local_value(decl))) if is_let else None
         binder = "default" if is_let else BINDER_KINDS[lean.number(table.decl_binder_info(decl))]
         user = Name(names.decode(lean.engine.dump(name)))
         found.append(LocalDecl(Expr(home, fvar), user, Expr(home, type_), value, binder))

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator
 from io import BytesIO
 from typing import Any
 
-from leanhost.engine.expressions import Arg, Field, ListOf
-from leanhost.engine.values import Ref, Thrown
+from leanhost.engine.expressions import Arg, ListOf
+from leanhost.engine.values import Thrown
 from leanhost.lean import names
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.lean.tables.declarations import SAFETIES
+from leanhost.lean.tables.declarations import SAFE
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.inductives import family_declaration
 from leanhost.services.exports.read.lines import LineReader, ReplayLimits
@@ -224,8 +224,8 @@ class Comparison:
         value = self._builder.expr(part["value"])
         if word == "opaque":
             return table.opaque_declaration(header, value, ListOf([name]), False)
-        safe, hints = SAFETIES.index("safe"), table.hints(part["hints"])
-        return table.definition_declaration(header, value, hints, ListOf([name]), safe)
+        hints = table.hints(part["hints"])
+        return table.definition_declaration(header, value, hints, ListOf([name]), SAFE)
 
     def _add(self, declaration: Arg) -> bool:
         """Have the kernel add a declaration to what is compared with, if it will."""
@@ -266,12 +266,8 @@ class Comparison:
         return [self._tables.name(number) for number in part["levelParams"]]
 
     def _find(self, name: NameTuple) -> Constant | None:
-        lean = self._lean
-        with lean.engine.eval(lean.table.kernel_find(self._env, lean.name(name))) as option:
-            if option.ptr() & 1:
-                return None
-            info: Ref = lean.engine.eval(Field(option, 0))
-        return Constant(name, lean.constant_kind(info), info)
+        info = self._lean.kernel_find(self._env, name)
+        return None if info is None else Constant(name, self._lean.constant_kind(info), info)
 
 
 def _refused(match: Match, code: str, name: str, text: str) -> tuple[str, str] | None:

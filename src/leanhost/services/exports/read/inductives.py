@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, Index, ListOf, Size, With
-from leanhost.engine.values import Node, Ref
-from leanhost.lean import names
+from leanhost.engine.expressions import Arg, ArrayOf, Index, ListOf, Size
+from leanhost.engine.values import Data, Ref
+from leanhost.lean import names, reading
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.exports.read.builder import Builder
@@ -15,7 +15,18 @@ from leanhost.services.exports.read.records import Tables
 from leanhost.services.exports.read.strict import Malformed
 
 _KINDS = {"types": "inductive", "ctors": "constructor", "recs": "recursor"}
-_TAGS = {"types": 5, "ctors": 6, "recs": 7}
+
+
+_FACTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "types": (
+        ("all", "ctors"),
+        ("numNested", "numParams", "numIndices"),
+        ("isRec", "isUnsafe", "isReflexive"),
+    ),
+    "ctors": ((), ("cidx", "numParams", "numFields"), ("isUnsafe",)),
+    "recs": (("all",), ("numParams", "numIndices", "numMotives", "numMinors"), ("k", "isUnsafe")),
+}
+"""What is compared of each part: lists of names, numbers, flags. The format has Lean's own names for them."""
 
 
 def family_names(body: dict[str, Any]) -> list[int]:
@@ -64,10 +75,9 @@ def mismatch(
     for key, kind in _KINDS.items():
         for part in body[key]:
             name = tables.name(part["name"])
-            with lean.engine.eval(lean.table.kernel_find(kernel_env, builder.names[part["name"]])) as option:
-                if option.ptr() & 1:
-                    return name, f"the kernel made no {kind} of this name"
-                info = lean.engine.eval(Field(option, 0))
+            info = lean.kernel_find(kernel_env, builder.names[part["name"]])
+            if info is None:
+                return name, f"the kernel made no {kind} of this name"
             what = _differs(lean, builder, tables, key, part, info)
             if what is not None:
                 return name, f"the kernel made another {kind}: {what} differs"
@@ -78,83 +88,60 @@ def _differs(
     lean: Lean, builder: Builder, tables: Tables, key: str, part: dict[str, Any], info: Ref
 ) -> str | None:
     table = lean.table
-    if lean.number_tag(info) != _TAGS[key]:
+    if lean.constant_kind(info) != _KINDS[key]:
         return "its kind"
-    zeroed: tuple[tuple[int, Arg], ...] = ((0, 0), (6, 0)) if key == "recs" else ((0, 0),)
-    row = lean.engine.eval_data(
-        Ctor(
-            0,
-            (
+    layout = table.VALUES[_KINDS[key]]
+    apart = ("constant", "rules") if key == "recs" else ("constant",)
+    levels, same, value = lean.array(
+        ArrayOf(
+            [
                 table.list_to_array(table.constant_levels(info)),
                 table.expr_eqv(table.constant_type(info), builder.expr(part["type"])),
-                With(Field(info, 0), zeroed),
-            ),
+                layout.without(table.constant_of(info), apart),
+            ]
         )
     )
-    assert isinstance(row, Node)
-    levels, same, value = row.fields
     assert isinstance(levels, list)
-    assert isinstance(value, Node)
     if [names.decode(level) for level in levels] != [tables.name(n) for n in part["levelParams"]]:
         return "the list of universe parameters"
     if not same:
         return "its type"
-    for field, theirs, ours in _facts(tables, key, part, value):
+    for field, theirs, ours in _facts(tables, key, part, layout.read(value)):
         if theirs != ours:
             return field
     return _rules_differ(lean, builder, tables, part["rules"], info) if key == "recs" else None
 
 
-def _facts(tables: Tables, key: str, part: dict[str, Any], value: Node) -> Iterator[tuple[str, Any, Any]]:
+def _facts(
+    tables: Tables, key: str, part: dict[str, Any], value: dict[str, Data]
+) -> Iterator[tuple[str, Any, Any]]:
     """Yield what a part says and what the kernel says: the field, the kernel's value, the file's."""
-    f, flags = value.fields, [bool(b) for b in value.scalars[:3]]
-
-    def listed(data: Any) -> list[NameTuple]:
-        found: list[NameTuple] = []
-        while isinstance(data, Node):
-            found.append(names.decode(data.fields[0]))
-            data = data.fields[1]
-        return found
-
-    def ours(field: str) -> list[NameTuple]:
-        return [tables.name(n) for n in part[field]]
-
-    flagged: tuple[str, ...]
-    if key == "types":
-        numbers = zip(("numParams", "numIndices"), f[1:3], strict=True)
-        yield "all", listed(f[3]), ours("all")
-        yield "ctors", listed(f[4]), ours("ctors")
-        yield "numNested", f[5], part["numNested"]
-        flagged = ("isRec", "isUnsafe", "isReflexive")
-    elif key == "ctors":
-        numbers = zip(("cidx", "numParams", "numFields"), f[2:5], strict=True)
-        yield "induct", names.decode(f[1]), tables.name(part["induct"])
-        flagged = ("isUnsafe",)
-    else:
-        numbers = zip(("numParams", "numIndices", "numMotives", "numMinors"), f[2:6], strict=True)
-        yield "all", listed(f[1]), ours("all")
-        flagged = ("k", "isUnsafe")
-    for field, number in numbers:
-        yield field, number, part[field]
-    for field, flag in zip(flagged, flags, strict=False):
-        yield field, flag, part[field]
+    lists, numbers, flags = _FACTS[key]
+    for field in lists:
+        theirs = [names.decode(name) for name in reading.items(value[field])]
+        yield field, theirs, [tables.name(n) for n in part[field]]
+    if key == "ctors":
+        yield "induct", names.decode(value["induct"]), tables.name(part["induct"])
+    for field in numbers:
+        yield field, value[field], part[field]
+    for field in flags:
+        yield field, bool(value[field]), part[field]
 
 
 def _rules_differ(
     lean: Lean, builder: Builder, tables: Tables, rules: list[dict[str, Any]], info: Ref
 ) -> str | None:
     table = lean.table
-    with lean.engine.eval(table.list_to_array(Field(Field(info, 0), 6))) as theirs:
+    with lean.engine.eval(table.list_to_array(table.recursor_rules(info))) as theirs:
         if lean.number(Size(theirs)) != len(rules):
             return "the number of its rules"
-        rows: list[Arg] = []
+        rows: list[list[Arg]] = []
         for i, rule in enumerate(rules):
-            their = Index(theirs, i)
-            same = table.expr_eqv(Field(their, 2), builder.expr(rule["rhs"]))
-            rows.append(Ctor(0, (Field(their, 0), Field(their, 1), same)))
-        for rule, row in zip(rules, lean.array(ArrayOf(rows)), strict=True):
-            assert isinstance(row, Node)
-            ctor, count, equal = row.fields
-            if names.decode(ctor) != tables.name(rule["ctor"]) or count != rule["nfields"] or not equal:
+            ctor, count, rhs = (
+                table.RECURSOR_RULE.get(Index(theirs, i), field) for field in ("ctor", "nfields", "rhs")
+            )
+            rows.append([ctor, count, table.expr_eqv(rhs, builder.expr(rule["rhs"]))])
+        for rule, (name, fields, equal) in zip(rules, lean.rows(rows), strict=True):
+            if names.decode(name) != tables.name(rule["ctor"]) or fields != rule["nfields"] or not equal:
                 return f"the rule for {show(tables.name(rule['ctor']))}"
     return None

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from leanhost.engine.base import Guard
-from leanhost.engine.expressions import Arg, ArrayOf, Field
+from leanhost.engine.expressions import Arg, ArrayOf
 from leanhost.engine.values import Node, Ref
 from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
+from leanhost.lean.tables.declarations import QUOT_KINDS
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker
 from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
@@ -263,8 +264,8 @@ class _Replay(ExportChecker):
             self._env = self._add(record, name, lean.table.quot_declaration())
             self._quot = True
         table = lean.table
-        with lean.engine.eval(table.kernel_find(self._env, self._builder.names[body["name"]])) as option:
-            info = lean.engine.eval(Field(option, 0))
+        info = lean.kernel_find(self._env, self._builder.names[body["name"]])
+        assert info is not None
         data = lean.engine.eval_data(
             ArrayOf(
                 [
@@ -277,7 +278,7 @@ class _Replay(ExportChecker):
         levels, same = data
         assert isinstance(levels, list)
         ours = [self._tables.name(n) for n in body["levelParams"]]
-        kind = ("type", "ctor", "lift", "ind")[QUOT_NAMES.index(name)]
+        kind = QUOT_KINDS[QUOT_NAMES.index(name)]
         if not same or list(map(names.decode, levels)) != ours or body["kind"] != kind:
             raise Ended(ReplayRejected(show(name), "the kernel's quotient type is another", record.line))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
-from leanhost.engine.values import Node, Ref
+from leanhost.engine.expressions import Arg, ArrayOf
+from leanhost.engine.values import Ref
 from leanhost.errors import UsageError
-from leanhost.lean import names
+from leanhost.lean import names, reading
 from leanhost.lean.constants import WITH_VALUE, used_constants
-from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
+from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.kernel.builtin_functions import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
 
@@ -135,10 +135,9 @@ class _Search:
         absent = [name for name in step if name not in self._added]
         infos = [(n, i) for n, i in zip(absent, lean.find(self._env, absent), strict=True) if i is not None]
         if infos:
-            tags = lean.array(ArrayOf([Tag(info) for _, info in infos]))
-            for (name, info), tag in zip(infos, tags, strict=True):
-                assert isinstance(tag, int)
-                there.append(Constant(name, CONSTANT_KINDS[tag], info))
+            kinds = reading.constant_kinds(lean, [info for _, info in infos])
+            for (name, info), kind in zip(infos, kinds, strict=True):
+                there.append(Constant(name, kind, info))
         if not self._proofs:
             there = self._unproved(there)
         self._found.update(dict.fromkeys(step))
@@ -162,7 +161,7 @@ class _Search:
             if constant.kind in WITH_VALUE:
                 parts.append(table.constant_value(constant.info))
             finds = (table.find_nat_literal, table.find_string_literal)
-            asked.append(ArrayOf([Tag(find(part)) for part in parts for find in finds]))
+            asked.append(ArrayOf([table.is_some(find(part)) for part in parts for find in finds]))
         result: list[frozenset[NameTuple]] = []
         for answer in self._lean.array(ArrayOf(asked)) if asked else []:
             assert isinstance(answer, list)
@@ -178,18 +177,18 @@ class _Search:
         """Note which constants belong together and return the members."""
         table = self._lean.table
         following: list[NameTuple] = []
-        rows: list[Arg] = []
+        rows: list[list[Arg]] = []
         asked: list[Constant] = []
         for constant in constants:
             match constant.kind:
                 case "inductive":
                     all_ = table.list_to_array(table.inductive_all(constant.info))
                     ctors = table.list_to_array(table.inductive_ctors(constant.info))
-                    rows.append(Ctor(0, (all_, ctors, table.inductive_nested(constant.info))))
+                    rows.append([all_, ctors, table.inductive_nested(constant.info)])
                 case "constructor":
-                    rows.append(Ctor(0, (ArrayOf([table.constructor_inductive(constant.info)]), 0, 0)))
+                    rows.append([ArrayOf([table.constructor_inductive(constant.info)]), 0, 0])
                 case "recursor":
-                    rows.append(Ctor(0, (table.list_to_array(table.recursor_all(constant.info)), 0, 0)))
+                    rows.append([table.list_to_array(table.recursor_all(constant.info)), 0, 0])
                 case "quot":
                     for name in QUOT_NAMES:
                         self._head[name] = QUOT_NAMES[0]
@@ -199,9 +198,7 @@ class _Search:
                 case _:
                     continue
             asked.append(constant)
-        for constant, row in zip(asked, self._lean.array(ArrayOf(rows)) if rows else [], strict=True):
-            assert isinstance(row, Node)
-            family, ctors_, nested = row.fields
+        for constant, (family, ctors_, nested) in zip(asked, self._lean.rows(rows), strict=True):
             assert isinstance(family, list)
             members = list(map(names.decode, family))
             following.extend(members)
@@ -231,7 +228,7 @@ class _Search:
                 ArrayOf([lean.table.original_kind(self._env, lean.name(name)) for name in step])
             )
             for name, kind in zip(step, kinds, strict=True):
-                if isinstance(kind, Node) and kind.fields[0] != lean.table.AXIOM_KIND:
+                if reading.option(kind) not in (None, lean.table.AXIOM_KIND):
                     missing.append(name)
         return missing
 

@@ -17,13 +17,17 @@ from leanhost.engine.values import Data, Node, Ref
 from leanhost.errors import Cancelled, LeanError, ObjectTooLarge
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.lean.tables.declarations import QUOT_KINDS, SAFETIES
+from leanhost.lean.reading import items, only_field
+from leanhost.lean.tables.declarations import QUOT_KINDS, SAFETIES, read_hints
 from leanhost.services.exports.format import FORMAT_VERSION
 from leanhost.services.exports.write.closure import Unit, closure_of
-from leanhost.services.exports.write.terms import TermWriter, items
+from leanhost.services.exports.write.terms import TermWriter
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import Phase, ProgressSink, phase
 from leanhost.version import VERSION
+
+_Value: TypeAlias = dict[str, Data]
+"""What a constant holds, by the names of ``Table.VALUES``."""
 
 _PIECE = 64
 """How many constants are copied out of Lean in one step, at most."""
@@ -231,81 +235,86 @@ class _Export:
     # --- declarations ---
 
     def _unit(self, unit: Unit, values: list[Node]) -> None:
-        copies = list(zip(unit.constants, (value.fields[0] for value in values), strict=True))
+        layouts = self._lean.table.VALUES
+        copies = [
+            (constant, layouts[constant.kind].read(only_field(value)))
+            for constant, value in zip(unit.constants, values, strict=True)
+        ]
         match unit.kind:
             case "inductive":
                 self._terms.add(_line({"inductive": self._family(copies)}))
             case "quot":
                 for _, value in copies:
-                    body = self._head(value)
-                    self._terms.add(_line({"quot": body | {"kind": QUOT_KINDS[_node(value).scalars[0]]}}))
+                    kind = QUOT_KINDS[_number(value["kind"])]
+                    self._terms.add(_line({"quot": self._head(value) | {"kind": kind}}))
             case "constructor" | "recursor":
                 raise LeanError(f"{show(unit.constants[0].name)} belongs to no inductive type that is there")
             case kind:
-                word, body = self._single(kind, _node(copies[0][1]))
+                word, body = self._single(kind, copies[0][1])
                 self._terms.add(_line({word: body}))
 
-    def _head(self, value: Data) -> dict[str, Any]:
+    def _head(self, value: _Value) -> dict[str, Any]:
         """What every declaration begins with: ``ConstantVal``."""
-        header = _node(_node(value).fields[0])
+        header = self._lean.table.CONSTANT_VAL.read(value["constant"])
         terms = self._terms
-        name = terms.name(header.fields[0])
-        levels = [terms.name(level) for level in items(header.fields[1])]
+        name = terms.name(header["name"])
+        levels = [terms.name(level) for level in items(header["levelParams"])]
         for level in levels:
             terms.param(level)
-        return {"name": name, "levelParams": levels, "type": terms.expr(header.fields[2])}
+        return {"name": name, "levelParams": levels, "type": terms.expr(header["type"])}
 
     def _names(self, data: Data) -> list[int]:
         return [self._terms.name(name) for name in items(data)]
 
-    def _single(self, kind: str, value: Node) -> tuple[str, dict[str, Any]]:
+    def _single(self, kind: str, value: _Value) -> tuple[str, dict[str, Any]]:
         head = self._head(value)
-        fields, scalars = value.fields, value.scalars
         if kind == "axiom":
-            return "axiom", head | {"isUnsafe": bool(scalars[0])}
-        head["value"] = self._terms.expr(fields[1])
+            return "axiom", head | {"isUnsafe": bool(value["isUnsafe"])}
+        head["value"] = self._terms.expr(value["value"])
         if kind == "definition":
             head |= {
-                "hints": _hints(fields[2]),
-                "safety": SAFETIES[scalars[0]],
-                "all": self._names(fields[3]),
+                "hints": _hints(value["hints"]),
+                "safety": SAFETIES[_number(value["safety"])],
+                "all": self._names(value["all"]),
             }
             return "def", head
-        head["all"] = self._names(fields[2])
+        head["all"] = self._names(value["all"])
         if kind == "theorem":
             return "thm", head
-        return "opaque", head | {"isUnsafe": bool(scalars[0])}
+        return "opaque", head | {"isUnsafe": bool(value["isUnsafe"])}
 
-    def _family(self, copies: list[tuple[Constant, Data]]) -> dict[str, Any]:
+    def _family(self, copies: list[tuple[Constant, _Value]]) -> dict[str, Any]:
         parts: dict[str, list[dict[str, Any]]] = {"types": [], "ctors": [], "recs": []}
         for constant, value in copies:
-            node, head = _node(value), self._head(value)
-            f, s = node.fields, node.scalars
+            part = self._head(value)
             match constant.kind:
                 case "inductive":
-                    parts["types"].append(
-                        head
-                        | dict(zip(("numParams", "numIndices"), f[1:3], strict=True))
-                        | {"all": self._names(f[3]), "ctors": self._names(f[4]), "numNested": f[5]}
-                        | {"isRec": bool(s[0]), "isUnsafe": bool(s[1]), "isReflexive": bool(s[2])}
-                    )
+                    parts["types"].append(part)
+                    part |= {key: value[key] for key in ("numParams", "numIndices", "numNested")}
+                    part |= {key: self._names(value[key]) for key in ("all", "ctors")}
+                    part |= {key: bool(value[key]) for key in ("isRec", "isUnsafe", "isReflexive")}
                 case "constructor":
-                    counts = dict(zip(("cidx", "numParams", "numFields"), f[2:5], strict=True))
-                    induct = self._terms.name(f[1])
-                    parts["ctors"].append(head | counts | {"induct": induct, "isUnsafe": bool(s[0])})
+                    parts["ctors"].append(part)
+                    part |= {key: value[key] for key in ("cidx", "numParams", "numFields")}
+                    part |= {"induct": self._terms.name(value["induct"]), "isUnsafe": bool(value["isUnsafe"])}
                 case _:
-                    words = ("numParams", "numIndices", "numMotives", "numMinors")
-                    parts["recs"].append(
-                        head
-                        | dict(zip(words, f[2:6], strict=True))
-                        | {"all": self._names(f[1]), "rules": [self._rule(rule) for rule in items(f[6])]}
-                        | {"k": bool(s[0]), "isUnsafe": bool(s[1])}
-                    )
+                    parts["recs"].append(part)
+                    counts = ("numParams", "numIndices", "numMotives", "numMinors")
+                    part |= {key: value[key] for key in counts}
+                    part |= {key: bool(value[key]) for key in ("k", "isUnsafe")}
+                    part |= {
+                        "all": self._names(value["all"]),
+                        "rules": [self._rule(rule) for rule in items(value["rules"])],
+                    }
         return parts
 
     def _rule(self, rule: Data) -> dict[str, Any]:
-        ctor, count, rhs = _node(rule).fields
-        return {"ctor": self._terms.name(ctor), "nfields": count, "rhs": self._terms.expr(rhs)}
+        part = self._lean.table.RECURSOR_RULE.read(rule)
+        return {
+            "ctor": self._terms.name(part["ctor"]),
+            "nfields": part["nfields"],
+            "rhs": self._terms.expr(part["rhs"]),
+        }
 
 
 def _node(data: Data) -> Node:
@@ -313,10 +322,14 @@ def _node(data: Data) -> Node:
     return data
 
 
+def _number(data: Data) -> int:
+    assert isinstance(data, int)
+    return data
+
+
 def _hints(data: Data) -> Any:
-    if isinstance(data, Node):
-        return {"regular": int.from_bytes(data.scalars[:4], "little")}
-    return ("opaque", "abbrev")[data] if isinstance(data, int) else "opaque"
+    hints = read_hints(data)
+    return {"regular": hints} if isinstance(hints, int) else hints
 
 
 def _line(value: dict[str, Any]) -> str:

@@ -7,12 +7,10 @@ import json
 from leanhost.engine.digits import digits
 from leanhost.engine.values import Data, Node
 from leanhost.errors import LeanError
-from leanhost.lean.tables.exprs import EXPR_KINDS, LEVEL_KINDS
+from leanhost.lean.reading import items, only_field
+from leanhost.lean.tables.exprs import EXPR_KINDS, EXPR_PARTS, EXPRS, LEVEL_KINDS
 from leanhost.services.exports.format import BINDERS
 from leanhost.services.exports.interning import PairTable
-
-_BINDER_BYTE = 8
-"""Where ``binderInfo`` lies among the scalar bytes of a binder: behind ``Expr.Data``."""
 
 _BITS = 30
 _MOST = 1 << _BITS
@@ -22,6 +20,8 @@ _BVAR, _SORT, _CONST, _APP, _LAM, _FORALL, _LET, _LIT, _MDATA, _PROJ = (
     EXPR_KINDS.index(kind)
     for kind in ("bvar", "sort", "const", "app", "lam", "forall", "let", "lit", "mdata", "proj")
 )
+_BINDER_BYTE = EXPRS["lam"].byte("binderInfo")
+_FUNCTION, _ARGUMENT = map(EXPRS["app"].fields.index, ("function", "argument"))
 _BINDER_WORDS = {_LAM: "lam", _FORALL: "forallE"}
 
 
@@ -76,9 +76,9 @@ class TermWriter:
                 number = known
                 break
             chain.append(at)
-            at = at.fields[0]
+            at, _ = at.fields
         for node in reversed(chain):
-            part = node.fields[1]
+            _, part = node.fields
             if not isinstance(part, str | int):
                 raise LeanError(f"not a name: {part!r}")
             number = seen[id(node)] = self._name(number, part)
@@ -113,7 +113,8 @@ class TermWriter:
             if kind == "mvar":
                 raise LeanError("a universe metavariable cannot be exported")
             if kind == "param":
-                key = (node.tag, self.name(node.fields[0]), 0)
+                (param,) = node.fields
+                key = (node.tag, self.name(param), 0)
             else:
                 parts = [seen.get(id(part)) if _is_level_node(part) else 0 for part in node.fields]
                 if None in parts:
@@ -152,13 +153,13 @@ class TermWriter:
             assert isinstance(node, Node)
             tag, fields = node.tag, node.fields
             if tag == _APP:
-                left, right = get(id(fields[0])), get(id(fields[1]))
+                left, right = get(id(fields[_FUNCTION])), get(id(fields[_ARGUMENT]))
                 if left is None or right is None:
                     # The function first: that is the order in which lean4export numbers.
                     if right is None:
-                        stack.append(fields[1])
+                        stack.append(fields[_ARGUMENT])
                     if left is None:
-                        stack.append(fields[0])
+                        stack.append(fields[_FUNCTION])
                     continue
                 number = self._exprs.number(tag, left << _BITS | right)
                 if number < 0:
@@ -179,11 +180,12 @@ class TermWriter:
 
     def _other(self, node: Node, parts: list[int]) -> int:
         """Number anything but an application, whose subterms have the numbers *parts*."""
-        tag, fields = node.tag, node.fields
+        tag = node.tag
         if tag == _MDATA:
             return parts[0]
+        part = dict(zip(_FIELDS[tag], node.fields, strict=True))
         if tag in _BINDER_WORDS:
-            name, binder = self.name(fields[0]), node.scalars[_BINDER_BYTE]
+            name, binder = self.name(part["name"]), node.scalars[_BINDER_BYTE]
             type_, body = parts
             return self._number(
                 tag | binder << 4 | name << 8,
@@ -192,18 +194,18 @@ class TermWriter:
                 f'"name":{name},"type":{type_}}}',
             )
         if tag == _CONST:
-            name, levels = self.name(fields[0]), self._level_list(fields[1])
+            name, levels = self.name(part["name"]), self._level_list(part["levels"])
             listed = self._level_lists.setdefault(levels, len(self._level_lists))
             us = ",".join(map(str, levels))
             return self._number(tag | name << 4, listed, f'"const":{{"name":{name},"us":[{us}]}}')
         if tag == _SORT:
-            level = self.level(fields[0])
+            level = self.level(part["level"])
             return self._number(tag, level, f'"sort":{level}')
         if tag == _BVAR:
-            index = _small(fields[0], "bound variable")
+            index = _small(part["index"], "bound variable")
             return self._number(tag, index, f'"bvar":{index}')
         if tag == _LET:
-            name = self.name(fields[0])
+            name = self.name(part["name"])
             type_, value, body = parts
             return self._number(
                 tag | name << 4 | type_ << 4 + _BITS,
@@ -211,19 +213,18 @@ class TermWriter:
                 f'"letE":{{"body":{body},"name":{name},"nondep":false,"type":{type_},"value":{value}}}',
             )
         if tag == _PROJ:
-            name, index = self.name(fields[0]), _small(fields[1], "projection")
+            name, index = self.name(part["structure"]), _small(part["index"], "projection")
             return self._number(
                 tag | name << 4,
                 index << _BITS | parts[0],
                 f'"proj":{{"idx":{index},"struct":{parts[0]},"typeName":{name}}}',
             )
         if tag == _LIT:
-            return self._literal(fields[0])
+            return self._literal(part["literal"])
         raise LeanError(f"a term with an {EXPR_KINDS[tag]} cannot be exported: it is not closed")
 
     def _literal(self, literal: Data) -> int:
-        assert isinstance(literal, Node)
-        value = literal.fields[0]
+        value = only_field(literal)
         if isinstance(value, str):
             text = f'"strVal":{json.dumps(value, ensure_ascii=False)}'
         else:
@@ -246,17 +247,12 @@ class TermWriter:
         return number
 
 
-_EXPR_FIELDS = {_LAM: (1, 2), _FORALL: (1, 2), _LET: (1, 2, 3), _MDATA: (1,), _PROJ: (2,)}
+_FIELDS = [EXPRS[kind].fields for kind in EXPR_KINDS]
+_EXPR_FIELDS = {
+    tag: tuple(i for i, field in enumerate(fields) if field in EXPR_PARTS)
+    for tag, fields in enumerate(_FIELDS)
+}
 """Which fields of an ``Expr`` are expressions."""
-
-
-def items(data: Data) -> list[Data]:
-    """The elements of a copied ``List``."""
-    found: list[Data] = []
-    while isinstance(data, Node):
-        found.append(data.fields[0])
-        data = data.fields[1]
-    return found
 
 
 def _is_level_node(data: Data) -> bool:
