@@ -13,7 +13,7 @@ from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
-from leanhost.services.terms.meta import MetaService, is_short
+from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.limits import WHY_LIMITS, WORDS
@@ -24,6 +24,17 @@ from leanhost.services.values.results import Diagnostic, Limit, Position, Severi
 from leanhost.services.values.text import prepare
 
 _FILE = "<term>"
+
+
+_SHORT = 512
+
+
+def is_short(text: str) -> bool:
+    """Tell whether *text* may be parsed on the caller's thread.
+
+    Lean's parser recurses without looking at the stack, at a few kilobytes for each nested bracket.
+    """
+    return len(text) <= _SHORT
 
 
 @dataclass(frozen=True, slots=True)
