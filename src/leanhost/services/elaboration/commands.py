@@ -148,7 +148,7 @@ def elaborate(
     current, following = lean.step(_first)(state, start)
     parse, read, elab = lean.step(_parse), lean.step(_read), lean.step(_elab)
     position = start
-    listening = phase(guard, "elaborate", size)
+    reading = phase(guard, "elaborate", size)
     while not guard.why:
         (parsed,) = parse(context, current, following)
         # The state is Lean's alone while a command changes it, or Lean would copy it.
@@ -178,12 +178,11 @@ def elaborate(
         began, position = position, behind.ptr() >> 1
         if watch is not None:
             watch(began, position, engine.eval(table.get_ref(state)))
-        if listening is not None:
-            listening.at(position)
+        reading.at(position)
         if position >= size:  # the space behind a command belongs to it: nothing is left to parse
             break
-    if listening is not None and not guard.why:
-        listening.at(size)
+    if not guard.why:
+        reading.at(size)
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])

@@ -80,7 +80,6 @@ def elaborate_terms(
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
     chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
     wanted = None if expected is None else service.home.expr(expected)
-    total = len(terms)
 
     def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
         lean, table = service.lean, service.lean.table
@@ -127,13 +126,7 @@ def elaborate_terms(
                     return ElabFailure("elaboration", errors[0].message, tuple(messages.found), truncated)
             return Expr(service.home, result)
 
-        listening = phase(guard, "elaborate", total)
-        found: list[Expr | ElabFailure] = []
-        for term in terms:
-            found.append(one(term))
-            if listening is not None:
-                listening.at(len(found))
-        return found
+        return [one(term) for term in phase(guard, "elaborate", len(terms)).over(terms)]
 
     return service.supervised(
         work,

@@ -277,7 +277,7 @@ class MetaRunner:
         home = self.home
         refs = [[home.expr(expr) for expr in item] for item in items]
         results: list[MetaResponse[Any]] = []
-        listening = Phase(progress, asked.what, len(items)) if progress is not None else None
+        asking = Phase(progress, asked.what, len(items))
         try:
             with self.owner.calling(asked.what, cancellation, len(items)):
                 for start in range(0, len(items), _BULK):
@@ -291,8 +291,7 @@ class MetaRunner:
                             results.append(answer)
                     else:
                         results.extend(Ok(asked.read(answer)) for answer in answers)
-                    if listening is not None:
-                        listening.at(len(results))
+                    asking.at(len(results))
         except NotStarted:
             pass
         return results + [CANCELLED] * (len(items) - len(results))

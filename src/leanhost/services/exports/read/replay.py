@@ -110,7 +110,7 @@ class _Replay(ExportChecker):
     def run(self) -> ReplayOutcome:
         """Read to the end or to the first fault."""
         reader = self._reader
-        listening = phase(self._guard, "replay", None)
+        reading = phase(self._guard, "replay")
         try:
             line = 0
             for record in reader:
@@ -129,8 +129,7 @@ class _Replay(ExportChecker):
                 if self._builder.waiting + len(self._waiting) >= WINDOW:
                     self._work()
                     self._stop_if_asked(line)
-                    if listening is not None:
-                        listening.at(reader.bytes)
+                    reading.at(reader.bytes)
             self._work()
             if reader.refusal is not None:
                 return Refused(*reader.refusal)
@@ -138,8 +137,7 @@ class _Replay(ExportChecker):
                 return Refused(
                     reader.line, f"the file has another digest than was asked for: {reader.sha256}"
                 )
-            if listening is not None:
-                listening.at(reader.bytes)
+            reading.at(reader.bytes)
             return self._replayed()
         except Ended as ended:
             return ended.outcome
