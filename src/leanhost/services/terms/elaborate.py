@@ -15,11 +15,10 @@ from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
-from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.limits import WHY_LIMITS, WORDS
+from leanhost.services.values.limits import WHY_LIMITS, WORDS, CallContext
 from leanhost.services.values.options import check_lean_options
 from leanhost.services.values.outcomes import ElabFailure
-from leanhost.services.values.progress import ProgressSink, phase
+from leanhost.services.values.progress import phase
 from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
 from leanhost.services.values.text import prepare
 
@@ -41,8 +40,8 @@ def is_short(text: str) -> bool:
 class TermContext:
     """What a term is read in."""
 
-    scope: Scope | None
-    lean_options: frozenset[tuple[str, OptionValue]]
+    scope: Scope | None = None
+    lean_options: frozenset[tuple[str, OptionValue]] = frozenset()
 
 
 def term_context(
@@ -67,13 +66,21 @@ def term_context(
 def elaborate_terms(
     service: MetaService,
     terms: Sequence[str],
-    expected: Expr | None,
+    expected: Expr | str | None,
     context: TermContext,
     options: MetaOptions | None,
-    cancellation: CancellationToken | None,
-    progress: ProgressSink | None = None,
+    call: CallContext,
 ) -> list[Expr | ElabFailure]:
-    """Elaborate *terms* one after another, each from the same fresh state, in one supervised call."""
+    """Elaborate *terms* one after another, each from the same fresh state, in one supervised call.
+
+    A text as *expected* type is elaborated first; where it cannot be, its failure is that of every term.
+    """
+    if isinstance(expected, str):
+        quiet = replace(call, progress=None)
+        (found,) = elaborate_terms(service, [expected], None, context, options, quiet)
+        if isinstance(found, ElabFailure):
+            return [found] * len(terms)
+        expected = found
     if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
         raise UsageError("terms are a sequence of texts", hint="elaborate(text) takes one term")
     chosen = options or DEFAULT
@@ -131,11 +138,11 @@ def elaborate_terms(
     return service.supervised(
         work,
         chosen,
-        cancellation,
+        call.cancellation,
         brief=len(terms) == 1 and is_short(terms[0]),
         scope=context.scope,
         lean_options=context.lean_options,
-        progress=progress,
+        progress=call.progress,
     )
 
 

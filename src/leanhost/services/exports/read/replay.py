@@ -42,7 +42,7 @@ from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, QUOT_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink, phase
 
@@ -76,7 +76,7 @@ def replay(
     if sha256 is not None and not _SHA256(sha256):
         raise UsageError(f"sha256 is 64 hexadecimal digits, not {sha256!r:.80}")
     limits = limits or ReplayLimits()
-    guard = new_guard(lean, options, timeout, cancellation, progress)
+    guard = CallContext(timeout, cancellation, progress).guard(lean, options)
     try:
         with lean.options(options.kernel_options()) as kernel_options, ExitStack() as opened:
             file = source
