@@ -38,7 +38,7 @@ def test_every_constant_once(declarations: DeclarationService, session: Session)
     assert len({item.name for item in listed}) == len(listed) > 1000
     assert [item.name for item in declarations.iterate()] == [item.name for item in listed]
     own = [item for item in listed if item.module is None]
-    assert {item.name.parts for item in own} == {c.name for c in new_constants(session._lean, session._env)}
+    assert {item.name.parts for item in own} == {c.name for c in new_constants(session.lean, session.env)}
     assert listed[-len(own) :] == own == list(declarations.iterate(own=True))
 
 
@@ -162,7 +162,7 @@ def test_cancellation_ends_the_stream(declarations: DeclarationService) -> None:
 
 
 def test_a_listing_left_half_way_keeps_nothing(declarations: DeclarationService, session: Session) -> None:
-    engine = session._lean.engine
+    engine = session.lean.engine
     declarations.kinds(["Nat"])
     gc.collect()
     before = engine.live
@@ -186,7 +186,7 @@ def test_thousands_of_theorems(native_toolchain: Toolchain, fixture_core: Path, 
     compile_big(fixture_core, 2400, "Big", tmp_path, part=1200)
     with Host(native_toolchain, [tmp_path, fixture_core]) as host, host.session(["Big"]) as session:
         declarations = service(session)
-        engine = session._lean.engine
+        engine = session.lean.engine
         before, most = engine.live, 0
         seen: set[Name] = set()
         for item in declarations.iterate(module="Big", kinds="theorem"):

@@ -10,6 +10,7 @@ from leanhost.lean.core import Constant
 from leanhost.services.kernel.equivalence import Match, Statement, matches, recheck, statement_of
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.results import Limit
 from tests.evidence.conftest import Exporter
 
@@ -35,15 +36,15 @@ def grown(session: Session) -> Session:
 
 @pytest.fixture
 def kernel_env(grown: Session) -> Ref:
-    return grown._lean.engine.eval(grown._lean.table.kernel_env(grown._env))
+    return grown.lean.engine.eval(grown.lean.table.kernel_env(grown.env))
 
 
 def _constant(grown: Session, name: str) -> Constant:
-    return next(c for c in grown._added if c.name == names.parse(name))
+    return next(c for c in grown.added if c.name == names.parse(name))
 
 
 def _statement(grown: Session, name: str) -> Statement:
-    return statement_of(grown._lean, _constant(grown, name).info)
+    return statement_of(grown.lean, _constant(grown, name).info)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,9 @@ def _statement(grown: Session, name: str) -> Statement:
     ],
 )
 def test_matches(grown: Session, kernel_env: Ref, name: str, syntactic: bool, definitional: bool) -> None:
-    found = matches(grown._lean, kernel_env, _statement(grown, "plain"), _statement(grown, name))
+    found = matches(
+        grown.lean, kernel_env, _statement(grown, "plain"), _statement(grown, name), grown.options
+    )
     assert (found.syntactic, found.definitional) == (syntactic, definitional)
     assert bool(found) == (syntactic or definitional)
     assert found.limit is None
@@ -66,7 +69,8 @@ def test_matches(grown: Session, kernel_env: Ref, name: str, syntactic: bool, de
 
 def test_universes_are_renamed_in_order(grown: Session, kernel_env: Ref) -> None:
     def match(name: str) -> Match:
-        return matches(grown._lean, kernel_env, _statement(grown, "in_uv"), _statement(grown, name))
+        theirs = _statement(grown, name)
+        return matches(grown.lean, kernel_env, _statement(grown, "in_uv"), theirs, grown.options)
 
     assert match("in_xy") == Match(True, True)
     assert not match("in_yx")
@@ -75,27 +79,30 @@ def test_universes_are_renamed_in_order(grown: Session, kernel_env: Ref) -> None
 
 
 def test_a_constant_is_rechecked_with_what_it_needs(session: Session, grown: Session) -> None:
-    lean = grown._lean
-    base = lean.engine.eval(lean.table.kernel_env(session._imported.env))
+    lean = grown.lean
+    base = lean.engine.eval(lean.table.kernel_env(session._state.imported.env))
     for name in ("plain", "Colour.uses", "Colour.rec", "even_two", "Tree.size_leaf", "big"):
-        assert recheck(lean, base, _constant(grown, name), grown._added).status == "checked", name
+        assert recheck(lean, base, _constant(grown, name), grown.added, grown.options).status == "checked", (
+            name
+        )
     # Without what came with it, it means nothing.
-    alone = recheck(lean, base, _constant(grown, "Colour.uses"))
+    alone = recheck(lean, base, _constant(grown, "Colour.uses"), (), grown.options)
     assert alone.status == "rejected"
     assert "Colour" in alone.message
 
 
 def test_a_cancelled_recheck_is_no_verdict(session: Session, grown: Session) -> None:
-    lean = grown._lean
-    base = lean.engine.eval(lean.table.kernel_env(session._imported.env))
+    lean = grown.lean
+    base = lean.engine.eval(lean.table.kernel_env(session._state.imported.env))
     token = CancellationToken()
     token.cancel()
-    found = recheck(lean, base, _constant(grown, "plain"), grown._added, cancellation=token)
+    call = CallContext(cancellation=token)
+    found = recheck(lean, base, _constant(grown, "plain"), grown.added, grown.options, call)
     assert found.status in ("checked", "unavailable")
     if found.status == "unavailable":
         assert found.limit is Limit.CANCELLED
 
 
 def test_what_was_added_exports_without_an_environment_of_its_own(session: Session, grown: Session) -> None:
-    exporter = Exporter(grown._lean, session._imported.env, grown._added)
-    assert exporter.file("Colour.uses") == Exporter(grown._lean, grown._env).file("Colour.uses")
+    exporter = Exporter(grown.lean, session._state.imported.env, grown.added)
+    assert exporter.file("Colour.uses") == Exporter(grown.lean, grown.env).file("Colour.uses")

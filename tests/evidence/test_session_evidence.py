@@ -39,14 +39,14 @@ SWAP = "theorem swap (p q : Prop) (h : p ∧ q) : q ∧ p := ⟨h.2, h.1⟩"
 
 def test_evidence_is_checked_again_when_asked(session: Session) -> None:
     evidence = checked(session, "theorem base : 1 = 1 := rfl\ntheorem top : 1 = 1 ∧ True := ⟨base, trivial⟩")
-    assert session.status(evidence) is EvidenceStatus.CHECKED
+    assert session.recheck(evidence) is EvidenceStatus.CHECKED
 
 
 def test_evidence_outlives_its_check_and_its_session(host: Host) -> None:
     with host.session(["Init"]) as short:
         evidence = checked(short, SWAP)
     with host.session(["Init"]) as other:
-        assert other.status(evidence) is EvidenceStatus.CHECKED
+        assert other.recheck(evidence) is EvidenceStatus.CHECKED
         assert other.matches(evidence, "∀ (a b : Prop), a ∧ b → b ∧ a").syntactic
 
 
@@ -109,7 +109,7 @@ def test_evidence_of_another_host_is_refused(
     with open_host(other, request) as elsewhere, elsewhere.session(["Init"]) as foreign:
         evidence = checked(foreign, SWAP)
         with pytest.raises(ForeignHandleError):
-            session.status(evidence)
+            session.recheck(evidence)
 
 
 def test_one_changed_byte_is_never_accepted(session: Session, host: Host) -> None:
@@ -130,15 +130,15 @@ def test_one_changed_byte_is_never_accepted(session: Session, host: Host) -> Non
 def test_many_are_asked_at_once(session: Session) -> None:
     all_ = [checked(session, f"theorem t{i} : {i} + 1 = {i + 1} := rfl") for i in range(3)]
     events: list[ProgressEvent] = []
-    assert session.status_bulk(all_, progress=events.append) == [EvidenceStatus.CHECKED] * 3
+    assert session.recheck_bulk(all_, progress=events.append) == [EvidenceStatus.CHECKED] * 3
     matches = session.matches_bulk(all_, "1 + 1 = 2", progress=events.append)
     assert [m.syntactic for m in matches] == [False, True, False]
     assert [(e.phase, e.current) for e in events] == [
-        (p, i) for p in ("status", "matches") for i in (1, 2, 3)
+        (p, i) for p in ("recheck", "matches") for i in (1, 2, 3)
     ]
     token = CancellationToken()
     token.cancel()
-    assert session.status_bulk(all_, cancellation=token) == [EvidenceStatus.UNAVAILABLE] * 3
+    assert session.recheck_bulk(all_, cancellation=token) == [EvidenceStatus.UNAVAILABLE] * 3
     stopped = session.matches(all_[0], "1 + 1 = 2", cancellation=token)
     assert (bool(stopped), stopped.definitional, stopped.limit) == (False, None, Limit.CANCELLED)
 

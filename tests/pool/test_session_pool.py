@@ -91,13 +91,13 @@ def test_nested_acquires_of_one_key_each_get_an_environment(pool: SessionPool) -
 
 def test_the_most_recently_released_is_taken_first(pool: SessionPool) -> None:
     first, second = pool.acquire(ONE), pool.acquire(ONE)
-    environments = [first._imported, second._imported]
+    environments = [first._state.imported, second._state.imported]
     second.release()
     first.release()
     with pool.acquire(ONE) as session:
-        assert session._imported is environments[0]
+        assert session._state.imported is environments[0]
         with pool.acquire(ONE) as deeper:
-            assert deeper._imported is environments[1]
+            assert deeper._state.imported is environments[1]
 
 
 def test_order_is_part_of_the_key(pool: SessionPool) -> None:

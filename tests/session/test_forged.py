@@ -9,10 +9,10 @@ from leanhost.engine.values import Ref
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel.judge import Additions, Judgement
+from leanhost.services.session.elaborator import Elaboration
 from leanhost.services.session.host import Host
-from leanhost.services.session.judging import Run
 from leanhost.services.session.session import Session
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.results import CommandResult, Status
 
@@ -54,11 +54,11 @@ class Forger:
     def judged(self, constants: list[Constant]) -> Judgement:
         """What is said when *constants* are all that was added, and all are shown."""
         session, lean = self._session, self.lean
-        guard = new_guard(lean, session.options, None, None)
+        guard = CallContext().guard(lean, session.options)
         env = lean.engine.eval(self.grown.env)
         additions = Additions(constants, [(constant, None) for constant in constants])
-        run = Run(CommandResult((), (), (), 0.0, 0.0), env, additions, guard)
-        return lean.engine.supervise(lambda: session._judge(run, AllowedAxioms()), guard)
+        run = Elaboration(CommandResult((), (), (), 0.0, 0.0), env, additions, guard)
+        return lean.engine.supervise(lambda: session._judge.judgement(run, AllowedAxioms()), guard)
 
     def refused(self, constants: list[Constant], why: str) -> None:
         """See that nothing is accepted of *constants*."""

@@ -10,10 +10,10 @@ from leanhost.engine.expressions import Ctor, ListOf
 from leanhost.errors import ElaborationError, UsageError
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.services.kernel.judge import Additions, Judgement
+from leanhost.services.session.elaborator import Elaboration
 from leanhost.services.session.host import Host
-from leanhost.services.session.judging import Run
 from leanhost.services.session.session import Session
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.outcomes import Checked, Rejected, Unavailable, Unsupported
 from leanhost.services.values.results import CommandResult, Limit, Status
@@ -33,24 +33,24 @@ def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
 
     Elaborators type-check what they build, so a wrong proof has to be put together by hand.
     """
-    lean = session._lean
+    lean = session.lean
     table = lean.table
     with session.extend(source) as grown:
-        by_name = {constant.name: constant for constant in grown._added}
+        by_name = {constant.name: constant for constant in grown.added}
         claim, proof = by_name["claim",].info, by_name["proof",].info
         name = lean.name("forged")
         head = Ctor(0, (name, 0, table.constant_value(claim)))
         theorem = Ctor(0, (head, table.constant_value(proof), ListOf([name])))
         info = lean.engine.eval(Ctor(CONSTANT_KINDS.index("theorem"), (theorem,)))
         forged = Constant(("forged",), "theorem", info)
-        guard = new_guard(lean, grown.options, limits.get("timeout"), None)
-        run = Run(
+        guard = CallContext(limits.get("timeout")).guard(lean, grown.options)
+        run = Elaboration(
             CommandResult((), (), (), 0.0, 0.0),
-            lean.engine.eval(grown._env),
+            lean.engine.eval(grown.env),
             Additions([forged], [(forged, None)]),
             guard,
         )
-        return lean.engine.supervise(lambda: grown._judge(run, AllowedAxioms()), guard)
+        return lean.engine.supervise(lambda: grown._judge.judgement(run, AllowedAxioms()), guard)
 
 
 def test_a_proof_is_checked(session: Session) -> None:

@@ -20,7 +20,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.terms.expr import Expr
 from leanhost.services.terms.meta_answers import MetaOptions
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.outcomes import Checked
 from leanhost.services.values.results import Limit
@@ -188,14 +188,14 @@ STUCK = """
 import sys, threading, time
 from pathlib import Path
 from leanhost.errors import EngineLost, EngineStuck
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
 from leanhost.toolchain import resolve
 
 host = Host(resolve("native-runtime"), [Path(sys.argv[1])])
 session = host.session(["Init"])
-guard = new_guard(host.lean, ElabOptions(grace=0.1), 0.1, None)
+guard = CallContext(0.1).guard(host.lean, ElabOptions(grace=0.1))
 never = threading.Event()
 try:
     host.lean.engine.supervise(never.wait, guard)
@@ -222,8 +222,8 @@ def test_a_native_lean_that_does_not_stop_is_given_up_for_good(native_host: Host
 def test_work_that_waits_behind_other_work_does_not_cost_the_engine(native_host: Host) -> None:
     """Its time may run out, and its grace, before its turn comes; that says nothing about Lean."""
     lean = native_host.lean
-    patient = new_guard(lean, UNLIMITED, None, None)
-    hasty = new_guard(lean, ElabOptions(grace=0.01), 0.01, None)
+    patient = CallContext().guard(lean, UNLIMITED)
+    hasty = CallContext(0.01).guard(lean, ElabOptions(grace=0.01))
     begun, end = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -14,6 +14,7 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.outcomes import Checked, Rejected, Unavailable
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
+from tests.support.heartbeats import burn
 from tests.terms.answers import term
 
 
@@ -42,7 +43,7 @@ def test_limits_are_for_each_item(session: Session) -> None:
     assert all(isinstance(r, Ok) for r in session.meta.infer_type_bulk(terms, MetaOptions(heartbeats=2)))
     token = CancellationToken()
     token.cancel()
-    burned = session.meta.heartbeat_burn(MetaOptions(heartbeats=0), cancellation=token)
+    burned = burn(session, MetaOptions(heartbeats=0), cancellation=token)
     assert burned == TimeoutOrHeartbeat(Limit.CANCELLED)
 
 

@@ -17,6 +17,7 @@ from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Const, Expr, Level, Lit, Name
 from leanhost.services.terms.meta_answers import MetaOptions, Ok
 from tests.conftest import open_host
+from tests.support.heartbeats import burn
 from tests.terms.answers import term
 
 IDENTITY = "fun n : Nat => n"
@@ -67,7 +68,7 @@ def test_after_its_session_a_term_keeps_its_structure(host: Host) -> None:
         lambda: str(mine),
         lambda: meta.infer_type(mine),
         lambda: meta.infer_type_bulk([mine]),
-        lambda: meta.heartbeat_burn(MetaOptions(heartbeats=1)),
+        lambda: burn(session, MetaOptions(heartbeats=1)),
         lambda: declarations.get("Nat"),
         lambda: declarations.kinds(["Nat"]),
         lambda: list(declarations.iterate()),

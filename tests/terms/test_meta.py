@@ -16,6 +16,7 @@ from leanhost.services.terms.meta_program import Meta
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Limit
+from tests.support.heartbeats import burn
 from tests.terms.answers import term
 
 
@@ -69,13 +70,13 @@ def test_transparency_decides_what_unfolds(host: object, session: Session) -> No
 
 def test_heartbeats_stop_a_call_and_the_next_one_is_fresh(session: Session) -> None:
     for _ in range(3):
-        assert session.meta.heartbeat_burn(MetaOptions(heartbeats=20)) == TimeoutOrHeartbeat(Limit.HEARTBEATS)
+        assert burn(session, MetaOptions(heartbeats=20)) == TimeoutOrHeartbeat(Limit.HEARTBEATS)
         assert isinstance(session.meta.infer_type(term(session, "1"), MetaOptions(heartbeats=20)), Ok)
 
 
 def test_the_wall_clock_stops_a_call(session: Session) -> None:
     options = MetaOptions(heartbeats=0, timeout=0.2)
-    assert session.meta.heartbeat_burn(options) == TimeoutOrHeartbeat(Limit.TIMEOUT)
+    assert burn(session, options) == TimeoutOrHeartbeat(Limit.TIMEOUT)
     assert isinstance(session.meta.infer_type(term(session, "1")), Ok)
 
 
@@ -85,7 +86,7 @@ def test_a_token_stops_a_call_from_another_thread(session: Session) -> None:
     timer.start()
     try:
         options = MetaOptions(heartbeats=0, timeout=60)
-        assert session.meta.heartbeat_burn(options, cancellation=token) == TimeoutOrHeartbeat(Limit.CANCELLED)
+        assert burn(session, options, cancellation=token) == TimeoutOrHeartbeat(Limit.CANCELLED)
     finally:
         timer.join()
     assert isinstance(session.meta.infer_type(term(session, "1")), Ok)
@@ -220,7 +221,7 @@ def test_limits_inside_a_program(session: Session) -> None:
 
 
 def test_twenty_thousand_cheap_calls_leave_nothing(session: Session) -> None:
-    engine = session._lean.engine
+    engine = session.lean.engine
     count = 4000 if engine.word == 8 else 400
     one = term(session, "fun x : Nat => x")
     session.meta.infer_type(one)

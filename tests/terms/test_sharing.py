@@ -13,6 +13,7 @@ from leanhost.services.terms.meta_answers import MetaOptions, Ok, TimeoutOrHeart
 from leanhost.services.terms.meta_program import Meta
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import Limit
+from tests.support.heartbeats import burn
 from tests.terms.answers import term
 
 
@@ -99,7 +100,7 @@ def test_one_cancelled_call_does_not_disturb_another(session: Session) -> None:
             token = CancellationToken()
             timer = threading.Timer(0.01, token.cancel)
             timer.start()
-            answer = session.meta.heartbeat_burn(MetaOptions(heartbeats=0), cancellation=token)
+            answer = burn(session, MetaOptions(heartbeats=0), cancellation=token)
             if answer != TimeoutOrHeartbeat(Limit.CANCELLED):
                 wrong.append(answer)
             timer.join()

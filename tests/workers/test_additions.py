@@ -180,7 +180,7 @@ def test_a_term_that_is_exponential_as_a_tree_is_read_as_it_is_written(native_ho
             assert isinstance(outcome, Replayed)
             found.append((find(lean, outcome.kernel_env, ("big",)), outcome.kernel_env))
         (one, env), (other, _) = found
-        assert matches(lean, env, statement_of(lean, one), statement_of(lean, other)).syntactic
+        assert matches(lean, env, statement_of(lean, one), statement_of(lean, other), ElabOptions()).syntactic
         buffer = io.BytesIO()
         big = Constant(("big",), "theorem", one)
         export(lean, lean.empty_environment(), [("big",)], buffer, added=[big])

@@ -34,13 +34,13 @@ def test_it_is_asked_again_and_compared(pool: WorkerPool, host: Host) -> None:
         assert theirs == ours.evidence
         assert theirs.summary(9) == ours.evidence.summary(9)
         assert theirs.axioms == ours.evidence.axioms
-        assert there.status(theirs) == here.status(ours.evidence) == EvidenceStatus.CHECKED
+        assert there.recheck(theirs) == here.recheck(ours.evidence) == EvidenceStatus.CHECKED
         for statement in STATEMENTS:
             assert there.matches(theirs, statement) == here.matches(ours.evidence, statement)
         assert there.matches_bulk([theirs, theirs], STATEMENTS[0])[1].syntactic
         with pytest.raises(ElaborationError):
             there.matches(theirs, "no_such_name")
-        assert there.status_bulk([]) == []
+        assert there.recheck_bulk([]) == []
 
 
 def test_evidence_of_proofs_and_extensions(pool: WorkerPool) -> None:
@@ -53,7 +53,7 @@ def test_evidence_of_proofs_and_extensions(pool: WorkerPool) -> None:
         outcome = solved.finish("proved")
         assert isinstance(outcome, Checked)
         found = outcome.evidence
-        assert grown.status(found) is EvidenceStatus.CHECKED
+        assert grown.recheck(found) is EvidenceStatus.CHECKED
         assert grown.matches(found, "mine = Nat.zero").syntactic
         (bulk,) = grown.kernel_check_bulk(["theorem t : mine = Nat.zero := rfl\n"])
         assert isinstance(bulk, Checked)
@@ -64,7 +64,9 @@ def test_evidence_of_proofs_and_extensions(pool: WorkerPool) -> None:
         other = session.extend("def mine : Nat := Nat.succ Nat.zero\n")
         assert "something else" in other.matches(found, "mine = Nat.zero").message
         for i in range(6):
-            assert session.extend(f"def other{i} : Nat := Nat.zero\n").status(found) is EvidenceStatus.CHECKED
+            assert (
+                session.extend(f"def other{i} : Nat := Nat.zero\n").recheck(found) is EvidenceStatus.CHECKED
+            )
 
 
 def test_what_is_no_evidence_of_a_worker(pool: WorkerPool, host: Host) -> None:
@@ -73,17 +75,17 @@ def test_what_is_no_evidence_of_a_worker(pool: WorkerPool, host: Host) -> None:
         ours = here.kernel_check(GOOD)
         assert isinstance(ours, Checked)
         with pytest.raises(ForeignHandleError, match="worker over the same imports"):
-            session.status(ours.evidence)
+            session.recheck(ours.evidence)
         theirs = evidence(session)
         with pytest.raises(ForeignHandleError):
-            here.status(theirs)
+            here.recheck(theirs)
     with pytest.raises(ForeignHandleError):
         pool.session(["Init.Prelude"]).matches(theirs, "1 = 1")
     with pytest.raises(UsageError):
         session.matches(theirs, 1)  # type: ignore[arg-type]
     token = CancellationToken()
     token.cancel()
-    assert session.status(theirs, cancellation=token) is EvidenceStatus.UNAVAILABLE
+    assert session.recheck(theirs, cancellation=token) is EvidenceStatus.UNAVAILABLE
     assert session.matches(theirs, "1 = 1", cancellation=token).limit is Limit.CANCELLED
 
 
@@ -96,4 +98,4 @@ def test_evidence_that_cannot_be_had_again(pool: WorkerPool) -> None:
     from dataclasses import replace
 
     with pytest.raises(NotReproduced, match="could not be had again"):
-        session.status(replace(found, _provenance=replace(origin, made=made)))
+        session.recheck(replace(found, _provenance=replace(origin, made=made)))

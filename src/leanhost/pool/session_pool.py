@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from leanhost.errors import (
@@ -23,8 +24,9 @@ from leanhost.pool.checkout import Checkout
 from leanhost.pool.free_list import FreeList, MissReason, PoolKey
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.session.session import Session
+from leanhost.services.session.state import SessionState
 from leanhost.services.values.cancellation import Cancellation, check
-from leanhost.services.values.lifecycle import Closing, ProcessBound
+from leanhost.services.values.lifecycle import Access, Closing, ProcessBound
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.tracing import span
@@ -60,22 +62,10 @@ class PooledSession(Session):
     lives on; the next caller sees nothing of it.
     """
 
-    def __init__(
-        self,
-        host: Host,
-        lean: Lean,
-        imported: Imported,
-        options: ElabOptions,
-        pool: SessionPool,
-        checkout: Checkout,
-        miss: MissReason | None,
-    ) -> None:
-        self._pool = pool
-        self._checkout = checkout
-        self._caller = 0
+    def __init__(self, host: Host, state: SessionState, miss: MissReason | None) -> None:
+        super().__init__(host, state, _OneCaller())
         self.miss = miss
         """Why a fresh import was needed, or ``None`` when the environment was there."""
-        super().__init__(host, lean, imported, options)
 
     @property
     def reused(self) -> bool:
@@ -87,29 +77,30 @@ class PooledSession(Session):
 
         Raises :class:`~leanhost.errors.SessionReleased` when it was given back before.
         """
-        with self._lock:
-            if self._closed:
-                raise SessionReleased("this pooled session was released already")
-            self._closed = True
-            self._free_when_done()
+        if not self._lifecycle.close():
+            raise SessionReleased("this pooled session was released already")
 
-    def _claim(self) -> None:
+
+class _OneCaller(Access):
+    """Lets one thread in at a time."""
+
+    def __init__(self) -> None:
+        self._caller = 0
+
+    def claim(self, running: int) -> None:
         me = threading.get_ident()
-        if self._running and self._caller != me:
+        if running and self._caller != me:
             raise SessionBusy(
                 "this pooled session is in use by another thread",
                 hint="acquire a session for each thread; sessions over the same imports share one environment",
             )
         self._caller = me
 
-    def _closed_error(self) -> ClosedError:
+    def closed_error(self) -> ClosedError:
         return SessionReleased(
             "this pooled session was released to its pool",
             hint="use it inside the with block that acquired it",
         )
-
-    def _let_go(self) -> None:
-        self._pool._take_back(self._checkout, self._imported)
 
 
 class SessionPool(Closing, ProcessBound):
@@ -211,7 +202,14 @@ class SessionPool(Closing, ProcessBound):
             imported = checkout.imported
             assert imported is not None
             try:
-                return PooledSession(self._host, lean, imported, options, self, checkout, miss)
+                state = SessionState(
+                    lean,
+                    imported,
+                    options,
+                    self._host.lean_options(lean, options),
+                    give_back=partial(self._take_back, checkout, imported),
+                )
+                return PooledSession(self._host, state, miss)
             except BaseException:
                 # Only an interrupt, or the host closing meanwhile: the lease counts, and ends here.
                 self._take_back(checkout, imported)

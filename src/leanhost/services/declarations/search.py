@@ -171,7 +171,7 @@ def _chunks(
 ) -> Iterator[tuple[int, Iterator[Listed]]]:
     """Yield what is wanted of the constants from the one at *begin* on, some at a time, with where these begin."""
     check(cancellation, "the listing")
-    listing = Phase(progress, phase, None) if progress is not None else None
+    listing = Phase(progress, phase)
     done = 0
     for module, size, infos_of in _sources(queries, wanted, listing):
         for start in range(0, size, _CHUNK):
@@ -181,8 +181,7 @@ def _chunks(
                 infos = infos_of(start, stop)
                 yield done, _chunk(queries, wanted, module, infos, stop - start, cancellation)
             done += stop - start
-            if listing is not None:
-                listing.at(done)
+            listing.at(done)
             check(cancellation, "the listing")
 
 
@@ -190,7 +189,7 @@ _Source = tuple[int | None, int, Callable[[int, int], Arg]]
 """A module's index (``None`` for the environment itself), how many constants it has, and its slices of them."""
 
 
-def _sources(queries: DeclarationQueries, wanted: Where, listing: Phase | None) -> Iterator[_Source]:
+def _sources(queries: DeclarationQueries, wanted: Where, listing: Phase) -> Iterator[_Source]:
     lean = queries.lean
     engine, table = lean.engine, lean.table
     indices: list[int] = []
@@ -201,9 +200,8 @@ def _sources(queries: DeclarationQueries, wanted: Where, listing: Phase | None) 
     own.sort(key=lambda constant: names.show(constant.name))
     with engine.eval(table.module_data(queries.env)) as data:
         sizes = lean.array(ArrayOf([Size(table.module_constants(Index(data, i))) for i in indices]))
-        if listing is not None:
-            listing.total = sum(int(size) for size in sizes if isinstance(size, int)) + len(own)
-            listing.at(0)
+        listing.total = sum(int(size) for size in sizes if isinstance(size, int)) + len(own)
+        listing.at(0)
         for i, size in zip(indices, sizes, strict=True):
             assert isinstance(size, int)
             constants = table.module_constants(Index(data, i))

@@ -342,15 +342,13 @@ class DeclarationService:
         if isinstance(wanted, str | Name):
             raise UsageError(f"a sequence of names is wanted, not one name; write [{str(wanted)!r}]")
         parts = [name.parts if type(name) is Name else Name(name).parts for name in wanted]
-        listening = Phase(progress, what, len(parts)) if progress is not None else None
+        asking = Phase(progress, what, len(parts))
         result: list[R] = []
         with self._meta.owner.calling(f"declarations.{called or what}", cancellation, len(parts)):
-            if listening is not None:
-                listening.at(0)
+            asking.at(0)
             for start in range(0, len(parts), _CHUNK):
                 result.extend(ask(parts[start : start + _CHUNK]))
-                if listening is not None:
-                    listening.at(len(result))
+                asking.at(len(result))
                 check(cancellation, what)
         return result
 

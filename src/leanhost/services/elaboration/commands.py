@@ -149,7 +149,7 @@ def elaborate(
     current, following = lean.step(_first)(state, start)
     parse, read, elab = lean.step(_parse), lean.step(_read), lean.step(_elab)
     position = start
-    listening = phase(guard, "elaborate", size)
+    reading = phase(guard, "elaborate", size)
     while not guard.why:
         (parsed,) = parse(context, current, following)
         # The state is Lean's alone while a command changes it, or Lean would copy it.
@@ -179,12 +179,11 @@ def elaborate(
         began, position = position, behind.unbox()
         if watch is not None:
             watch(began, position, engine.eval(table.get_ref(state)))
-        if listening is not None:
-            listening.at(position)
+        reading.at(position)
         if position >= size:  # the space behind a command belongs to it: nothing is left to parse
             break
-    if listening is not None and not guard.why:
-        listening.at(size)
+    if not guard.why:
+        reading.at(size)
     limits = messages.limits
     if guard.why:
         limits.add(WHY_LIMITS[guard.why])
@@ -258,18 +257,20 @@ def _sorry_in_value(table: Table, info: Arg) -> tuple[Arg, ...]:
 _SORRY = dict.fromkeys(WITH_VALUE, _sorry_in_value)
 
 
-def _unreported(sorries: list[Constant], done: Elaborated) -> list[Diagnostic]:
+def _unreported(sorries: list[Constant], done: Elaborated, file: str) -> list[Diagnostic]:
     """Tell of errors that Lean kept to itself, as it does when a source turns ``Elab.async`` on."""
     told = any(d.is_error or d.kind.endswith("hasSorry") for d in done.diagnostics)
     if told or not sorries or Limit.DIAGNOSTIC_BYTES in done.limits:
         return []
     names = ", ".join(show(user_name(c.name)) for c in sorries[:3])
     message = f"{names}: contains `sorry` or an error that Lean did not report (is `Elab.async` or `warn.sorry` set?)"
-    return [Diagnostic(Severity.ERROR, message, Position(1, 0), None, "<input>", "leanhost.elab.unreported")]
+    return [Diagnostic(Severity.ERROR, message, Position(1, 0), None, file, "leanhost.elab.unreported")]
 
 
-def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tuple[CommandResult, Additions]:
-    """Read from the environment what elaboration added, and freeze the result."""
+def summarise(
+    lean: Lean, done: Elaborated, known: frozenset[NameTuple], file: str
+) -> tuple[CommandResult, Additions]:
+    """Read from the environment what the elaboration of *file* added, and freeze the result."""
     described = described_constants(lean, done.env, _description, known)
     places = {
         c.name: _selected(lean.table, where)
@@ -280,7 +281,7 @@ def summarise(lean: Lean, done: Elaborated, known: frozenset[NameTuple]) -> tupl
     shown = [(c, places[c.name]) for c in added if c.name in places]
     sorries = declarations_with_sorry(lean, added)
     result = CommandResult(
-        diagnostics=(*done.diagnostics, *_unreported(sorries, done)),
+        diagnostics=(*done.diagnostics, *_unreported(sorries, done, file)),
         declarations=tuple(Declared(show(user_name(c.name)), c.kind, where) for c, where in shown),
         sorries=tuple(Sorry(show(user_name(c.name))) for c in sorries),
         elapsed=done.elapsed,

@@ -103,18 +103,15 @@ def import_environment(
     Raises :class:`~leanhost.errors.ImportFailed` with the module, the file and the next step.
     """
     with span("leanhost.import", engine=lean.engine.kind, imports=key) as said:
-        listening = Phase(progress, "import", None) if progress is not None else None
-        if listening is not None:
-            listening.at(0)
+        importing = Phase(progress, "import")
+        importing.at(0)
         modules = [i.module for i in key.imports]
         found = check_closure(modules, search_path, core, lean.engine.word, lean.commit)
         said.set("modules", found)
-        if listening is not None:
-            listening.total = found
-            listening.at(0)
+        importing.total = found
+        importing.at(0)
         env = _environment(lean, key, search_path, leak)
-        if listening is not None:
-            listening.at(found)
+        importing.at(found)
     return Imported(lean, key, env)
 
 

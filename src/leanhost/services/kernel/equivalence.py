@@ -14,8 +14,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFE
 from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
-from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import WHY_LIMITS, new_guard
+from leanhost.services.values.limits import NO_CONTEXT, WHY_LIMITS, CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Limit
 
@@ -71,19 +70,16 @@ def matches(
     kernel_env: Ref,
     statement: Statement,
     reference: Statement,
-    *,
-    options: ElabOptions | None = None,
-    timeout: float | None = None,
-    cancellation: Cancellation = None,
+    options: ElabOptions,
+    call: CallContext = NO_CONTEXT,
 ) -> Match:
     """Compare *statement* with *reference*, whose universe parameters are renamed to its own, in order.
 
     *kernel_env* is a ``Kernel.Environment`` that has what both mention. The kernel is asked to accept the
     identity as a function from one to the other: unlike ``Lean.Kernel.isDefEq`` that also checks that both are
-    types, and it keeps to the limits of *options* and to *cancellation*. *timeout* is in seconds.
+    types, and it keeps to the limits of *options* and of *call*.
     """
-    options = options or ElabOptions()
-    guard = new_guard(lean, options, timeout, cancellation)
+    guard = call.guard(lean, options)
     try:
         with lean.options(options.kernel_options()) as kernel_options:
             return lean.engine.supervise(
@@ -133,16 +129,14 @@ def equal(
     type_: Ref,
     left: Ref,
     right: Ref,
-    *,
-    options: ElabOptions | None = None,
-    cancellation: Cancellation = None,
+    options: ElabOptions,
+    call: CallContext = NO_CONTEXT,
 ) -> Match:
     """Ask the kernel whether two terms of *type_*, over *universes*, are equal by definition.
 
     It is asked to accept a proof of something about one for a proof of the same about the other.
     """
-    options = options or ElabOptions()
-    guard = new_guard(lean, options, None, cancellation)
+    guard = call.guard(lean, options)
     table = lean.table
     params = [lean.name(name) for name in universes]
     about, held, moved = (lean.name((*_ASIDE, part)) for part in ("P", "h", "t"))
@@ -221,19 +215,16 @@ def recheck(
     lean: Lean,
     kernel_env: Ref,
     constant: Constant,
-    added: Sequence[Constant] = (),
-    *,
-    options: ElabOptions | None = None,
-    timeout: float | None = None,
-    cancellation: Cancellation = None,
+    added: Sequence[Constant],
+    options: ElabOptions,
+    call: CallContext = NO_CONTEXT,
 ) -> Recheck:
     """Add *constant* to *kernel_env* through the kernel once more, after all it needs of *added*.
 
     *kernel_env* is the ``Kernel.Environment`` of the imports; *added* is what came on top of them together with
-    *constant*. Nothing is changed. *timeout* is in seconds.
+    *constant*. Nothing is changed.
     """
-    options = options or ElabOptions()
-    guard = new_guard(lean, options, timeout, cancellation)
+    guard = call.guard(lean, options)
 
     def work(kernel_options: Ref) -> Recheck:
         everything = {c.name: c for c in (*added, constant)}

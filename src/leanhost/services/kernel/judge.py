@@ -89,13 +89,11 @@ def judge(
         if guard.why:
             raise _Stopped
 
-    listening = phase(guard, "kernel", len(added.constants))
+    judging = phase(guard, "kernel", len(added.constants))
     try:
-        if listening is not None:
-            listening.at(0)
+        judging.at(0)
         judgement = _judge(lean, base, env, options, kernel_options, added, result, allowed, guard, pause)
-        if listening is not None:
-            listening.at(len(added.constants))
+        judging.at(len(added.constants))
         return judgement
     except _Stopped:
         assert guard.why

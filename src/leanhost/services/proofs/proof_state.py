@@ -216,10 +216,9 @@ class ProofState:
         if isinstance(tactics, str) or not all(isinstance(tactic, str) for tactic in tactics):
             raise UsageError("tactics are a sequence of texts", hint="apply(text) runs one tactic")
         target = self._id(goal)
-        listening = Phase(progress, "proof.apply", len(tactics)) if progress is not None else None
         results: list[ProofState | TacticFailure] = []
         try:
-            for tactic in tactics:
+            for tactic in Phase(progress, "proof.apply", len(tactics)).over(tactics):
 
                 def work(
                     contexts: Contexts, guard: Guard, tactic: str = tactic
@@ -227,8 +226,6 @@ class ProofState:
                     return self._apply(contexts, guard, tactic, target, goal)
 
                 results.append(self._prover.guarded("proof.apply", work, cancellation, (tactic,)))
-                if listening is not None:
-                    listening.at(len(results))
         except NotStarted:
             pass
         stopped = TacticFailure("the caller cancelled", Limit.CANCELLED)

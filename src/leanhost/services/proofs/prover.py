@@ -16,7 +16,8 @@ from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
 from leanhost.services.elaboration.commands import parser_diagnostic
 from leanhost.services.proofs.answers import TacticFailure
-from leanhost.services.terms.meta import MetaService, is_short
+from leanhost.services.terms.elaborate import is_short
+from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import Diagnostic, Position

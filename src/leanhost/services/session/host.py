@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from leanhost.engine.values import Ref
 from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
@@ -21,7 +20,7 @@ from leanhost.services.opening.open import Opened, open_lean
 from leanhost.services.session.session import Session
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
-from leanhost.services.values.lifecycle import Closing, Life, ProcessBound
+from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import (
@@ -69,13 +68,6 @@ def open(
     )
     extra = (*first, *(lake.search_path if lake else ()), *lean_path())
     return Host(found, extra, strict=strict)
-
-
-class Closable(Protocol):
-    """What ends with its host."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class Host(Closing, ProcessBound):
@@ -169,7 +161,7 @@ class Host(Closing, ProcessBound):
         self.lean_options(lean, options)  # refused before the import, not after it
         imported = self._kept_import(lean, self.import_key(imports), cancellation, progress)
         try:
-            return Session(self, lean, imported, options)
+            return Session.over(self, lean, imported, options)
         except BaseException:
             imported.close()
             raise
@@ -308,7 +300,7 @@ class Host(Closing, ProcessBound):
         environment = self._kept_import(lean, _key(header, imports), cancellation, None)
         head = text.encode("utf-8")[: header.end].decode("utf-8")
         blank = "".join("\n" if character == "\n" else " " for character in head)
-        return Session(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
+        return Session.over(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
 
     def check_file(
         self,
@@ -385,7 +377,7 @@ class Host(Closing, ProcessBound):
             return answer.refused((*header.diagnostics, fault))
         if imported is not None:
             imported()
-        with Session(self, lean, environment, options) as session:
+        with Session.over(self, lean, environment, options) as session:
             result, judgement = session.judged(
                 text,
                 allowed=AllowedAxioms.of(allow_axioms),

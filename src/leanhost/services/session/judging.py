@@ -1,23 +1,19 @@
-"""How a session elaborates a source, and judges what that adds."""
+"""Judging what was added to the environment of a session."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
 from leanhost.engine.base import Guard
 from leanhost.engine.values import Ref
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant
-from leanhost.lean.names import NameTuple
-from leanhost.services.elaboration.commands import elaborate, summarise
-from leanhost.services.elaboration.header import first_command
 from leanhost.services.kernel.judge import Additions, Judgement, JudgementBase, judge
 from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
-from leanhost.services.session.certificates import Certificates
-from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import WHY_LIMITS, WORDS, new_guard
+from leanhost.services.session.elaborator import Elaboration
+from leanhost.services.session.state import SessionState
+from leanhost.services.values.lifecycle import SessionOwner
+from leanhost.services.values.limits import WHY_LIMITS, WORDS
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import (
     Checked,
@@ -27,103 +23,45 @@ from leanhost.services.values.outcomes import (
     Unavailable,
     Unsupported,
 )
-from leanhost.services.values.progress import ProgressSink
-from leanhost.services.values.results import CommandResult, Diagnostic, Limit
-from leanhost.services.values.text import prepare
+from leanhost.services.values.results import CommandResult, Limit
 
 STOPPED = (Limit.TIMEOUT, Limit.CANCELLED)
-
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Run:
-    """A finished elaboration with its handles, inside its guard."""
-
-    result: CommandResult
-    env: Ref
-    added: Additions
-    guard: Guard
+"""The limits that end a call before everything was elaborated."""
 
 
-class Judging(Certificates):
-    """The part of a session that elaborates and judges."""
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Gives verdicts on what was added to the environment of a session."""
 
-    _env: Ref
-    _known: frozenset[NameTuple]
-    _lean_options: Ref
-    _verified: Ref | None
+    state: SessionState
+    host: SessionOwner
 
-    def _run(
-        self,
-        operation: str,
-        source: str,
-        file: str,
-        timeout: float | None,
-        cancellation: Cancellation,
-        progress: ProgressSink | None,
-        then: Callable[[Run], T],
-        unreadable: Callable[[Diagnostic], T],
-        start: int = 0,
-        watch: Callable[[int, int, Ref], None] | None = None,
-    ) -> T:
-        if timeout is not None:
-            replace(self.options, timeout=timeout)  # the same rules as for the session's own
-        text = prepare(source, file)
-        with self.calling(operation, cancellation) as said:
-            if isinstance(text, Diagnostic):
-                return unreadable(text)
-            said.set("source_chars", len(text))
-            lean = self._lean
-            if not start:
-                start = first_command(lean, text, file)
-            guard = new_guard(lean, self.options, timeout, cancellation, progress)
-
-            def work() -> T:
-                done = elaborate(
-                    lean,
-                    self._env,
-                    text,
-                    lean_options=self._lean_options,
-                    options=self.options,
-                    file=file,
-                    guard=guard,
-                    start=start,
-                    watch=watch,
-                )
-                result, added = summarise(lean, done, self._known)
-                said.set("declarations", len(result.declarations))
-                said.set("errors", len(result.errors))
-                return then(Run(result, done.env, added, guard))
-
-            try:
-                return lean.engine.supervise(work, guard)
-            finally:
-                if guard.why:
-                    said.set("stopped", guard.why)
-                guard.token.close()
-
-    def _outcome(self, run: Run, allowed: AllowedAxioms) -> KernelOutcome:
+    def outcome(self, run: Elaboration, allowed: AllowedAxioms) -> KernelOutcome:
+        """Return the verdict on a source."""
         result = run.result
         for limit in result.limits:
             if limit in STOPPED or (limit in WORDS and result.errors):
                 return Unavailable(limit, WORDS[limit], result.diagnostics)
-        return _kernel_outcome(self._judge(run, allowed), result)
+        return _outcome(self.judgement(run, allowed), result)
 
-    def _judge_constants(
+    def outcome_of_constants(
         self, added: list[Constant], env: Ref, allowed: AllowedAxioms, guard: Guard
     ) -> KernelOutcome:
-        """Judge constants that no source declared: the last is the one that matters to the caller."""
+        """Return the verdict on constants that no source declared; the last is the one that matters to the caller."""
         result = CommandResult((), (), (), 0.0, 0.0)
-        run = Run(result, env, Additions(added, [(added[-1], None)]), guard)
-        return _kernel_outcome(self._judge(run, allowed), result)
+        run = Elaboration(result, env, Additions(added, [(added[-1], None)]), guard)
+        return _outcome(self.judgement(run, allowed), result)
 
-    def _judge(self, run: Run, allowed: AllowedAxioms) -> Judgement:
-        lean, guard, result = self._lean, run.guard, run.result
+    def judgement(self, run: Elaboration, allowed: AllowedAxioms) -> Judgement:
+        """Return everything the environment says about what *run* added."""
+        state, guard, result = self.state, run.guard, run.result
+        for limit in STOPPED:
+            if limit in result.limits:
+                return Judgement([], [], [], (), limit)
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).
-        kernel_options = self._host.kernel_options(lean, self.options)
-        base = self._judgement_base(guard, kernel_options)
+        kernel_options = self.host.kernel_options(state.lean, state.options)
+        base = self._base(guard, kernel_options)
         if isinstance(base, KernelRejection):
             text = f"the kernel does not accept what the session was extended by: {base.text}"
             failure = ElabFailure("kernel", text, result.diagnostics)
@@ -132,26 +70,27 @@ class Judging(Certificates):
                 return Judgement([], [], [failure], (), limit)
             return Judgement([], [], [failure], ())
         return judge(
-            lean, base, run.env, self._lean_options, kernel_options, run.added, result, allowed, guard
+            state.lean, base, run.env, state.lean_options, kernel_options, run.added, result, allowed, guard
         )
 
-    def _judgement_base(self, guard: Guard, kernel_options: Ref) -> JudgementBase | KernelRejection:
+    def _base(self, guard: Guard, kernel_options: Ref) -> JudgementBase | KernelRejection:
         """Return what new declarations are judged against; an extended session is replayed once."""
-        if self._verified is None:
-            lean = self._lean
-            kernel_env = lean.engine.eval(lean.table.kernel_env(self._imported.env))
-            if self._added:
-                added = list(self._added)
+        state = self.state
+        if state.checked is None:
+            lean = state.lean
+            kernel_env = lean.engine.eval(lean.table.kernel_env(state.imported.env))
+            if state.added:
+                added = list(state.added)
                 used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
                 grown = replay_constants(lean, kernel_env, added, used, kernel_options, guard.token)
                 if isinstance(grown, KernelRejection):
                     return grown
                 kernel_env = grown
-            self._verified = kernel_env
-        return JudgementBase(self._imported.axioms, self._env, self._verified, self._added)
+            state.checked = kernel_env
+        return JudgementBase(state.imported.axioms, state.env, state.checked, state.added)
 
 
-def _kernel_outcome(judgement: Judgement, result: CommandResult) -> KernelOutcome:
+def _outcome(judgement: Judgement, result: CommandResult) -> KernelOutcome:
     if judgement.open is not None:
         message = judgement.failures[0].message if judgement.failures else WORDS[judgement.open]
         return Unavailable(judgement.open, message, result.diagnostics)

@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Concatenate, ParamSpec, TypeVar
 
 from leanhost.engine.base import Guard
 from leanhost.engine.values import Ref
 from leanhost.errors import Cancelled, ElaborationError, UsageError
-from leanhost.lean.core import Constant, Lean
-from leanhost.lean.names import NameTuple
+from leanhost.lean.core import Constant, Lean, OptionValue
+from leanhost.services.declarations.service import DeclarationService
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.elaboration.source_view import SourceView
+from leanhost.services.exports.write.export import ExportReport, Target
+from leanhost.services.kernel.equivalence import Match
 from leanhost.services.kernel.judge import Judgement
-from leanhost.services.session.judging import STOPPED, Judging, Run
+from leanhost.services.proofs.answers import TacticFailure
+from leanhost.services.proofs.proof_state import ProofState, start
+from leanhost.services.proofs.prover import Prover
+from leanhost.services.session.elaborator import Elaboration, Elaborator
+from leanhost.services.session.evidence import EvidenceQuestions
+from leanhost.services.session.judging import Judge
+from leanhost.services.session.state import SessionState
+from leanhost.services.terms.builder import ExprBuilder
+from leanhost.services.terms.elaborate import elaborate_terms, limited, term_context
+from leanhost.services.terms.expr import Expr, NameLike
+from leanhost.services.terms.meta import MetaService
+from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
+from leanhost.services.terms.meta_program import Meta, run_program
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.lifecycle import NotStarted, SessionOwner
-from leanhost.services.values.limits import WORDS, new_guard
+from leanhost.services.values.lifecycle import Access, Closing, Lifecycle, NotStarted, SessionOwner
+from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
-from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
-from leanhost.services.values.progress import ProgressSink, phase
+from leanhost.services.values.outcomes import (
+    ElabFailure,
+    Evidence,
+    EvidenceStatus,
+    KernelOutcome,
+    Rejected,
+    Unavailable,
+)
+from leanhost.services.values.progress import Phase, ProgressSink, phase
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position
+from leanhost.services.values.stats import SessionStats
 from leanhost.services.values.text import prepare
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _OTHER_TOOLCHAIN = "use a toolchain of your own: this one cannot run all code of its library"
 
 
-class Session(Judging):
+class Session(Closing):
     """Elaboration and judgement over one environment, which no call changes.
 
     Made by :meth:`leanhost.Host.session`; a context manager. Safe to use from several threads: one call runs
@@ -41,60 +66,94 @@ class Session(Judging):
     :class:`~leanhost.errors.ClosedError`, or :class:`~leanhost.errors.EngineLost` when Lean died under it.
     """
 
-    def __init__(
-        self,
-        host: SessionOwner,
-        lean: Lean,
-        imported: Imported,
-        options: ElabOptions,
-        *,
-        env: Ref | None = None,
-        added: tuple[Constant, ...] = (),
-        shown: tuple[tuple[Constant, Position | None], ...] = (),
-    ) -> None:
-        """Make a session over *imported*, or over *env*, which extends it by *added* and then belongs to it.
+    def __init__(self, host: SessionOwner, state: SessionState, access: Access | None = None) -> None:
+        """Make a session over *state*, which becomes its own; *access* says who may use it."""
+        self._host = host
+        self._state = state
+        self._lifecycle = Lifecycle(host, state.lean, state.free, state.abandon, access or Access())
+        self._elaborator = Elaborator(state, self._lifecycle)
+        self._judge = Judge(state, host)
 
-        One use of *imported* becomes the session's.
-        """
-        self._imported = imported
-        self._env = env if env is not None else imported.env
-        self._owns_env = env is not None
-        self._added = added
-        self._shown = shown
-        self._known: frozenset[NameTuple] = frozenset(c.name for c in added)
-        self.options = options
-        self._lean_options = host.lean_options(lean, options)
-        self._verified: Ref | None = None
-        super().__init__(host, lean)
+    @classmethod
+    def over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
+        """Return a session over *imported*, one use of which becomes the session's."""
+        return cls(host, SessionState(lean, imported, options, host.lean_options(lean, options)))
+
+    # --- what it is ---
 
     @property
     def imports(self) -> tuple[str, ...]:
         """The modules the session's environment was imported from, in order."""
-        return tuple(i.text for i in self._imported.key.imports)
+        return tuple(i.text for i in self._state.imported.key.imports)
+
+    @property
+    def options(self) -> ElabOptions:
+        """The limits of its calls."""
+        return self._state.options
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session or its host was closed."""
+        return self._lifecycle.closed
+
+    @property
+    def stats(self) -> SessionStats:
+        """What the session was used for so far."""
+        return self._lifecycle.meter.snapshot()
+
+    def close(self) -> None:
+        """Let the session's environment go, at the end of a running call; closing twice is fine."""
+        self._lifecycle.close()
 
     # For the floors above, not for users: what the session is made of.
 
     @property
     def lean(self) -> Lean:
         """The Lean it runs in."""
-        return self._lean
+        return self._state.lean
 
     @property
     def env(self) -> Ref:
         """Its ``Lean.Environment``; lent."""
-        return self._env
+        return self._state.env
 
     @property
     def added(self) -> tuple[Constant, ...]:
         """What it was extended by, in the order in which Lean listed it."""
-        return self._added
+        return self._state.added
 
     @property
     def shown(self) -> tuple[tuple[Constant, Position | None], ...]:
         """Those of :attr:`added` that a user wrote or sees, and where, if that is known."""
-        return self._shown
+        return self._state.shown
 
-    # --- what it answers ---
+    # --- its parts ---
+
+    @cached_property
+    def meta(self) -> MetaService:
+        """Bounded ``MetaM``: ``session.meta.infer_type(e)`` and the like."""
+        self._lifecycle.check_open()
+        state = self._state
+        service = MetaService(self._lifecycle, state.lean, state.env, state.options)
+        self._lifecycle.owned.callback(service.close)
+        return service
+
+    @cached_property
+    def build(self) -> ExprBuilder:
+        """Builds terms: ``session.build.app(f, x)``."""
+        return ExprBuilder(self.meta.home)
+
+    @cached_property
+    def declarations(self) -> DeclarationService:
+        """Queries about declarations: ``session.declarations.get("Nat.add_comm")``."""
+        state = self._state
+        return DeclarationService(state.lean, state.env, state.imported, self.meta)
+
+    @cached_property
+    def _evidence(self) -> EvidenceQuestions:
+        return EvidenceQuestions(self._state, self._lifecycle, lambda: self.meta)
+
+    # --- sources ---
 
     def run(
         self,
@@ -111,19 +170,30 @@ class Session(Judging):
         *source*, after each command. Raises :class:`~leanhost.errors.EngineStuck` when Lean ignored a
         cancellation.
         """
+        call = CallContext(timeout, cancellation, progress, file)
         try:
-            return self._run(
-                "run",
-                source,
-                file,
-                timeout,
-                cancellation,
-                progress,
-                lambda run: run.result,
-                _unreadable_result,
-            )
+            return self._elaborator.run("run", source, call, lambda run: run.result, _unreadable)
         except NotStarted:
-            return _cancelled_result()
+            return _cancelled()
+
+    def run_bulk(
+        self,
+        sources: Sequence[str],
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[CommandResult]:
+        """:meth:`run` of many sources, each on its own: one result each, in order.
+
+        *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
+        rest have the limit ``cancelled``.
+        """
+
+        def run(source: str) -> CommandResult:
+            return self.run(source, timeout=timeout, cancellation=cancellation)
+
+        return self._bulk(run, sources, CallContext(timeout, cancellation, progress))
 
     def extend(
         self,
@@ -142,31 +212,34 @@ class Session(Judging):
         the source has errors or hit a limit; this session stays good.
         """
 
-        def extended(run: Run) -> Session:
+        def extended(run: Elaboration) -> Session:
             result = run.result
             if Limit.CANCELLED in result.limits:
                 raise Cancelled("the extension of the session was cancelled")
             if not result.ok:
-                first = result.errors[0] if result.errors else None
-                why = (
-                    str(first)
-                    if first
-                    else ", ".join(WORDS[limit] for limit in result.limits if limit in WORDS)
-                )
-                beyond = first is not None and self._lean.beyond(first.message)
-                hint = _OTHER_TOOLCHAIN if beyond else ""
-                raise ElaborationError(f"the session cannot be extended: {why}", hint=hint, result=result)
-            added = self._added + tuple(run.added.constants)
-            imported = self._imported.share()
-            shown = self._shown + tuple(run.added.shown)
-            return Session(
-                self._host, self._lean, imported, self.options, env=run.env, added=added, shown=shown
+                raise self._not_extended(result)
+            state = replace(
+                self._state,
+                imported=self._state.imported.share(),
+                extended=run.env,
+                added=(*self._state.added, *run.added.constants),
+                shown=(*self._state.shown, *run.added.shown),
+                give_back=None,
             )
+            return Session(self._host, state)
 
         def unreadable(fault: Diagnostic) -> Session:
-            raise ElaborationError(str(fault), result=_unreadable_result(fault))
+            raise ElaborationError(str(fault), result=_unreadable(fault))
 
-        return self._run("extend", source, file, timeout, cancellation, progress, extended, unreadable)
+        call = CallContext(timeout, cancellation, progress, file)
+        return self._elaborator.run("extend", source, call, extended, unreadable)
+
+    def _not_extended(self, result: CommandResult) -> ElaborationError:
+        first = result.errors[0] if result.errors else None
+        why = str(first) if first else ", ".join(WORDS[limit] for limit in result.limits if limit in WORDS)
+        beyond = first is not None and self._state.lean.beyond(first.message)
+        hint = _OTHER_TOOLCHAIN if beyond else ""
+        return ElaborationError(f"the session cannot be extended: {why}", hint=hint, result=result)
 
     def kernel_check(
         self,
@@ -186,13 +259,10 @@ class Session(Judging):
         *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
         allowed = AllowedAxioms.of(allow_axioms)
-
-        def judged(run: Run) -> KernelOutcome:
-            return self._outcome(run, allowed)
-
+        call = CallContext(timeout, cancellation, progress, file)
         try:
-            return self._run(
-                "kernel_check", source, file, timeout, cancellation, progress, judged, _not_lean_text
+            return self._elaborator.run(
+                "kernel_check", source, call, lambda run: self._judge.outcome(run, allowed), _not_lean_text
             )
         except NotStarted:
             return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
@@ -216,103 +286,22 @@ class Session(Judging):
         def check(source: str) -> KernelOutcome:
             return self.kernel_check(source, allow_axioms=allowed, timeout=timeout, cancellation=cancellation)
 
-        return self._bulk(check, sources, timeout, cancellation, progress)
+        return self._bulk(check, sources, CallContext(timeout, cancellation, progress))
 
-    def run_bulk(
-        self,
-        sources: Sequence[str],
-        *,
-        timeout: float | None = None,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[CommandResult]:
-        """:meth:`run` of many sources, each on its own: one result each, in order.
-
-        *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
-        rest have the limit ``cancelled``.
-        """
-
-        def run(source: str) -> CommandResult:
-            return self.run(source, timeout=timeout, cancellation=cancellation)
-
-        return self._bulk(run, sources, timeout, cancellation, progress)
-
-    def _bulk(
-        self,
-        ask: Callable[[str], T],
-        sources: Sequence[str],
-        timeout: float | None,
-        cancellation: Cancellation,
-        progress: ProgressSink | None,
-    ) -> list[T]:
-        """Ask about each source with one change of threads for all of them."""
+    def _bulk(self, ask: Callable[[str], T], sources: Sequence[str], call: CallContext) -> list[T]:
+        """Ask about each source, with one change of threads for all of them."""
         if isinstance(sources, str):
             raise UsageError("sources are a sequence of texts, not one text")
-        self.check_open()
-        seconds = (self.options.timeout if timeout is None else timeout) * max(1, len(sources))
-        guard = new_guard(self._lean, self.options, seconds, cancellation, progress)
+        self._lifecycle.check_open()
+        lean, options = self._state.lean, self._state.options
+        seconds = options.timeout if call.timeout is None else call.timeout
+        guard = replace(call, timeout=seconds * max(1, len(sources))).guard(lean, options)
 
         def work() -> list[T]:
-            listening = phase(guard, "bulk", len(sources))
-            found: list[T] = []
-            for source in sources:
-                found.append(ask(source))
-                if listening is not None:
-                    listening.at(len(found))
-            return found
+            return [ask(source) for source in phase(guard, "bulk", len(sources)).over(sources)]
 
         with guard.token:
-            return self._lean.engine.supervise(work, guard)
-
-    def inspect(
-        self,
-        source: str,
-        *,
-        file: str = "<input>",
-        timeout: float | None = None,
-        cancellation: Cancellation = None,
-    ) -> SourceView:
-        """Elaborate *source* once with its info trees kept, to ask about many positions.
-
-        ``view.goals_at(line, column)``, ``view.type_at(...)``, ``view.references(...)``; close it when done.
-        Raises :class:`~leanhost.errors.Cancelled`, and :class:`~leanhost.errors.ElaborationError` for what is
-        no Lean text.
-        """
-        text = prepare(source, file)
-        if isinstance(text, Diagnostic):
-            raise ElaborationError(str(text), result=_unreadable_result(text))
-
-        def guarded(ask: Callable[[Guard], object]) -> object:
-            with self.calling("inspect"):
-                guard = new_guard(self._lean, self.options, None, None)
-                with guard.token:
-                    return self._lean.engine.supervise(lambda: ask(guard), guard)
-
-        view = SourceView(self._lean, text, guarded)
-        kept: list[tuple[int, int, Ref]] = []
-
-        def collect(run: Run) -> CommandResult:
-            for start, end, state in kept:
-                view.add(start, end, state)
-            return run.result
-
-        view.result = self._run(
-            "inspect",
-            source,
-            file,
-            timeout,
-            cancellation,
-            None,
-            collect,
-            _unreadable_result,
-            watch=lambda start, end, state: kept.append((start, end, state)),
-        )
-        return view
-
-    def goals_at(self, source: str, positions: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
-        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order."""
-        with self.inspect(source) as view:
-            return [view.goals_at(line, column) for line, column in positions]
+            return lean.engine.supervise(work, guard)
 
     def judged(
         self,
@@ -334,44 +323,262 @@ class Session(Judging):
         def unreadable(fault: Diagnostic) -> tuple[CommandResult, Judgement]:
             raise UsageError(str(fault))
 
-        def judged(run: Run) -> tuple[CommandResult, Judgement]:
-            for limit in STOPPED:
-                if limit in run.result.limits:
-                    return run.result, Judgement([], [], [], (), limit)
-            return run.result, self._judge(run, allowed)
+        def judged(run: Elaboration) -> tuple[CommandResult, Judgement]:
+            return run.result, self._judge.judgement(run, allowed)
 
+        call = CallContext(timeout, cancellation, progress, file)
         try:
-            return self._run(
-                "judged", source, file, timeout, cancellation, progress, judged, unreadable, start
-            )
+            return self._elaborator.run("judged", source, call, judged, unreadable, start=start)
         except NotStarted:
-            return _cancelled_result(), Judgement([], [], [], (), Limit.CANCELLED)
+            return _cancelled(), Judgement([], [], [], (), Limit.CANCELLED)
 
-    def _free(self) -> None:
-        if self._verified is not None:
-            self._verified.close()
-        if self._owns_env:
-            self._env.close()
-        self._added = self._shown = ()  # shared with evidence and with sessions that extend this one
-        self._let_go()
+    def inspect(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> SourceView:
+        """Elaborate *source* once with its info trees kept, to ask about many positions.
 
-    def _let_go(self) -> None:
-        """Give the imported environment back."""
-        self._imported.close()
+        ``view.goals_at(line, column)``, ``view.type_at(...)``, ``view.references(...)``; close it when done.
+        Raises :class:`~leanhost.errors.Cancelled`, and :class:`~leanhost.errors.ElaborationError` for what is
+        no Lean text.
+        """
+        text = prepare(source, file)
+        if isinstance(text, Diagnostic):
+            raise ElaborationError(str(text), result=_unreadable(text))
+        lean, options = self._state.lean, self._state.options
 
-    def _abandon(self) -> None:
-        self._imported.close()
+        def guarded(ask: Callable[[Guard], object]) -> object:
+            with self._lifecycle.calling("inspect"):
+                guard = CallContext().guard(lean, options)
+                with guard.token:
+                    return lean.engine.supervise(lambda: ask(guard), guard)
+
+        view = SourceView(lean, text, guarded)
+        kept: list[tuple[int, int, Ref]] = []
+
+        def collect(run: Elaboration) -> CommandResult:
+            for each in kept:
+                view.add(*each)
+            return run.result
+
+        view.result = self._elaborator.run(
+            "inspect",
+            source,
+            CallContext(timeout, cancellation, file=file),
+            collect,
+            _unreadable,
+            watch=lambda start, end, state: kept.append((start, end, state)),
+        )
+        return view
+
+    def goals_at(self, source: str, positions: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
+        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order."""
+        with self.inspect(source) as view:
+            return [view.goals_at(line, column) for line, column in positions]
+
+    # --- terms and proofs ---
+
+    def elaborate(
+        self,
+        term: str,
+        expected_type: Expr | str | None = None,
+        options: MetaOptions | None = None,
+        *,
+        namespace: NameLike = (),
+        open_namespaces: Sequence[NameLike] = (),
+        levels: Sequence[NameLike] = (),
+        lean_options: Mapping[str, OptionValue] | None = None,
+        cancellation: Cancellation = None,
+    ) -> Expr | ElabFailure:
+        """Elaborate a term, coerced to *expected_type* if one is given.
+
+        *namespace* and *open_namespaces* decide what short names mean, *levels* are universe names that may be
+        used, *lean_options* are ``set_option`` values. Returns an :class:`ElabFailure` with every diagnostic
+        when the text does not elaborate, or, with its ``limit`` set, when a limit or a cancellation ended the work.
+        """
+        return self.elaborate_bulk(
+            [term],
+            expected_type,
+            options,
+            namespace=namespace,
+            open_namespaces=open_namespaces,
+            levels=levels,
+            lean_options=lean_options,
+            cancellation=cancellation,
+        )[0]
+
+    def elaborate_bulk(
+        self,
+        terms: Sequence[str],
+        expected_type: Expr | str | None = None,
+        options: MetaOptions | None = None,
+        *,
+        namespace: NameLike = (),
+        open_namespaces: Sequence[NameLike] = (),
+        levels: Sequence[NameLike] = (),
+        lean_options: Mapping[str, OptionValue] | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[Expr | ElabFailure]:
+        """Elaborate many terms: one result each, in order; see :meth:`elaborate`.
+
+        Heartbeats are for each term, the wall clock for all of them together, times their number. *progress*
+        hears of the phase ``elaborate``, in terms.
+        """
+        context = term_context(namespace, open_namespaces, levels, lean_options or {})
+        call = CallContext(None, cancellation, progress)
+        try:
+            with self._lifecycle.calling("elaborate", cancellation, len(terms)):
+                return elaborate_terms(self.meta, terms, expected_type, context, options, call)
+        except NotStarted:
+            return [limited(Limit.CANCELLED)] * len(terms)
+
+    def run_meta(
+        self,
+        function: Callable[Concatenate[Meta, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call ``function(m, *args, **kwargs)`` inside one ``MetaM`` state and return its value.
+
+        ``m`` (:class:`~leanhost.services.terms.meta_program.Meta`) infers, unifies, opens binders and backtracks.
+        Limits are those of :class:`MetaOptions`; use :meth:`run_meta_with` for others. What *function* raises comes out
+        as itself; the state is put back in any case.
+        """
+        return self.run_meta_with(DEFAULT, lambda m: function(m, *args, **kwargs))
+
+    def run_meta_with(
+        self,
+        options: MetaOptions,
+        function: Callable[[Meta], T],
+        cancellation: Cancellation = None,
+    ) -> T:
+        """Like :meth:`run_meta` under the given limits. Raises :class:`~leanhost.errors.Cancelled` when stopped."""
+        with self._lifecycle.calling("run_meta", cancellation):
+            return run_program(self.meta, function, options, cancellation)
+
+    def prove(
+        self,
+        statement: str,
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+    ) -> ProofState | TacticFailure:
+        """Start a proof of *statement* (a type): the state with that one goal.
+
+        Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
+        """
+        prover = Prover(self.meta, options or DEFAULT, self._finish, self._state.known)
+        return start(prover, self._state.env, statement, cancellation)
+
+    def prove_bulk(
+        self,
+        statements: Sequence[str],
+        options: MetaOptions | None = None,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[ProofState | TacticFailure]:
+        """Start a proof of each of many statements: one result each, in order; see :meth:`prove`.
+
+        Limits are for each statement. *progress* hears of the phase ``prove``, in statements. After a cancellation
+        the rest are :class:`TacticFailure` with that limit.
+        """
+        if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
+            raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
+        each = Phase(progress, "prove", len(statements)).over(statements)
+        return [self.prove(statement, options, cancellation=cancellation) for statement in each]
+
+    def _finish(
+        self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]
+    ) -> KernelOutcome:
+        """Judge a finished proof like any other addition."""
+        return self._judge.outcome_of_constants(added, env, AllowedAxioms.of(allow_axioms), guard)
+
+    # --- evidence ---
+
+    def recheck(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+        """Ask the kernel again: the evidence's declaration and what it rests on, on top of the session's imports.
+
+        ``unavailable`` when a limit or a cancellation kept the kernel from a verdict.
+        """
+        return self._evidence.recheck([evidence], CallContext(None, cancellation))[0]
+
+    def recheck_bulk(
+        self,
+        evidence: Sequence[Evidence],
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[EvidenceStatus]:
+        """:meth:`recheck` of many: one answer each, in order; limits are for each.
+
+        *progress* hears of the phase ``recheck``, in items. After a cancellation the rest are ``unavailable``.
+        """
+        return self._evidence.recheck(evidence, CallContext(None, cancellation, progress))
+
+    def matches(
+        self, evidence: Evidence, reference: str | Expr, *, cancellation: Cancellation = None
+    ) -> Match:
+        """Compare what the evidence proves with a reference statement, as terms and by the kernel.
+
+        *reference* is a type, as text or as a term over this session. The names of binders and of universe
+        parameters do not matter; what the evidence's source defined has to be there, and the same, if the
+        statement speaks of it. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
+        Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
+        """
+        return self._evidence.matches([evidence], reference, CallContext(None, cancellation))[0]
+
+    def matches_bulk(
+        self,
+        evidence: Sequence[Evidence],
+        reference: str | Expr,
+        *,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[Match]:
+        """:meth:`matches` of many with one reference, which is elaborated once: one answer each, in order.
+
+        *progress* hears of the phase ``matches``, in items. After a cancellation the rest are open.
+        """
+        return self._evidence.matches(evidence, reference, CallContext(None, cancellation, progress))
+
+    def export(
+        self,
+        wanted: Evidence | Sequence[NameLike],
+        target: Target,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> ExportReport:
+        """Write evidence, or constants by name, with everything they rest on, in lean4export's NDJSON format 3.1.
+
+        *target* is a path, which then appears whole or not at all, or a binary file. The same environment gives the
+        same bytes. *timeout* is in seconds. *progress* hears of the phases ``collect`` (constants found) and
+        ``export`` (constants written).
+
+        Raises :class:`~leanhost.errors.UsageError` for a name that is not there,
+        :class:`~leanhost.errors.ObjectTooLarge` for a constant too large to copy,
+        :class:`~leanhost.errors.Cancelled` when it was cancelled or *timeout* ran out, and ``OSError``.
+        """
+        return self._evidence.export(wanted, target, CallContext(timeout, cancellation, progress))
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self._added)} constants added"
-        return f"<{type(self).__name__} over {self._imported.key}: {state}>"
+        state = "closed" if self.closed else f"{len(self._state.added)} constants added"
+        return f"<{type(self).__name__} over {self._state.imported.key}: {state}>"
 
 
-def _cancelled_result() -> CommandResult:
+def _cancelled() -> CommandResult:
     return CommandResult((), (), (), 0.0, 0.0, (Limit.CANCELLED,))
 
 
-def _unreadable_result(fault: Diagnostic) -> CommandResult:
+def _unreadable(fault: Diagnostic) -> CommandResult:
     return CommandResult((fault,), (), (), 0.0, 0.0)
 
 

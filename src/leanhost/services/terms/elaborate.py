@@ -13,25 +13,35 @@ from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
-from leanhost.services.terms.meta import MetaService, is_short
+from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
-from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.limits import WHY_LIMITS, WORDS
+from leanhost.services.values.limits import WHY_LIMITS, WORDS, CallContext
 from leanhost.services.values.options import check_lean_options
 from leanhost.services.values.outcomes import ElabFailure
-from leanhost.services.values.progress import ProgressSink, phase
+from leanhost.services.values.progress import phase
 from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
 from leanhost.services.values.text import prepare
 
 _FILE = "<term>"
 
 
+_SHORT = 512
+
+
+def is_short(text: str) -> bool:
+    """Tell whether *text* may be parsed on the caller's thread.
+
+    Lean's parser recurses without looking at the stack, at a few kilobytes for each nested bracket.
+    """
+    return len(text) <= _SHORT
+
+
 @dataclass(frozen=True, slots=True)
 class TermContext:
     """What a term is read in."""
 
-    scope: Scope | None
-    lean_options: frozenset[tuple[str, OptionValue]]
+    scope: Scope | None = None
+    lean_options: frozenset[tuple[str, OptionValue]] = frozenset()
 
 
 def term_context(
@@ -56,20 +66,27 @@ def term_context(
 def elaborate_terms(
     service: MetaService,
     terms: Sequence[str],
-    expected: Expr | None,
+    expected: Expr | str | None,
     context: TermContext,
     options: MetaOptions | None,
-    cancellation: CancellationToken | None,
-    progress: ProgressSink | None = None,
+    call: CallContext,
 ) -> list[Expr | ElabFailure]:
-    """Elaborate *terms* one after another, each from the same fresh state, in one supervised call."""
+    """Elaborate *terms* one after another, each from the same fresh state, in one supervised call.
+
+    A text as *expected* type is elaborated first; where it cannot be, its failure is that of every term.
+    """
+    if isinstance(expected, str):
+        quiet = replace(call, progress=None)
+        (found,) = elaborate_terms(service, [expected], None, context, options, quiet)
+        if isinstance(found, ElabFailure):
+            return [found] * len(terms)
+        expected = found
     if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
         raise UsageError("terms are a sequence of texts", hint="elaborate(text) takes one term")
     chosen = options or DEFAULT
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
     chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
     wanted = None if expected is None else service.home.expr(expected)
-    total = len(terms)
 
     def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
         lean, table = service.lean, service.lean.table
@@ -116,22 +133,16 @@ def elaborate_terms(
                     return ElabFailure("elaboration", errors[0].message, tuple(messages.found), truncated)
             return Expr(service.home, result)
 
-        listening = phase(guard, "elaborate", total)
-        found: list[Expr | ElabFailure] = []
-        for term in terms:
-            found.append(one(term))
-            if listening is not None:
-                listening.at(len(found))
-        return found
+        return [one(term) for term in phase(guard, "elaborate", len(terms)).over(terms)]
 
     return service.supervised(
         work,
         chosen,
-        cancellation,
+        call.cancellation,
         brief=len(terms) == 1 and is_short(terms[0]),
         scope=context.scope,
         lean_options=context.lean_options,
-        progress=progress,
+        progress=call.progress,
     )
 
 

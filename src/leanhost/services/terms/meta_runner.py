@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard, Step
 from leanhost.engine.expressions import Arg
@@ -25,7 +26,8 @@ from leanhost.services.terms.meta_answers import (
     Ok,
     TimeoutOrHeartbeat,
 )
-from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.terms.questions import Leave, Question
+from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Lifecycle, NotStarted
 from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import ElabOptions
@@ -73,6 +75,15 @@ class _Prepared:
         return step
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question as it is put to one Lean: its name in statistics, what asks it, what reads its answer."""
+
+    what: str
+    build: Callable[..., Arg]
+    read: Callable[[Ref], Any]
+
+
 CANCELLED = TimeoutOrHeartbeat(Limit.CANCELLED)
 
 
@@ -89,6 +100,7 @@ class MetaRunner:
         self._idle: dict[_Kind, Contexts] = {}
         self._gate = threading.Lock()
         self._idle_prepared: list[_Prepared] = []
+        self._questions: dict[tuple[str, Leave], _Asked] = {}
         self._home: Home | None = None
         self._closed = False
 
@@ -156,7 +168,7 @@ class MetaRunner:
         self,
         work: Callable[[Contexts, Guard], T],
         options: MetaOptions,
-        cancellation: CancellationToken | None = None,
+        cancellation: Cancellation = None,
         *,
         brief: bool = False,
         scope: Scope | None = None,
@@ -200,39 +212,51 @@ class MetaRunner:
         else:
             self._idle_prepared.append(prepared)
 
+    def _asked(self, question: Question, leave: Leave) -> _Asked:
+        """Return how *question* is put; the same build every time, since steps are kept by it."""
+        asked = self._questions.get((question.name, leave))
+        if asked is None:
+            build = question.build(self.lean.table)
+            if leave:
+                explicit, types, proofs = leave
+                build = partial(build, explicit=explicit, types=types, proofs=proofs)
+            readers = {"term": self._expr, "truth": self._truth, "text": self._text}
+            asked = _Asked(f"meta.{question.name}", build, readers[question.answer])
+            self._questions[question.name, leave] = asked
+        return asked
+
     def _ask(
         self,
-        what: str,
-        build: Callable[..., Arg],
-        exprs: Sequence[Expr],
-        wrap: Callable[[Ref], T],
+        question: Question,
+        item: Sequence[Expr],
         options: MetaOptions | None,
-        cancellation: CancellationToken | None,
-    ) -> MetaResponse[T]:
-        """Put one question and turn the answer, or what Lean threw, into a value; counted as *what*, unless ``""``."""
+        cancellation: Cancellation,
+        leave: Leave = (),
+        *,
+        counted: bool = True,
+    ) -> MetaResponse[Any]:
+        """Put one question and turn the answer, or what Lean threw, into a value."""
         if cancellation is not None and cancellation.is_cancelled:
             return CANCELLED
         options = options or DEFAULT
+        asked = self._questions.get((question.name, leave)) or self._asked(question, leave)
         home = self._home or self.home
-        refs = [home.expr(expr) for expr in exprs]
+        refs = [home.expr(expr) for expr in item]
         prepared = self._prepare(options)
         guard = prepared.guard
         guard.cancelled = cancellation
         begun = time.monotonic()
         guard.deadline = begun + options.timeout
         try:
-            return Ok(
-                wrap(
-                    self.lean.engine.brief(lambda: prepared.contexts.ask(prepared.query(build), refs), guard)
-                )
-            )
+            step = prepared.query(asked.build)
+            return Ok(asked.read(self.lean.engine.brief(lambda: prepared.contexts.ask(step, refs), guard)))
         except Thrown as thrown:
             return self.failure(thrown, guard, options.diagnostic_bytes)
         finally:
-            if what:
-                row = prepared.rows.get(what)
+            if counted:
+                row = prepared.rows.get(asked.what)
                 if row is None:
-                    row = prepared.rows[what] = [0, 0, 0.0]
+                    row = prepared.rows[asked.what] = [0, 0, 0.0]
                 row[0] += 1
                 row[1] += 1
                 row[2] += time.monotonic() - begun
@@ -240,34 +264,34 @@ class MetaRunner:
 
     def _ask_many(
         self,
-        what: str,
-        build: Callable[..., Arg],
+        question: Question,
         items: Sequence[Sequence[Expr]],
-        wrap: Callable[[Ref], T],
         options: MetaOptions | None,
-        cancellation: CancellationToken | None,
+        cancellation: Cancellation,
         progress: ProgressSink | None,
-    ) -> list[MetaResponse[T]]:
+        leave: Leave = (),
+    ) -> list[MetaResponse[Any]]:
         """Put many questions, a few dozen in one step; where one fails, those of its step are asked one by one."""
         options = options or DEFAULT
+        asked = self._asked(question, leave)
         home = self.home
         refs = [[home.expr(expr) for expr in item] for item in items]
-        results: list[MetaResponse[T]] = []
-        listening = Phase(progress, what, len(items)) if progress is not None else None
+        results: list[MetaResponse[Any]] = []
+        asking = Phase(progress, asked.what, len(items))
         try:
-            with self.owner.calling(what, cancellation, len(items)):
+            with self.owner.calling(asked.what, cancellation, len(items)):
                 for start in range(0, len(items), _BULK):
                     if cancellation is not None and cancellation.is_cancelled:
                         break
                     step = refs[start : start + _BULK]
-                    answers = self._step(build, step, options, cancellation)
+                    answers = self._step(asked.build, step, options, cancellation)
                     if answers is None:
                         for item in items[start : start + _BULK]:
-                            results.append(self._ask("", build, item, wrap, options, cancellation))
+                            answer = self._ask(question, item, options, cancellation, leave, counted=False)
+                            results.append(answer)
                     else:
-                        results.extend(Ok(wrap(answer)) for answer in answers)
-                    if listening is not None:
-                        listening.at(len(results))
+                        results.extend(Ok(asked.read(answer)) for answer in answers)
+                    asking.at(len(results))
         except NotStarted:
             pass
         return results + [CANCELLED] * (len(items) - len(results))
@@ -277,7 +301,7 @@ class MetaRunner:
         build: Callable[..., Arg],
         step: Sequence[Sequence[Ref]],
         options: MetaOptions,
-        cancellation: CancellationToken | None,
+        cancellation: Cancellation,
     ) -> list[Ref] | None:
         """Put some questions at once, within the limits of one; ``None`` when one of them failed."""
         prepared = self._prepare(options)
@@ -316,6 +340,14 @@ class MetaRunner:
 
     def _expr(self, ref: Ref) -> Expr:
         return Expr(self._home or self.home, ref)
+
+    def _truth(self, answer: Ref) -> bool:
+        with answer:
+            return self.lean.small(answer) == 1
+
+    def _text(self, answer: Ref) -> str:
+        with answer:
+            return str(self.lean.engine.dump(answer))
 
     def close(self) -> None:
         """Let the contexts go."""

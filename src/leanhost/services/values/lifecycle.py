@@ -7,13 +7,13 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 from leanhost.errors import Cancelled, ClosedError, EngineLost, ForeignHandleError, UsageError
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.stats import Meter, SessionStats
+from leanhost.services.values.stats import Meter
 from leanhost.services.values.tracing import Span, span
 
 if TYPE_CHECKING:
@@ -101,6 +101,13 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
+class Closable(Protocol):
+    """What ends with its host."""
+
+    def close(self) -> object:
+        """End it; twice is fine."""
+
+
 class SessionOwner(Protocol):
     """What a session needs of the host it belongs to."""
 
@@ -112,7 +119,7 @@ class SessionOwner(Protocol):
     def closed(self) -> bool:
         """Whether the host was closed."""
 
-    def adopt(self, guest: Closing) -> None:
+    def adopt(self, guest: Closable) -> None:
         """Close *guest* with the host."""
 
     def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
@@ -126,20 +133,46 @@ class NotStarted(Cancelled):
     """The token was cancelled before the call's turn came."""
 
 
-class Lifecycle(Closing):
-    """Open until closed, by itself or with its host; every call passes through :meth:`calling`."""
+class Access:
+    """Who may use a session, and what is said to who may not; here: everybody, until it is closed."""
 
-    def __init__(self, host: SessionOwner, lean: Lean) -> None:
-        self._host = host
+    def claim(self, running: int) -> None:
+        """Let the calling thread in, or raise; *running* calls have not ended. Called under the session's lock."""
+
+    def closed_error(self) -> ClosedError:
+        """Return what is raised when the session is closed."""
+        return ClosedError("this session is closed")
+
+
+class Lifecycle:
+    """How long a session lives and whose turn it is: open until closed, by itself or with its host.
+
+    Every call goes through :meth:`calling`. Once the session is closed and no call runs, what is *owned* is closed and
+    *free* called, once. If nobody closes it, the collector calls *abandon* instead. Neither may refer to the session,
+    which would then be collected late.
+    """
+
+    def __init__(
+        self,
+        host: SessionOwner,
+        lean: Lean,
+        free: Callable[[], None],
+        abandon: Callable[[], None],
+        access: Access,
+    ) -> None:
         self.life = host.life
-        self._lean = lean
         self.meter = Meter()
+        self.owned = ExitStack()
+        """What is closed with the session, at the end of a running call."""
+        self._host = host
+        self._lean = lean
+        self._free = free
+        self._abandon = abandon
+        self._access = access
         self._lock = threading.Lock()
         self._running = 0
         self._closed = False
         self._freed = False
-        self.owned = ExitStack()
-        """What is closed with the session, at the end of a running call."""
         host.adopt(self)
 
     @property
@@ -147,15 +180,9 @@ class Lifecycle(Closing):
         """Whether the session or its host was closed."""
         return self._closed
 
-    @property
-    def stats(self) -> SessionStats:
-        """What the session was used for so far."""
-        return self.meter.snapshot()
-
     @contextmanager
     def calling(self, operation: str, cancellation: Cancellation = None, items: int = 1) -> Iterator[Span]:
-        """Enter one call: the session is open, its turn has come; counted and traced as *operation* on
-        *items*.
+        """Enter one call: the session is open, its turn has come; counted and traced as *operation* on *items*.
 
         Raises :class:`NotStarted` when *cancellation* came first. What the call uses of the session stays
         until the call has ended, also when the session is closed meanwhile.
@@ -163,7 +190,7 @@ class Lifecycle(Closing):
         begun = time.monotonic()
         with self._lock:
             self.check_open()
-            self._claim()
+            self._access.claim(self._running)
             self._running += 1
         try:
             with span(f"leanhost.session.{operation}", engine=self._lean.engine.kind) as said:
@@ -192,37 +219,26 @@ class Lifecycle(Closing):
                 engine.lock.release()
                 return
 
-    def _claim(self) -> None:
-        """Hook for sessions that belong to one caller; called with the session's lock held."""
-
     def check_open(self) -> None:
         """Raise when the session can no longer be used."""
         self.life.check("this session")
         if self._closed:
-            raise self._closed_error()
+            raise self._access.closed_error()
         if self._lean.engine.lost:
             raise EngineLost(self._lean.engine.lost, hint=self._lean.engine.lost_hint)
 
-    def _closed_error(self) -> ClosedError:
-        return ClosedError("this session is closed")
+    def close(self) -> bool:
+        """Let go of what the session holds, at the end of a running call; return whether it was open."""
+        with self._lock:
+            was_open, self._closed = not self._closed, True
+            self._free_when_done()
+        return was_open
 
     def _free_when_done(self) -> None:
         if self._closed and not self._running and not self._freed:
             self._freed = True
             self.owned.close()
             self._free()
-
-    def _free(self) -> None:
-        """Let go of what the session holds; called once, when the last call has ended."""
-
-    def close(self) -> None:
-        """Let the session's environment go, at the end of a running call; closing twice is fine."""
-        with self._lock:
-            self._closed = True
-            self._free_when_done()
-
-    def _abandon(self) -> None:
-        """Let go of what is counted; called by the collector when nobody closed the session."""
 
     def __del__(self) -> None:
         # Handles are collected on their own.

@@ -1,9 +1,11 @@
-"""What a limit is called, and the guard that keeps a call within its limits."""
+"""What a limit is called, and what keeps a call within its limits."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
@@ -27,17 +29,31 @@ WORDS: Mapping[Limit, str] = {
 """What a limit that ended a call is called in messages."""
 
 
-def new_guard(
-    lean: Lean,
-    options: ElabOptions,
-    timeout: float | None,
-    cancellation: Cancellation,
-    progress: ProgressSink | None = None,
-) -> Guard:
-    """Return a guard for one call, its clock started."""
-    seconds = options.timeout if timeout is None else timeout
-    (token,) = lean.step(_new_token)()
-    return Guard(token, time.monotonic() + seconds, options.grace, cancellation, sink=progress)
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a caller gives along with one call: made once where the call begins, and passed on whole.
+
+    Attributes:
+        timeout: wall clock in seconds; ``None`` stands for the limit of the options the call runs under.
+        cancellation: stops the call.
+        progress: receives how far the call has come.
+        file: what the source is called in diagnostics.
+    """
+
+    timeout: float | None = None
+    cancellation: Cancellation = None
+    progress: ProgressSink | None = None
+    file: str = "<input>"
+
+    def guard(self, lean: Lean, options: ElabOptions) -> Guard:
+        """Return a guard for the call, its clock started."""
+        seconds = options.timeout if self.timeout is None else self.timeout
+        (token,) = lean.step(_new_token)()
+        deadline = time.monotonic() + seconds
+        return Guard(token, deadline, options.grace, self.cancellation, sink=self.progress)
+
+
+NO_CONTEXT: Final = CallContext()
 
 
 def _new_token(table: Table) -> tuple[Arg, ...]:

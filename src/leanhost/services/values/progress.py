@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +34,28 @@ ProgressSink: TypeAlias = Callable[[ProgressEvent], object]
 
 
 class Phase:
-    """Sends the events of one phase; make one only when there is a sink."""
+    """Sends the events of one phase to *sink*, if there is one."""
 
-    __slots__ = ("_begun", "_tell", "name", "total")
+    __slots__ = ("_begun", "_sink", "name", "total")
 
-    def __init__(self, tell: Callable[[ProgressEvent], object], name: str, total: int | None) -> None:
-        self._tell = tell
+    def __init__(self, sink: ProgressSink | None, name: str, total: int | None = None) -> None:
+        self._sink = sink
         self.name = name
         self.total = total
         self._begun = time.monotonic()
 
     def at(self, current: int) -> None:
         """Say that *current* of the total is done."""
-        self._tell(ProgressEvent(self.name, current, self.total, time.monotonic() - self._begun))
+        if self._sink is not None:
+            self._sink(ProgressEvent(self.name, current, self.total, time.monotonic() - self._begun))
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield *items*, and say after each how many are done."""
+        for done, item in enumerate(items, 1):
+            yield item
+            self.at(done)
 
 
-def phase(guard: Guard, name: str, total: int | None) -> Phase | None:
-    """Return the phase to report to inside supervised work, or ``None`` when nobody listens."""
-    return None if guard.sink is None else Phase(guard.tell, name, total)
+def phase(guard: Guard, name: str, total: int | None = None) -> Phase:
+    """Return the phase to report to inside supervised work."""
+    return Phase(None if guard.sink is None else guard.tell, name, total)

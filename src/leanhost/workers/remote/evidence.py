@@ -64,8 +64,8 @@ def _made(cached: CachedSession, made: Message, task: Task) -> KernelOutcome:
     )
 
 
-def _status(task: Task) -> list[EvidenceStatus]:
-    return task.session.status_bulk(_evidence(task), cancellation=task.cancellation, progress=task.progress)
+def _recheck(task: Task) -> list[EvidenceStatus]:
+    return task.session.recheck_bulk(_evidence(task), cancellation=task.cancellation, progress=task.progress)
 
 
 def _matches(task: Task) -> list[Match]:
@@ -77,10 +77,10 @@ def _matches(task: Task) -> list[Match]:
     )
 
 
-STATUS: Operation[list[EvidenceStatus]] = Operation(
-    "status",
+RECHECK: Operation[list[EvidenceStatus]] = Operation(
+    "recheck",
     list[EvidenceStatus],
-    _status,
+    _recheck,
     before=_evidence,
     each=True,
     cancelled=lambda: EvidenceStatus.UNAVAILABLE,
@@ -93,7 +93,7 @@ MATCHES: Operation[list[Match]] = Operation(
     each=True,
     cancelled=lambda: Match(False, None, Limit.CANCELLED, WORDS[Limit.CANCELLED]),
 )
-OPERATIONS: tuple[Operation[Any], ...] = (STATUS, MATCHES)
+OPERATIONS: tuple[Operation[Any], ...] = (RECHECK, MATCHES)
 
 
 # --- in the caller ---
@@ -112,7 +112,7 @@ def _origins(context: RemoteContext, evidence: Sequence[Evidence]) -> list[dict[
     return found
 
 
-def status(
+def recheck(
     context: RemoteContext,
     evidence: Sequence[Evidence],
     cancellation: Cancellation,
@@ -120,7 +120,7 @@ def status(
 ) -> list[EvidenceStatus]:
     """Describe asking the kernel again about *evidence*."""
     return context.ask(
-        STATUS,
+        RECHECK,
         {"evidence": _origins(context, evidence)},
         seconds=context.options.timeout * max(1, len(evidence)),
         items=len(evidence),

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
+from leanhost.services.terms.questions import (
+    INFER_TYPE,
+    INSTANTIATE_MVARS,
+    IS_DEF_EQ,
+    PP_EXPR,
+    REDUCE,
+    SYNTH_INSTANCE,
+    WHNF,
+    AskMany,
+    AskOne,
+    AskPair,
+    AskPairs,
+    AskReduce,
+    AskReduceMany,
+    Leave,
+    Method,
+    Question,
+    bulk,
+    single,
+)
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 from leanhost.workers.remote.terms import QUESTIONS, TERM_TIMES, MetaAnswer, TermText, texts_out
 
+T = TypeVar("T")
+_Later: TypeAlias = Coroutine[Any, Any, MetaAnswer[T]]
+_LaterAll: TypeAlias = Coroutine[Any, Any, list[MetaAnswer[T]]]
 
-@dataclass(frozen=True, slots=True)
+
+def _one(question: Question) -> Callable[..., Any]:
+    return blocking(single(question))
+
+
+def _many(question: Question) -> Callable[..., Any]:
+    return blocking(bulk(question))
+
+
+def _aone(question: Question) -> Callable[..., Any]:
+    return async_twin(_one(question))
+
+
+def _amany(question: Question) -> Callable[..., Any]:
+    return async_twin(_many(question))
+
+
 class WorkerMeta:
     """Single ``MetaM`` questions in a worker (``session.meta``), as :class:`~leanhost.MetaService` puts them.
 
@@ -22,21 +60,34 @@ class WorkerMeta:
     :class:`~leanhost.ElabFailure`. A worker has twice ``options.timeout`` for each item, to read, answer and print.
     """
 
-    _context: RemoteContext
+    __slots__ = ("_context",)
+
+    def __init__(self, context: RemoteContext) -> None:
+        self._context = context
 
     def _ask(
         self,
-        question: str,
+        question: Question,
+        item: Sequence[str],
+        options: MetaOptions | None,
+        cancellation: Cancellation,
+        leave: Leave = (),
+    ) -> MetaAnswer[Any]:
+        return first(self._ask_many(question, [item], options, cancellation, None, leave))
+
+    def _ask_many(
+        self,
+        question: Question,
         items: Sequence[Sequence[str]],
         options: MetaOptions | None,
         cancellation: Cancellation,
-        progress: ProgressSink | None = None,
-        flags: Mapping[str, bool] | None = None,
+        progress: ProgressSink | None,
+        leave: Leave = (),
     ) -> list[MetaAnswer[Any]]:
         options = options or DEFAULT
-        asked = {"items": [texts_out(item) for item in items], "options": options, "flags": dict(flags or {})}
+        asked = {"items": [texts_out(item) for item in items], "options": options, "leave": list(leave)}
         return self._context.ask(
-            QUESTIONS[question],
+            QUESTIONS[question.name],
             asked,
             seconds=TERM_TIMES * options.timeout * max(1, len(items)),
             items=len(items),
@@ -44,183 +95,33 @@ class WorkerMeta:
             progress=progress,
         )
 
-    @blocking
-    def infer_type(
-        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
-    ) -> MetaAnswer[TermText]:
-        """The type of a term, as :meth:`leanhost.MetaService.infer_type`."""
-        return first(self._ask("infer_type", [(expr,)], options, cancellation))
-
-    @blocking
-    def infer_type_bulk(
-        self,
-        exprs: Sequence[str],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[TermText]]:
-        """:meth:`infer_type` of many: one answer each, in order; limits are for each."""
-        return self._ask("infer_type", _each(exprs), options, cancellation, progress)
-
-    @blocking
-    def whnf(
-        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
-    ) -> MetaAnswer[TermText]:
-        """Weak head normal form, as :meth:`leanhost.MetaService.whnf`."""
-        return first(self._ask("whnf", [(expr,)], options, cancellation))
-
-    @blocking
-    def whnf_bulk(
-        self,
-        exprs: Sequence[str],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[TermText]]:
-        """:meth:`whnf` of many: one answer each, in order; limits are for each."""
-        return self._ask("whnf", _each(exprs), options, cancellation, progress)
-
-    @blocking
-    def synth_instance(
-        self, type_: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
-    ) -> MetaAnswer[TermText]:
-        """An instance of a class, as :meth:`leanhost.MetaService.synth_instance`."""
-        return first(self._ask("synth_instance", [(type_,)], options, cancellation))
-
-    @blocking
-    def synth_instance_bulk(
-        self,
-        types: Sequence[str],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[TermText]]:
-        """:meth:`synth_instance` of many: one answer each, in order; limits are for each."""
-        return self._ask("synth_instance", _each(types), options, cancellation, progress)
-
-    @blocking
-    def instantiate_mvars(
-        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
-    ) -> MetaAnswer[TermText]:
-        """A term with its assigned metavariables replaced, as :meth:`leanhost.MetaService.instantiate_mvars`."""
-        return first(self._ask("instantiate_mvars", [(expr,)], options, cancellation))
-
-    @blocking
-    def instantiate_mvars_bulk(
-        self,
-        exprs: Sequence[str],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[TermText]]:
-        """:meth:`instantiate_mvars` of many: one answer each, in order; limits are for each."""
-        return self._ask("instantiate_mvars", _each(exprs), options, cancellation, progress)
-
-    @blocking
-    def pp_expr(
-        self, expr: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
-    ) -> MetaAnswer[str]:
-        """A term as Lean prints it, as :meth:`leanhost.MetaService.pp_expr`."""
-        return first(self._ask("pp_expr", [(expr,)], options, cancellation))
-
-    @blocking
-    def pp_expr_bulk(
-        self,
-        exprs: Sequence[str],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[str]]:
-        """:meth:`pp_expr` of many: one answer each, in order; limits are for each."""
-        return self._ask("pp_expr", _each(exprs), options, cancellation, progress)
-
-    @blocking
-    def is_def_eq(
-        self, left: str, right: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
-    ) -> MetaAnswer[bool]:
-        """Whether two terms are equal by definition, as :meth:`leanhost.MetaService.is_def_eq`."""
-        return first(self._ask("is_def_eq", [(left, right)], options, cancellation))
-
-    @blocking
-    def is_def_eq_bulk(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        options: MetaOptions | None = None,
-        *,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[bool]]:
-        """:meth:`is_def_eq` of many: one answer each, in order; limits are for each."""
-        return self._ask("is_def_eq", pairs, options, cancellation, progress)
-
-    @blocking
-    def reduce(
-        self,
-        expr: str,
-        options: MetaOptions | None = None,
-        *,
-        explicit_only: bool = True,
-        skip_types: bool = True,
-        skip_proofs: bool = True,
-        cancellation: Cancellation = None,
-    ) -> MetaAnswer[TermText]:
-        """Full reduction, as :meth:`leanhost.MetaService.reduce`."""
-        return first(
-            self._ask(
-                "reduce",
-                [(expr,)],
-                options,
-                cancellation,
-                flags=_reduction(explicit_only, skip_types, skip_proofs),
-            )
-        )
-
-    @blocking
-    def reduce_bulk(
-        self,
-        exprs: Sequence[str],
-        options: MetaOptions | None = None,
-        *,
-        explicit_only: bool = True,
-        skip_types: bool = True,
-        skip_proofs: bool = True,
-        cancellation: Cancellation = None,
-        progress: ProgressSink | None = None,
-    ) -> list[MetaAnswer[TermText]]:
-        """:meth:`reduce` of many: one answer each, in order; limits are for each."""
-        return self._ask(
-            "reduce",
-            _each(exprs),
-            options,
-            cancellation,
-            progress,
-            flags=_reduction(explicit_only, skip_types, skip_proofs),
-        )
-
-    ainfer_type = async_twin(infer_type)
-    ainfer_type_bulk = async_twin(infer_type_bulk)
-    awhnf = async_twin(whnf)
-    awhnf_bulk = async_twin(whnf_bulk)
-    asynth_instance = async_twin(synth_instance)
-    asynth_instance_bulk = async_twin(synth_instance_bulk)
-    ainstantiate_mvars = async_twin(instantiate_mvars)
-    ainstantiate_mvars_bulk = async_twin(instantiate_mvars_bulk)
-    app_expr = async_twin(pp_expr)
-    app_expr_bulk = async_twin(pp_expr_bulk)
-    ais_def_eq = async_twin(is_def_eq)
-    ais_def_eq_bulk = async_twin(is_def_eq_bulk)
-    areduce = async_twin(reduce)
-    areduce_bulk = async_twin(reduce_bulk)
-
-
-def _each(terms: Sequence[str]) -> list[tuple[str]]:
-    return [(term,) for term in texts_out(terms)]
-
-
-def _reduction(explicit_only: bool, skip_types: bool, skip_proofs: bool) -> dict[str, bool]:
-    return {"explicit_only": explicit_only, "skip_types": skip_types, "skip_proofs": skip_proofs}
+    infer_type: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(INFER_TYPE))
+    infer_type_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(INFER_TYPE))
+    ainfer_type: Method[AskOne[str, _Later[TermText]]] = Method(_aone(INFER_TYPE))
+    ainfer_type_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(INFER_TYPE))
+    whnf: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(WHNF))
+    whnf_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(WHNF))
+    awhnf: Method[AskOne[str, _Later[TermText]]] = Method(_aone(WHNF))
+    awhnf_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(WHNF))
+    reduce: Method[AskReduce[str, MetaAnswer[TermText]]] = Method(_one(REDUCE))
+    reduce_bulk: Method[AskReduceMany[str, list[MetaAnswer[TermText]]]] = Method(_many(REDUCE))
+    areduce: Method[AskReduce[str, _Later[TermText]]] = Method(_aone(REDUCE))
+    areduce_bulk: Method[AskReduceMany[str, _LaterAll[TermText]]] = Method(_amany(REDUCE))
+    synth_instance: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(SYNTH_INSTANCE))
+    synth_instance_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(SYNTH_INSTANCE))
+    asynth_instance: Method[AskOne[str, _Later[TermText]]] = Method(_aone(SYNTH_INSTANCE))
+    asynth_instance_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(SYNTH_INSTANCE))
+    instantiate_mvars: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(INSTANTIATE_MVARS))
+    instantiate_mvars_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(
+        _many(INSTANTIATE_MVARS)
+    )
+    ainstantiate_mvars: Method[AskOne[str, _Later[TermText]]] = Method(_aone(INSTANTIATE_MVARS))
+    ainstantiate_mvars_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(INSTANTIATE_MVARS))
+    is_def_eq: Method[AskPair[str, MetaAnswer[bool]]] = Method(_one(IS_DEF_EQ))
+    is_def_eq_bulk: Method[AskPairs[str, list[MetaAnswer[bool]]]] = Method(_many(IS_DEF_EQ))
+    ais_def_eq: Method[AskPair[str, _Later[bool]]] = Method(_aone(IS_DEF_EQ))
+    ais_def_eq_bulk: Method[AskPairs[str, _LaterAll[bool]]] = Method(_amany(IS_DEF_EQ))
+    pp_expr: Method[AskOne[str, MetaAnswer[str]]] = Method(_one(PP_EXPR))
+    pp_expr_bulk: Method[AskMany[str, list[MetaAnswer[str]]]] = Method(_many(PP_EXPR))
+    app_expr: Method[AskOne[str, _Later[str]]] = Method(_aone(PP_EXPR))
+    app_expr_bulk: Method[AskMany[str, _LaterAll[str]]] = Method(_amany(PP_EXPR))

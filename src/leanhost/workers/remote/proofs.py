@@ -109,16 +109,13 @@ def _shown(state: ProofState) -> Goals | TacticFailure:
 
 def _prove(task: Task) -> list[Goals | TacticFailure]:
     proofs = task.arguments["proofs"]
-    phase = Phase(task.progress, "prove", len(proofs)) if task.progress is not None else None
     found: list[Goals | TacticFailure] = []
-    for proof in proofs:
+    for proof in Phase(task.progress, "prove", len(proofs)).over(proofs):
         state = _start(task.cached, proof, task.cancellation)
         if isinstance(state, TacticFailure):
             found.append(state)
         else:
             found.append(_shown(task.cached.states.put(_keys(proof)[0], state)))
-        if phase is not None:
-            phase.at(len(found))
     return found
 
 

@@ -202,7 +202,7 @@ class Call(Generic[T]):
         """Yield what is to be waited for, one of it at a time, until there is an answer."""
         begun = time.monotonic()
         count = self.items * len(self.requests)
-        phase = Phase(self.progress, "bulk", count) if self.progress and self.many else None
+        doing = Phase(self.progress if self.many else None, "bulk", count)
         room = 4 * self.context.dispatcher.workers if self.many else 1
         stopped = False
         jobs: list[Job] = []
@@ -225,8 +225,7 @@ class Call(Generic[T]):
                         while job.told and self.progress is not None:
                             self.progress(job.told.popleft())
                     running = [job for job in running if not job.future.done()]
-                    if phase is not None:
-                        phase.at(len(jobs) - len(running))
+                    doing.at(len(jobs) - len(running))
                 found = [self._read(job) for job in jobs]
                 return self.then(found + [self._stopped() for _ in self.requests[len(found) :]])
             except BaseException:

@@ -19,7 +19,7 @@ from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import CommandResult
 from leanhost.services.values.stats import SessionStats
 from leanhost.workers.remote.declarations import WorkerDeclarations
-from leanhost.workers.remote.evidence import matches, status
+from leanhost.workers.remote.evidence import matches, recheck
 from leanhost.workers.remote.meta import WorkerMeta
 from leanhost.workers.remote.proofs import WorkerProofState, proving
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
@@ -350,30 +350,30 @@ class WorkerSession:
     # --- evidence ---
 
     @blocking
-    def status(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
-        """Ask the kernel again, in a worker that makes the evidence again first, as :meth:`leanhost.Session.status`.
+    def recheck(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+        """Ask the kernel again, in a worker that makes the evidence again first, as :meth:`leanhost.Session.recheck`.
 
         *evidence* is a worker's over the same imports. Raises :class:`~leanhost.errors.ForeignHandleError` for other
         evidence, and :class:`~leanhost.errors.NotReproduced` when it cannot be had again.
         """
-        return first(status(self._context, [evidence], cancellation, None))
+        return first(recheck(self._context, [evidence], cancellation, None))
 
     @blocking
-    def status_bulk(
+    def recheck_bulk(
         self,
         evidence: Sequence[Evidence],
         *,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[EvidenceStatus]:
-        """:meth:`status` of many: one answer each, in order; limits are for each."""
-        return status(self._context, evidence, cancellation, progress)
+        """:meth:`recheck` of many: one answer each, in order; limits are for each."""
+        return recheck(self._context, evidence, cancellation, progress)
 
     @blocking
     def matches(self, evidence: Evidence, reference: str, *, cancellation: Cancellation = None) -> Match:
         """Compare what the evidence proves with a reference statement, as :meth:`leanhost.Session.matches`.
 
-        *evidence* is as for :meth:`status`.
+        *evidence* is as for :meth:`recheck`.
         """
         return first(matches(self._context, [evidence], reference, cancellation, None))
 
@@ -400,8 +400,8 @@ class WorkerSession:
     aelaborate_bulk = async_twin(elaborate_bulk)
     aprove = async_twin(prove)
     aprove_bulk = async_twin(prove_bulk)
-    astatus = async_twin(status)
-    astatus_bulk = async_twin(status_bulk)
+    arecheck = async_twin(recheck)
+    arecheck_bulk = async_twin(recheck_bulk)
     amatches = async_twin(matches)
     amatches_bulk = async_twin(matches_bulk)
 

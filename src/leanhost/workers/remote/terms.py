@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
+from leanhost.services.terms import questions
 from leanhost.services.terms.elaborate import limited, term_context
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta_answers import (
@@ -20,6 +21,7 @@ from leanhost.services.terms.meta_answers import (
     Ok,
     TimeoutOrHeartbeat,
 )
+from leanhost.services.terms.questions import Answer, Question
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
@@ -106,7 +108,7 @@ def _text_of(answer: MetaResponse[TermText]) -> TermText | ElabFailure:
             return ElabFailure("unsupported", message)
 
 
-def _meta(question: str, task: Task) -> list[MetaAnswer[Any]]:
+def _meta(question: Question, task: Task) -> list[MetaAnswer[Any]]:
     """Put one question of ``MetaM`` about many items, each one or two terms."""
     items: list[list[str]] = task.arguments["items"]
     meta, options, token = task.session.meta, _options(task), task.cancellation
@@ -115,10 +117,9 @@ def _meta(question: str, task: Task) -> list[MetaAnswer[Any]]:
     )
     terms = [[next(read) for _ in item] for item in items]
     failures = [next((t for t in item if isinstance(t, ElabFailure)), None) for item in terms]
-    good = [item for item, failure in zip(terms, failures, strict=True) if failure is None]
-    asked = [tuple(item) if len(item) > 1 else item[0] for item in good]
-    ask = getattr(meta, f"{question}_bulk")
-    found = ask(asked, options, **task.arguments["flags"], cancellation=token, progress=task.progress)
+    good = [[t for t in item if isinstance(t, Expr)] for item in terms]
+    good = [item for item, failure in zip(good, failures, strict=True) if failure is None]
+    found = meta._ask_many(question, good, options, token, task.progress, tuple(task.arguments["leave"]))
     texts = iter(_written(task, [a.value for a in found if isinstance(a, Ok) and isinstance(a.value, Expr)]))
     answers = iter(next(texts) if isinstance(a, Ok) and isinstance(a.value, Expr) else a for a in found)
     return [next(answers) if failure is None else failure for failure in failures]
@@ -133,27 +134,25 @@ ELABORATE: Operation[list[TermText | ElabFailure]] = Operation(
 )
 
 
-def _question(name: str, answer: Any) -> Operation[list[MetaAnswer[Any]]]:
+_ANSWERS: Mapping[Answer, Any] = {
+    "term": list[MetaAnswer[TermText]],
+    "truth": list[MetaAnswer[bool]],
+    "text": list[MetaAnswer[str]],
+}
+
+
+def _question(question: Question) -> Operation[list[MetaAnswer[Any]]]:
     return Operation(
-        f"meta.{name}",
-        list[MetaResponse[answer] | ElabFailure],
-        partial(_meta, name),
+        f"meta.{question.name}",
+        _ANSWERS[question.answer],
+        partial(_meta, question),
         each=True,
         cancelled=lambda: TimeoutOrHeartbeat(Limit.CANCELLED),
     )
 
 
 QUESTIONS: Mapping[str, Operation[list[MetaAnswer[Any]]]] = {
-    name: _question(name, answer)
-    for name, answer in (
-        ("infer_type", TermText),
-        ("whnf", TermText),
-        ("reduce", TermText),
-        ("synth_instance", TermText),
-        ("instantiate_mvars", TermText),
-        ("is_def_eq", bool),
-        ("pp_expr", str),
-    )
+    question.name: _question(question) for question in questions.QUESTIONS.values()
 }
 OPERATIONS: tuple[Operation[Any], ...] = (ELABORATE, *QUESTIONS.values())
 

@@ -27,6 +27,7 @@ from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.kernel.builtin_functions import RESERVED, BuiltinFunctions
 from leanhost.services.kernel.equivalence import Match, Statement, equal, matches, renamed, statement_of
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.workers.values.verification import Refusal
 
@@ -172,7 +173,9 @@ class Comparison:
         ours = Statement(tuple(self._universes(part)), self._builder.expr(part["type"]))
         statement = statement_of(self._lean, theirs.info)
         options, cancellation = self._options, self._cancellation
-        return matches(self._lean, self._env, statement, ours, options=options, cancellation=cancellation)
+        return matches(
+            self._lean, self._env, statement, ours, options, CallContext(cancellation=cancellation)
+        )
 
     def _does(self, theirs: Constant, part: dict[str, Any]) -> Match:
         """Compare values, of types that are the same."""
@@ -188,7 +191,7 @@ class Comparison:
             return Match(True, True)
         options, cancellation = self._options, self._cancellation
         return equal(
-            lean, self._env, universes, type_, value, ours, options=options, cancellation=cancellation
+            lean, self._env, universes, type_, value, ours, options, CallContext(cancellation=cancellation)
         )
 
     def _family(self, theirs: Constant, part: dict[str, Any]) -> bool:

@@ -31,7 +31,7 @@ from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.axioms import ImportedAxioms
 from leanhost.services.kernel.builtin_functions import COMPILED, KERNEL_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 
 
@@ -42,7 +42,7 @@ def replay_added(
 
     *options* bound the kernel as in :func:`leanhost.services.exports.read.replay.replay_export`.
     """
-    guard = new_guard(lean, options, None, cancellation, None)
+    guard = CallContext(cancellation=cancellation).guard(lean, options)
     try:
         with lean.options(options.kernel_options()) as kernel_options:
             return lean.engine.supervise(_Additions(lean, data, env, kernel_options, guard).run, guard)

@@ -43,7 +43,7 @@ from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, QUOT_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import new_guard
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink, phase
 
@@ -74,7 +74,7 @@ def replay_export(
     if sha256 is not None and not _SHA256(sha256):
         raise UsageError(f"sha256 is 64 hexadecimal digits, not {sha256!r:.80}")
     limits = limits or ReplayLimits()
-    guard = new_guard(lean, options, timeout, cancellation, progress)
+    guard = CallContext(timeout, cancellation, progress).guard(lean, options)
     try:
         with lean.options(options.kernel_options()) as kernel_options, ExitStack() as opened:
             file = source
@@ -119,7 +119,7 @@ class _Replay(ExportChecker):
     def run(self) -> ReplayOutcome:
         """Read to the end or to the first fault."""
         reader = self._reader
-        listening = phase(self._guard, "replay", None)
+        reading = phase(self._guard, "replay")
         try:
             line = 0
             for record in reader:
@@ -138,8 +138,7 @@ class _Replay(ExportChecker):
                 if self._builder.waiting + len(self._waiting) >= WINDOW:
                     self._work()
                     self._stop_if_asked(line)
-                    if listening is not None:
-                        listening.at(reader.bytes)
+                    reading.at(reader.bytes)
             self._work()
             if reader.refusal is not None:
                 return Refused(*reader.refusal)
@@ -147,8 +146,7 @@ class _Replay(ExportChecker):
                 return Refused(
                     reader.line, f"the file has another digest than was asked for: {reader.sha256}"
                 )
-            if listening is not None:
-                listening.at(reader.bytes)
+            reading.at(reader.bytes)
             return self._replayed()
         except Ended as ended:
             return ended.outcome

@@ -138,7 +138,7 @@ class _Export:
         self._lines = 0
 
     def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
-        collecting = phase(self._guard, "collect", None)
+        collecting = phase(self._guard, "collect")
         closure = closure_of(
             self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n), proofs=self._proofs
         )
@@ -164,13 +164,12 @@ class _Export:
             self._digest.hexdigest(),
         )
 
-    def _pause(self, listening: Phase | None, current: int) -> None:
+    def _pause(self, doing: Phase, current: int) -> None:
         guard = self._guard
         # Whoever watches the guard looks now and then; work that is quick has to look for itself.
         if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
             raise Cancelled(f"the export was stopped ({guard.why or 'cancelled'})")
-        if listening is not None:
-            listening.at(current)
+        doing.at(current)
 
     def _flush(self) -> None:
         data = self._terms.take().encode("utf-8", "surrogatepass")
