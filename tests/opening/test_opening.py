@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from leanhost.errors import EngineError, UnsupportedToolchain
+from leanhost.lean import tables
 from leanhost.lean.tables import TABLES, V4_28, V4_35, Table, candidates
-from leanhost.services.opening import open as opening
 from leanhost.services.opening import selftest, selftest_cache
 from leanhost.services.opening.open import open_lean
 from leanhost.services.opening.selftest import Report
@@ -122,7 +122,7 @@ def test_strict_refuses_what_is_remembered_by_self_test(native_toolchain: Toolch
 
 
 def test_no_table_fits(native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "TABLES", (V4_28,))
+    monkeypatch.setattr(tables, "TABLES", (V4_28,))
     with pytest.raises(UnsupportedToolchain) as caught:
         open_lean(unknown(native_toolchain))
     assert "table 4.28: elaborate: it was killed by" in caught.value.message
