@@ -57,6 +57,20 @@ def used_constants(lean: Lean, constants: Sequence[Constant]) -> list[frozenset[
     return result
 
 
+def with_code(lean: Lean, env: Ref, constants: Sequence[Constant]) -> frozenset[NameTuple]:
+    """Return the names of those definitions that Lean compiled from their own values.
+
+    Types, proofs, noncomputable definitions, and those with foreign code (``extern``, ``implemented_by``) are not.
+    """
+    asked = [constant.name for constant in constants if constant.kind == "definition"]
+    names_ = [lean.name(name) for name in asked]
+    table = lean.table
+    flags = lean.flags(
+        [flag for name in names_ for flag in (Tag(table.compiled(env, name)), table.is_extern(env, name))]
+    )
+    return frozenset(name for i, name in enumerate(asked) if flags[2 * i] and not flags[2 * i + 1])
+
+
 def by_kind(
     lean: Lean, constants: Sequence[Constant], builds: Mapping[str, Build], otherwise: Build
 ) -> list[tuple[Data, ...]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leanhost.workers.compare import Refusal
-    from leanhost.workers.items import CheckItem
+    from leanhost.workers.items import CheckItem, Reference
     from leanhost.workers.pool import WorkerPool
     from leanhost.workers.remote_declarations import WorkerDeclarations
     from leanhost.workers.remote_meta import WorkerMeta
@@ -28,6 +28,7 @@ __all__ = [
     "CheckProgress",
     "FileReplay",
     "MetaAnswer",
+    "Reference",
     "Refusal",
     "Step",
     "TermText",
@@ -46,6 +47,7 @@ _HOME = {
     "CheckProgress": "stream",
     "FileReplay": "replay_file",
     "MetaAnswer": "remote_terms",
+    "Reference": "items",
     "Refusal": "compare",
     "Step": "remote_proofs",
     "TermText": "remote_terms",

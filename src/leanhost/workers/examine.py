@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from leanhost.errors import ElaborationError, ImportFailed, LeanHostError
+from leanhost.errors import ElaborationError, ImportFailed, LeanHostError, UsageError
 from leanhost.lean import names
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import used_constants, with_code
 from leanhost.lean.core import Constant
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import derived
@@ -23,8 +25,13 @@ from leanhost.services.session import Session
 from leanhost.workers.additions import replay_added
 from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Request
+from leanhost.workers.verification import Judgement
+from leanhost.workers.wanted import NOT, Wanted, chosen, deniable, mentions, resting
 
 SORRY = "sorryAx"
+
+_COMPILED = "compiled"
+"""The key in an export's first line for the definitions that have code of their own."""
 
 _NOTATION = frozenset(
     {("Lean", "ParserDescr"), ("Lean", "TrailingParserDescr"), ("Lean", "Parser", "Category")}
@@ -47,7 +54,9 @@ def export_added(
     try:
         with _extended(host, request, options, cancellation) as session:
             wanted = [constant.name for constant in session.added]
-            text = _export(session, wanted, options, cancellation, whole=whole)
+            compiled = with_code(session.lean, session.env, [constant for constant, _ in session.shown])
+            notes = {_COMPILED: sorted(map(names.show, compiled))}
+            text = _export(session, wanted, options, cancellation, whole=whole, notes=notes)
     except ElaborationError as error:
         result = error.result if isinstance(error.result, CommandResult) else None
         diagnostics = result.diagnostics if result is not None else ()
@@ -76,6 +85,7 @@ def _export(
     *,
     whole: bool,
     proofs: bool = True,
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     buffer = io.BytesIO()
     export(
@@ -88,6 +98,7 @@ def _export(
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
+        notes=notes,
     )
     return buffer.getvalue().decode()
 
@@ -100,8 +111,8 @@ def judge_export(
     cancellation: Cancellation,
     *,
     whole: bool,
-) -> list[Refusal]:
-    """Compare a candidate's export with a trusted reference; an empty list means that it proves all of it.
+) -> Judgement:
+    """Compare a candidate's export with a trusted reference; no refusal means that it answers all of it.
 
     Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
     it is *whole*, and otherwise on top of what the reference imports.
@@ -116,7 +127,7 @@ def judge_export(
             cancellation=cancellation,
         )
     except (ElaborationError, ImportFailed) as error:
-        return [_unusable(error)]
+        return Judgement((_unusable(error),))
 
     def replayed(data: str) -> ReplayOutcome:
         if whole:
@@ -126,14 +137,20 @@ def judge_export(
     with base:
         theirs = replayed(exported)
         if not isinstance(theirs, Replayed):
-            return [_refusal(theirs)]
+            return Judgement((_refusal(theirs),))
         try:
             session = base.extend(text, file=reference.file, cancellation=cancellation)
         except ElaborationError as error:
-            return [_unusable(error)]
+            return Judgement((_unusable(error),))
         with session:
             added = {constant.name for constant in session.added}
+            asked = reference.asked
             theorems, others, unnamed = _written(session, text, added)
+            if asked.theorems is not None or asked.definitions is not None:
+                try:
+                    theorems, others, unnamed = chosen(session, asked, theorems, others, unnamed)
+                except UsageError as error:
+                    return Judgement((Refusal("reference", "", error.message),))
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
             imported = _imported_axioms(session, map(names.parse, theirs.axioms))
@@ -141,19 +158,47 @@ def judge_export(
             standard = {name for name in DEFAULT_AXIOMS if name not in theirs.axioms or name in present}
             # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
             unshipped = {names.show(name) for name, original in imported.items() if not original}
-            allowed = {*standard, *own, *reference.allow_axioms, *unshipped}
+            allowed = {*standard, *own, *reference.allow_axioms}
+            if asked.permitted_axioms is not None:
+                allowed = {*asked.permitted_axioms} & {*standard, *present}
+            allowed |= unshipped
             compared = [name for name in imported if names.show(name) in allowed]
-            wanted = [*theorems, *others, *unnamed, *compared]
+            may_deny = deniable(session, theorems, asked) if asked.disproofs else []
+            wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny else [])]
             statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
-            sound = _sound(session, added, theirs, allowed) if unnamed else []
-    comparison = Comparison(lean, theirs, theorems, others, unnamed, added, sound, options, cancellation)
+            open_ = _open(session) if theorems or others or unnamed else frozenset()
+            everything = Wanted(
+                theorems,
+                others,
+                unnamed,
+                own=added,
+                proofs=frozenset(c.name for c in session.added if c.kind == "theorem"),
+                sound=_sound(session, added, theirs, allowed) if unnamed else (),
+                holes=None if asked.definitions is None else [*map(names.parse, asked.definitions)],
+                deniable=may_deny,
+                compiled=with_code(lean, session.env, [c for c in session.added if c.name in open_]),
+                candidate_compiled=_compiled(exported),
+            )
+    comparison = Comparison(lean, theirs, everything, options, cancellation)
     found = list(comparison.differences(statements.encode()))
     for name, axioms in theirs.rests.items():
         if name in comparison.wanted:
             found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
     if not theorems and not unnamed:
         found.append(Refusal("reference", "", _NO_THEOREM))
-    return found
+    holes, disproved = (tuple(map(names.show, each)) for each in (comparison.filled, comparison.disproved))
+    return Judgement(tuple(found), holes, disproved)
+
+
+def _compiled(exported: str) -> frozenset[str]:
+    """The definitions that have code of their own, as the process that wrote the export says."""
+    try:
+        said = json.loads(exported.partition("\n")[0])["meta"][_COMPILED]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return frozenset()
+    return (
+        frozenset(name for name in said if isinstance(name, str)) if isinstance(said, list) else frozenset()
+    )
 
 
 def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> Iterator[Refusal]:
@@ -220,14 +265,7 @@ def _written(
 
 def _open(session: Session) -> frozenset[names.NameTuple]:
     """What a reference leaves open: the constants in it that rest on ``sorry``."""
-    pairs = [
-        (c.name, used)
-        for c, used in zip(session.added, used_constants(session.lean, session.added), strict=True)
-    ]
-    left: set[names.NameTuple] = {(SORRY,)}
-    while more := {name for name, used in pairs if name not in left and not left.isdisjoint(used)}:
-        left |= more
-    return frozenset(left)
+    return resting(mentions(session), {(SORRY,)})
 
 
 def _unnamed(lines: Sequence[str], where: Position) -> bool:

@@ -207,7 +207,12 @@ class WorkerPool(Closing, Homebound):
         return stream.aresults(items)
 
     def verify(
-        self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
+        self,
+        reference: CheckItem | str,
+        candidate: CheckItem | str,
+        *,
+        from_scratch: bool = False,
+        disproofs: bool = False,
     ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
@@ -219,15 +224,20 @@ class WorkerPool(Closing, Homebound):
 
         With *from_scratch* the export holds what it mentions of the library too, the kernel begins with an empty
         environment, and the library is compared like everything else; without, that is only done where the two
-        do not begin with the same imports. Raises as :meth:`check` does.
+        do not begin with the same imports.
+
+        A definition that is ``sorry`` in the reference is a hole, which the candidate fills with a value of the same
+        type. With *disproofs* a theorem may also be answered by a theorem of the same name that says its negation.
+        A :class:`~leanhost.workers.items.Reference` names what is asked for. Raises as :meth:`check` does.
         """
-        return self._trying(from_scratch, bounded=True)((reference, candidate)).wait()
+        return self._trying(from_scratch, disproofs, bounded=True)((reference, candidate)).wait()
 
     def verify_many(
         self,
         pairs: Iterable[Pair],
         *,
         from_scratch: bool = False,
+        disproofs: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -239,23 +249,34 @@ class WorkerPool(Closing, Homebound):
         ``file`` of its ``candidate`` tell.
         """
         stream = Stream(
-            self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
+            self,
+            self._trying(from_scratch, disproofs),
+            ordered=ordered,
+            progress=progress,
+            cancellation=cancellation,
         )
         return stream.results(pairs)
 
     async def averify(
-        self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
+        self,
+        reference: CheckItem | str,
+        candidate: CheckItem | str,
+        *,
+        from_scratch: bool = False,
+        disproofs: bool = False,
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
         from leanhost.workers.aio import awaited
 
-        return await awaited(lambda: self._trying(from_scratch, bounded=True)((reference, candidate)))
+        send = self._trying(from_scratch, disproofs, bounded=True)
+        return await awaited(lambda: send((reference, candidate)))
 
     def averify_many(
         self,
         pairs: Iterable[Pair] | AsyncIterable[Pair],
         *,
         from_scratch: bool = False,
+        disproofs: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -265,7 +286,11 @@ class WorkerPool(Closing, Homebound):
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
         stream = Stream(
-            self, self._trying(from_scratch), ordered=ordered, progress=progress, cancellation=cancellation
+            self,
+            self._trying(from_scratch, disproofs),
+            ordered=ordered,
+            progress=progress,
+            cancellation=cancellation,
         )
         return stream.aresults(pairs)
 
@@ -339,9 +364,11 @@ class WorkerPool(Closing, Homebound):
             return known(queued)
         return Sent(queued.future, partial(self.cancel, queued))
 
-    def _trying(self, from_scratch: bool, *, bounded: bool = False) -> Callable[[Pair], Sent[Verification]]:
+    def _trying(
+        self, from_scratch: bool, disproofs: bool, *, bounded: bool = False
+    ) -> Callable[[Pair], Sent[Verification]]:
         def send(pair: Pair) -> Sent[Verification]:
-            trial = Trial(self, pair, from_scratch=from_scratch, bounded=bounded)
+            trial = Trial(self, pair, from_scratch=from_scratch, disproofs=disproofs, bounded=bounded)
             return Sent(trial.future, trial.cancel)
 
         return send

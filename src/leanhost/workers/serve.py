@@ -271,13 +271,13 @@ class Work:
         return examine.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
 
     def _verify(self, candidate: str, whole: bool) -> tuple[CheckResult, object]:
-        refusals = examine.judge_export(
+        judged = examine.judge_export(
             self.host, self.request, candidate, self.options, self.cancelled, whole=whole
         )
-        status = Status.REJECTED if refusals else Status.ACCEPTED
-        reasons = tuple(refusal.message for refusal in refusals)
+        status = Status.REJECTED if judged.refusals else Status.ACCEPTED
+        reasons = tuple(refusal.message for refusal in judged.refusals)
         result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)
-        return result, [[r.code, r.name, r.message] for r in refusals]
+        return result, codec.judgement_out(judged)
 
     def _replay(self, message: Message) -> tuple[CheckResult, object]:
         return replay_file.answer(self.host, self.request, message, self.options, self.cancelled)

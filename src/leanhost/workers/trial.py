@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from leanhost.errors import UsageError
@@ -13,7 +14,7 @@ from leanhost.workers import codec
 from leanhost.workers.compare import Refusal
 from leanhost.workers.heads import bare, head_of
 from leanhost.workers.items import CheckItem, Request
-from leanhost.workers.verification import Verification
+from leanhost.workers.verification import Judgement, Verification
 
 if TYPE_CHECKING:
     from leanhost.workers.pool import WorkerPool
@@ -37,6 +38,7 @@ class Trial:
         pair: Pair,
         *,
         from_scratch: bool,
+        disproofs: bool = False,
         bounded: bool,
     ) -> None:
         if not isinstance(pair, tuple) or len(pair) != 2:
@@ -46,6 +48,8 @@ class Trial:
         self._cancelled = False
         self.future: Future[Verification] = Future()
         self._reference, answered = map(pool._request, pair)
+        if disproofs and isinstance(self._reference, Request):
+            self._reference = replace(self._reference, asked=replace(self._reference.asked, disproofs=True))
         self._whole = from_scratch
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
@@ -87,10 +91,19 @@ class Trial:
     def _judged(self, elaborated: CheckResult) -> None:
         judged = self._job.future.result()
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
-            refusals = codec.refusals_in(self._job.extra)
+            found = codec.judgement_in(self._job.extra)
         else:
-            refusals = (_refusal("limit", judged),)
-        self._end(Verification(judged.status, refusals, elaborated, from_scratch=self._whole))
+            found = Judgement((_refusal("limit", judged),))
+        self._end(
+            Verification(
+                judged.status,
+                found.refusals,
+                elaborated,
+                from_scratch=self._whole,
+                holes=found.holes,
+                disproved=found.disproved,
+            )
+        )
 
     def _end(self, verification: Verification) -> None:
         with suppress(InvalidStateError):

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
 
 from leanhost.engine.base import Data, Guard, Node, Ref
@@ -80,6 +81,7 @@ def export(
     grace: float = 5.0,
     cancellation: Cancellation = None,
     progress: ProgressSink | None = None,
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> ExportReport:
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
@@ -87,7 +89,7 @@ def export(
     written as axioms, and what only proofs need is left out. The same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
-    and *grace* are in seconds.
+    and *grace* are in seconds. *notes* are put into the first line, for readers who know them.
 
     Raises :class:`~leanhost.errors.UsageError` for a name that is not there,
     :class:`~leanhost.errors.LeanError` for a term that is not closed,
@@ -100,14 +102,16 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects, proofs).run(wanted, added), guard
+                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(wanted, added),
+                guard,
             )
         path = Path(target)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects, proofs).run(wanted, added), guard
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(wanted, added),
+                    guard,
                 )
             part.replace(path)
         finally:
@@ -119,7 +123,14 @@ def export(
 
 class _Export:
     def __init__(
-        self, lean: Lean, env: Ref, file: BinaryIO, guard: Guard, max_objects: int, proofs: bool
+        self,
+        lean: Lean,
+        env: Ref,
+        file: BinaryIO,
+        guard: Guard,
+        max_objects: int,
+        proofs: bool,
+        notes: Mapping[str, Sequence[str]],
     ) -> None:
         self._lean = lean
         self._env = env
@@ -127,6 +138,7 @@ class _Export:
         self._guard = guard
         self._max_objects = max_objects
         self._proofs = proofs
+        self._notes = notes
         self._terms = TermWriter()
         self._bytes = 0
         self._digest = hashlib.sha256()
@@ -176,6 +188,7 @@ class _Export:
     def _meta(self, missing: tuple[str, ...]) -> None:
         version, commit = self._lean.version()
         meta: dict[str, Any] = {
+            **{key: list(values) for key, values in self._notes.items()},
             "exporter": {"name": "leanhost", "version": VERSION},
             "format": {"version": FORMAT_VERSION},
             "lean": {"githash": commit, "version": version},

@@ -1,0 +1,110 @@
+"""What of a reference a candidate is asked for, and what in it rests on what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from leanhost.errors import UsageError
+from leanhost.lean import names
+from leanhost.lean.constants import used_constants
+from leanhost.lean.core import Constant
+from leanhost.lean.names import NameTuple
+from leanhost.services.session import Session
+from leanhost.workers.holes import SORRY
+from leanhost.workers.items import Asked
+
+NOT: NameTuple = ("Not",)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reference asks of a candidate.
+
+    Attributes:
+        theorems: have to say the same.
+        others: have to be the same, and so has everything of the library that these or the theorems mention.
+        unnamed: each has to be one of *sound*.
+        own: the reference's constants; those not named above only have to be seen through.
+        proofs: those of *own* that are theorems, whoever named them.
+        sound: what the candidate declares on nothing that is not allowed.
+        holes: those of *others* that may have any value; ``None`` for those whose values are left open.
+        deniable: the theorems that may be answered by their negations.
+        compiled: the reference's definitions that have code of their own.
+        candidate_compiled: the candidate's, as its own process says.
+    """
+
+    theorems: Collection[NameTuple]
+    others: Collection[NameTuple]
+    unnamed: Collection[NameTuple]
+    own: Collection[NameTuple]
+    proofs: Collection[NameTuple]
+    sound: Collection[NameTuple]
+    holes: Collection[NameTuple] | None = None
+    deniable: Collection[NameTuple] = ()
+    compiled: Collection[NameTuple] = ()
+    candidate_compiled: Collection[str] = ()
+
+
+def chosen(
+    session: Session,
+    asked: Asked,
+    theorems: list[NameTuple],
+    others: dict[NameTuple, str],
+    unnamed: list[NameTuple],
+) -> tuple[list[NameTuple], dict[NameTuple, str], list[NameTuple]]:
+    """Those of a reference's constants that are asked for by name, and those that they mention.
+
+    Raises :class:`UsageError` for a name that the reference has no theorem or definition by.
+    """
+    holes = list(map(names.parse, asked.definitions or ()))
+    for name in holes:
+        if others.get(name) != "definition":
+            raise UsageError(f"the reference has no definition {names.show(name)}")
+    if asked.theorems is None:
+        return theorems, others, unnamed
+    named = list(map(names.parse, asked.theorems))
+    for name in named:
+        if name not in theorems:
+            raise UsageError(f"the reference has no theorem {names.show(name)}")
+    used = dict(mentions(session, [*theorems, *holes]))
+    reached: set[NameTuple] = set()
+    front = [*named, *holes]
+    while front:
+        name = front.pop()
+        if name not in reached:
+            reached.add(name)
+            front.extend(used.get(name, ()))
+    return named, {name: kind for name, kind in others.items() if name in reached}, []
+
+
+def deniable(session: Session, theorems: Iterable[NameTuple], asked: Asked) -> list[NameTuple]:
+    """The theorems that a negation answers: nothing in what they say is left to the candidate.
+
+    There are none where the library has no negation.
+    """
+    if NOT in {constant.name for constant in session.added} or None in session.lean.find(session.env, [NOT]):
+        return []
+    left = resting(mentions(session, theorems), {SORRY, *map(names.parse, asked.definitions or ())})
+    return [name for name in theorems if name not in left]
+
+
+def mentions(
+    session: Session, stated: Iterable[NameTuple] = ()
+) -> list[tuple[NameTuple, frozenset[NameTuple]]]:
+    """What the types and values of a reference's constants mention; only the types of those in *stated*."""
+    only = frozenset(stated)
+    constants = [Constant(c.name, "axiom", c.info) if c.name in only else c for c in session.added]
+    return [
+        (c.name, used) for c, used in zip(constants, used_constants(session.lean, constants), strict=True)
+    ]
+
+
+def resting(
+    pairs: Iterable[tuple[NameTuple, frozenset[NameTuple]]], on: set[NameTuple]
+) -> frozenset[NameTuple]:
+    """Those of *pairs* that mention something in *on*, or what mentions it, and *on* itself."""
+    pairs, left = list(pairs), set(on)
+    while more := {name for name, used in pairs if name not in left and not left.isdisjoint(used)}:
+        left |= more
+    return frozenset(left)
