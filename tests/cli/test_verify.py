@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def test_each_status_has_its_exit_status(
         yield verdict
 
     monkeypatch.setattr(verify, "_verdicts", verdicts)
-    arguments = Namespace(reference=str(reference), candidates=[str(candidate(reference, ""))], json=False)
+    arguments = build_parser().parse_args(["verify", str(reference), str(candidate(reference, ""))])
     expected = {Status.ACCEPTED: 0, Status.UNSUPPORTED: 2, Status.REFUSED: 2}
     assert verify.run(arguments) == expected.get(status, 1)
 
@@ -127,6 +126,8 @@ def test_json(native: Sequence[str], reference: Path) -> None:
         "verified": False,
         "status": "rejected",
         "refusals": [{"code": "missing", "name": "swap", "message": "swap is not declared by the candidate"}],
+        "holes": [],
+        "disproved": [],
         "from_scratch": False,
         "caveats": [],
         "diagnostics": [],

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from leanhost.workers.comparator import ComparatorConfig
     from leanhost.workers.compare import Refusal
     from leanhost.workers.items import CheckItem, Reference
     from leanhost.workers.pool import WorkerPool
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckItem",
     "CheckProgress",
+    "ComparatorConfig",
     "FileReplay",
     "MetaAnswer",
     "Reference",
@@ -45,6 +47,7 @@ __all__ = [
 _HOME = {
     "CheckItem": "items",
     "CheckProgress": "stream",
+    "ComparatorConfig": "comparator",
     "FileReplay": "replay_file",
     "MetaAnswer": "remote_terms",
     "Reference": "items",

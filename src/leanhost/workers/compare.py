@@ -72,6 +72,7 @@ class Comparison:
         self._theorems = frozenset(asked.theorems)
         self._named = frozenset((*asked.theorems, *asked.others))
         self._unnamed = frozenset(asked.unnamed)
+        self._unseen = {*self._named, *self._unnamed}
         self._own = frozenset(asked.own)
         self._sound = tuple(asked.sound)
         self.wanted = set(self._named)
@@ -104,6 +105,8 @@ class Comparison:
         if reader.refusal is not None:
             line, why = reader.refusal
             yield Refusal("reference", "", f"the reference cannot be compared (line {line} of it): {why}")
+        for name in self._unseen:
+            yield Refusal("reference", show(name), f"{show(name)} of the reference cannot be compared")
 
     def _constant_name(self, number: int) -> Arg:
         called = self._called.get(self._tables.name(number))
@@ -112,6 +115,7 @@ class Comparison:
     def _declaration(self, word: str, body: dict[str, Any]) -> Iterator[Refusal]:
         parts = [*body["types"], *body["ctors"]] if word == "inductive" else [body]
         called = [self._tables.name(part["name"]) for part in parts]
+        self._unseen.difference_update(called)
         present = [self._find(self._called.get(name, name)) for name in called]
         # The library's, and the candidate has none of it: `sorryAx` and all it rests on.
         unknown = self._own.isdisjoint(called) and all(theirs is None for theirs in present)
@@ -173,8 +177,10 @@ class Comparison:
         kind = "theorem" if word == "axiom" else _KINDS[word]
         sound = [c for other in self._sound if (c := self._find(other)) is not None and c.kind == kind]
         for says in (self._writes, self._says):  # the kernel is asked where no term is the same
-            if any(says(theirs, part) and self._is_valued(theirs, part) for theirs in sound):
-                return True
+            for theirs in sound:
+                if says(theirs, part) and self._is_valued(theirs, part):
+                    self.wanted.add(theirs.name)
+                    return True
         same = self._find(name)
         if same is None or same.kind != kind or not (self._says(same, part) and self._is_valued(same, part)):
             return False
@@ -297,6 +303,7 @@ class Comparison:
             found = self._hole(name, theirs, part)
             if found is None:
                 self._called[name] = other
+                self.wanted.add(other)
                 return []
             if found[0] != "definition":
                 wrong.append(Refusal(found[0], show(name), found[1]))

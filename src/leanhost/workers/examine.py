@@ -24,7 +24,7 @@ from leanhost.services.results import CheckResult, CommandResult, Limit, Positio
 from leanhost.services.session import Session
 from leanhost.workers.additions import replay_added
 from leanhost.workers.compare import Comparison, Refusal
-from leanhost.workers.items import Request
+from leanhost.workers.items import Asked, Request
 from leanhost.workers.verification import Judgement
 from leanhost.workers.wanted import NOT, Wanted, chosen, deniable, mentions, resting
 
@@ -54,6 +54,8 @@ def export_added(
     try:
         with _extended(host, request, options, cancellation) as session:
             wanted = [constant.name for constant in session.added]
+            if whole:
+                wanted.extend(_imported(session, request.asked))
             compiled = with_code(session.lean, session.env, [constant for constant, _ in session.shown])
             notes = {_COMPILED: sorted(map(names.show, compiled))}
             text = _export(session, wanted, options, cancellation, whole=whole, notes=notes)
@@ -67,6 +69,15 @@ def export_added(
     except ImportFailed as error:
         return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
     return CheckResult(request.file, Status.ACCEPTED, toolchain=host.label), text
+
+
+def _imported(session: Session, asked: Asked) -> list[names.NameTuple]:
+    """What is asked for by name and was imported."""
+    own = {constant.name for constant in session.added}
+    named = [names.parse(name) for name in (*(asked.theorems or ()), *(asked.definitions or ()))]
+    absent = [name for name in named if name not in own]
+    found = session.lean.find(session.env, absent)
+    return [name for name, info in zip(absent, found, strict=True) if info is not None]
 
 
 def _extended(host: Host, request: Request, options: ElabOptions, cancellation: Cancellation) -> Session:

@@ -48,8 +48,11 @@ class Trial:
         self._cancelled = False
         self.future: Future[Verification] = Future()
         self._reference, answered = map(pool._request, pair)
-        if disproofs and isinstance(self._reference, Request):
-            self._reference = replace(self._reference, asked=replace(self._reference.asked, disproofs=True))
+        if isinstance(self._reference, Request):
+            asked = replace(self._reference.asked, disproofs=disproofs)
+            self._reference = replace(self._reference, asked=asked)
+            if isinstance(answered, Request):
+                answered = replace(answered, asked=asked)
         self._whole = from_scratch
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))

@@ -10,6 +10,7 @@ from leanhost.lean import names
 from leanhost.lean.constants import used_constants
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
+from leanhost.services.kernel import unchecked
 from leanhost.services.session import Session
 from leanhost.workers.holes import SORRY
 from leanhost.workers.items import Asked
@@ -57,15 +58,17 @@ def chosen(
 
     Raises :class:`UsageError` for a name that the reference has no theorem or definition by.
     """
+    odd = unchecked(session.lean, session.added)
+    kinds = {constant.name: constant.kind for constant in session.added if constant.name not in odd}
     holes = list(map(names.parse, asked.definitions or ()))
     for name in holes:
-        if others.get(name) != "definition":
-            raise UsageError(f"the reference has no definition {names.show(name)}")
+        if kinds.get(name) != "definition":
+            raise UsageError(f"the reference has no safe definition {names.show(name)}")
     if asked.theorems is None:
-        return theorems, others, unnamed
+        return theorems, {**others, **dict.fromkeys(holes, "definition")}, unnamed
     named = list(map(names.parse, asked.theorems))
     for name in named:
-        if name not in theorems:
+        if kinds.get(name) != "theorem":
             raise UsageError(f"the reference has no theorem {names.show(name)}")
     used = dict(mentions(session, [*theorems, *holes]))
     reached: set[NameTuple] = set()
@@ -75,7 +78,8 @@ def chosen(
         if name not in reached:
             reached.add(name)
             front.extend(used.get(name, ()))
-    return named, {name: kind for name, kind in others.items() if name in reached}, []
+    others = {name: kind for name, kind in others.items() if name in reached}
+    return named, {**others, **dict.fromkeys(holes, "definition")}, []
 
 
 def deniable(session: Session, theorems: Iterable[NameTuple], asked: Asked) -> list[NameTuple]:
