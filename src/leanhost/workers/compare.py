@@ -158,7 +158,7 @@ class Comparison:
             return "kind", f"{name} is a theorem in the reference and here {_a(theirs.kind)}"
         match = self._says(theirs, part)
         text = f"{name} does not say what the reference says"
-        if not match and theirs.name in self._asked.deniable:
+        if not match and self._asked.deniable:
             if self._denies(theirs, part):
                 self.disproved.append(theirs.name)
                 return None

@@ -26,7 +26,7 @@ from leanhost.workers.additions import replay_added
 from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Asked, Request
 from leanhost.workers.verification import Judgement
-from leanhost.workers.wanted import NOT, Wanted, chosen, deniable, mentions, resting
+from leanhost.workers.wanted import NOT, Wanted, chosen, mentions, resting
 
 SORRY = "sorryAx"
 
@@ -39,6 +39,8 @@ _NOTATION = frozenset(
 """The types of what ``notation``, ``syntax`` and ``macro`` declare."""
 
 _NO_THEOREM = "the reference states no theorem; give what is to be proved a name (an example has no name)"
+
+_OWN_CHOICE = "{} is about a hole of the reference: what is true of one filling says nothing about others"
 
 _MACRO_SCOPE = "_@"
 """A part of every name that a macro made of its own (``Lean.addMacroScope``)."""
@@ -159,7 +161,9 @@ def judge_export(
             theorems, others, unnamed = _written(session, text, added)
             if asked.theorems is not None or asked.definitions is not None:
                 try:
-                    theorems, others, unnamed = chosen(session, asked, theorems, others, unnamed)
+                    theorems, others, unnamed = chosen(
+                        session, asked, theorems, others, unnamed, frozenset(theirs.axioms)
+                    )
                 except UsageError as error:
                     return Judgement((Refusal("reference", "", error.message),))
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
@@ -174,8 +178,10 @@ def judge_export(
                 allowed = {*asked.permitted_axioms} & {*standard, *present}
             allowed |= unshipped
             compared = [name for name in imported if names.show(name) in allowed]
-            may_deny = deniable(session, theorems, asked) if asked.disproofs else []
-            wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny else [])]
+            # A negation is the library's; what a reference declares under that name may be anything.
+            may_deny = asked.disproofs and NOT not in added and None not in lean.find(session.env, [NOT])
+            used = mentions(session, theorems) if may_deny else []
+            wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny and whole else [])]
             statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
             open_ = _open(session) if theorems or others or unnamed else frozenset()
             everything = Wanted(
@@ -195,10 +201,14 @@ def judge_export(
     for name, axioms in theirs.rests.items():
         if name in comparison.wanted:
             found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
+    may_choose = resting(used, set(comparison.filled))
+    disproved = [name for name in comparison.disproved if name not in may_choose]
+    for name in (name for name in comparison.disproved if name in may_choose):
+        found.append(Refusal("statement", names.show(name), _OWN_CHOICE.format(names.show(name))))
     if not theorems and not unnamed:
         found.append(Refusal("reference", "", _NO_THEOREM))
-    holes, disproved = (tuple(map(names.show, each)) for each in (comparison.filled, comparison.disproved))
-    return Judgement(tuple(found), holes, disproved)
+    holes, denied = (tuple(map(names.show, each)) for each in (comparison.filled, disproved))
+    return Judgement(tuple(found), holes, denied)
 
 
 def _compiled(exported: str) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from leanhost.errors import UsageError
@@ -12,7 +12,6 @@ from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel import unchecked
 from leanhost.services.session import Session
-from leanhost.workers.holes import SORRY
 from leanhost.workers.items import Asked
 
 NOT: NameTuple = ("Not",)
@@ -30,7 +29,7 @@ class Wanted:
         proofs: those of *own* that are theorems, whoever named them.
         sound: what the candidate declares on nothing that is not allowed.
         holes: those of *others* that may have any value; ``None`` for those whose values are left open.
-        deniable: the theorems that may be answered by their negations.
+        deniable: whether a theorem may be answered by its negation.
         compiled: the reference's definitions that have code of their own.
         candidate_compiled: the candidate's, as its own process says.
     """
@@ -42,7 +41,7 @@ class Wanted:
     proofs: Collection[NameTuple]
     sound: Collection[NameTuple]
     holes: Collection[NameTuple] | None = None
-    deniable: Collection[NameTuple] = ()
+    deniable: bool = False
     compiled: Collection[NameTuple] = ()
     candidate_compiled: Collection[str] = ()
 
@@ -53,9 +52,11 @@ def chosen(
     theorems: list[NameTuple],
     others: dict[NameTuple, str],
     unnamed: list[NameTuple],
+    axioms: Container[str],
 ) -> tuple[list[NameTuple], dict[NameTuple, str], list[NameTuple]]:
     """Those of a reference's constants that are asked for by name, and those that they mention.
 
+    So are its axioms where the candidate declares them, too: *axioms* are that one's.
     Raises :class:`UsageError` for a name that the reference has no theorem or definition by.
     """
     odd = unchecked(session.lean, session.added)
@@ -72,7 +73,11 @@ def chosen(
             raise UsageError(f"the reference has no theorem {names.show(name)}")
     used = dict(mentions(session, [*theorems, *holes]))
     reached: set[NameTuple] = set()
-    front = [*named, *holes]
+    front = [
+        *named,
+        *holes,
+        *(n for n, kind in others.items() if kind == "axiom" and names.show(n) in axioms),
+    ]
     while front:
         name = front.pop()
         if name not in reached:
@@ -80,17 +85,6 @@ def chosen(
             front.extend(used.get(name, ()))
     others = {name: kind for name, kind in others.items() if name in reached}
     return named, {**others, **dict.fromkeys(holes, "definition")}, []
-
-
-def deniable(session: Session, theorems: Iterable[NameTuple], asked: Asked) -> list[NameTuple]:
-    """The theorems that a negation answers: nothing in what they say is left to the candidate.
-
-    There are none where the library has no negation.
-    """
-    if NOT in {constant.name for constant in session.added} or None in session.lean.find(session.env, [NOT]):
-        return []
-    left = resting(mentions(session, theorems), {SORRY, *map(names.parse, asked.definitions or ())})
-    return [name for name in theorems if name not in left]
 
 
 def mentions(
