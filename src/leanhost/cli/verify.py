@@ -34,7 +34,8 @@ _WORSE = (ACCEPTED, DISPROVED, REJECTED, TROUBLE)
 def run(arguments: argparse.Namespace) -> int:
     """Compare the files and return the exit status."""
     started = time.monotonic()
-    config = None if arguments.config is None else _config(arguments)
+    _check_usage(arguments)
+    config = None if arguments.config is None else _config(arguments.config)
     reference, *found = look_at(_named(arguments, config))
     candidates = [candidate for candidate in found if candidate is not None]
     if reference is None or not candidates:
@@ -60,29 +61,31 @@ def run(arguments: argparse.Namespace) -> int:
     return max(exits, key=_WORSE.index)
 
 
-def _named(arguments: argparse.Namespace, config: ComparatorConfig | None) -> list[str]:
-    """The reference and the candidates, as they are to be called."""
-    if arguments.candidates:
-        return [arguments.reference, *arguments.candidates]
-    if config is None or arguments.reference is not None:
+def _check_usage(arguments: argparse.Namespace) -> None:
+    if not arguments.candidates and (arguments.config is None or arguments.reference is not None):
         arguments.misused("the following arguments are required: REFERENCE, CANDIDATE")
-    assert config is not None
-    modules = (config.challenge_module, config.solution_module)
-    return [str(config.source(module, arguments.project)) for module in modules]
-
-
-def _config(arguments: argparse.Namespace) -> ComparatorConfig:
-    if arguments.allow_axiom:
+    if arguments.config is not None and arguments.allow_axiom:
         arguments.misused(
             "--allow-axiom cannot be given with --config, whose permitted_axioms are all there are"
         )
-    config = ComparatorConfig.load(arguments.config)
+
+
+def _config(path: str) -> ComparatorConfig:
+    config = ComparatorConfig.load(path)
     if config.external_kernels:
         raise UsageError(
-            f"{config.path} asks for kernels that are not run here: {', '.join(config.external_kernels)}",
+            f"{path} asks for kernels that are not run here: {', '.join(config.external_kernels)}",
             hint="leave external_kernels and enable_nanoda out of a copy of it",
         )
     return config
+
+
+def _named(arguments: argparse.Namespace, config: ComparatorConfig | None) -> list[str]:
+    """The reference and the candidates, as they are to be called."""
+    if config is None or arguments.candidates:
+        return [arguments.reference, *arguments.candidates]
+    modules = (config.challenge_module, config.solution_module)
+    return [str(config.source(module, arguments.project)) for module in modules]
 
 
 def _stated(

@@ -207,8 +207,9 @@ def judge_export(
         found.append(Refusal("statement", names.show(name), _OWN_CHOICE.format(names.show(name))))
     if not theorems and not unnamed:
         found.append(Refusal("reference", "", _NO_THEOREM))
-    holes, denied = (tuple(map(names.show, each)) for each in (comparison.filled, disproved))
-    return Judgement(tuple(found), holes, denied)
+    if found:
+        return Judgement(tuple(found))
+    return Judgement((), *(tuple(map(names.show, each)) for each in (comparison.filled, disproved)))
 
 
 def _compiled(exported: str) -> frozenset[str]:

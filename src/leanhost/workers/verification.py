@@ -10,7 +10,7 @@ from leanhost.workers.compare import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge found: why the candidate is refused, the holes it filled, the theorems it disproves."""
+    """What a judge found: why the candidate is refused, or the holes it filled and the theorems it disproves."""
 
     refusals: tuple[Refusal, ...]
     holes: tuple[str, ...] = ()
