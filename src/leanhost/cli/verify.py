@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 _tell(verification, reference.label, candidate.label, elapsed)
             exits.add(_exit_status(verification))
-            caveats.update(dict.fromkeys(verification.caveats if verification.status is Status.ACCEPTED else ()))
+            caveats.update(
+                dict.fromkeys(verification.caveats if verification.status is Status.ACCEPTED else ())
+            )
     if not arguments.json:
         for caveat in caveats:
             print(f"note: {visible(caveat)}")
