@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from leanhost.services.host import Host
@@ -190,3 +192,43 @@ def test_a_hole_is_filled(host: Host, name: str) -> None:
 def test_what_fills_no_hole_is_refused(host: Host, name: str) -> None:
     reference, candidate, wanted = REFUSED[name]
     assert wanted in codes(host, reference, candidate)
+
+
+@pytest.mark.parametrize("name", ["a number", "a field that is a function", "an instance without one"])
+def test_a_hole_is_filled_from_the_first_axiom_on_as_well(native_host: Host, name: str) -> None:
+    reference, candidate, holes = FILLED[name]
+    judgement = judged(native_host, reference, candidate, whole=True)
+    assert (judgement.refusals, list(judgement.holes)) == ((), holes)
+
+
+@pytest.mark.parametrize("name", ["another definition over the hole", "an axiom inside", "foreign code"])
+def test_what_fills_no_hole_is_refused_from_the_first_axiom_on_as_well(native_host: Host, name: str) -> None:
+    reference, candidate, wanted = REFUSED[name]
+    assert wanted in codes(native_host, reference, candidate, whole=True)
+
+
+def test_a_refusal_says_what_a_hole_is(native_host: Host) -> None:
+    for name, why in {
+        "nothing": "n is not declared by the candidate: it is a hole of the reference, which has to be filled",
+        "another type": "n has another type than the hole in the reference",
+        "a field that is given": "p is not what it is in the reference besides what is left open there",
+        "an abbreviation": "where something is left open that is no hole (a hole is the whole value",
+        "a noncomputable value": "the definition in the reference is not marked `noncomputable`",
+    }.items():
+        reference, candidate, _ = REFUSED[name]
+        found = judged(native_host, reference, candidate).refusals
+        assert any(why in refusal.message for refusal in found), found
+
+
+def _claiming(names: str) -> Callable[[str], str]:
+    return lambda exported: exported.replace('"compiled":[]', f'"compiled":{names}', 1)
+
+
+def test_a_claim_that_something_is_compiled_proves_nothing(native_host: Host) -> None:
+    """It is the only thing that is believed of what the candidate's process says; junk is no claim."""
+    reference, candidate, _ = REFUSED["a noncomputable value"]
+    for said, refused in {'["n"]': [], '"n"': ["noncomputable"], '[["n"]]': ["noncomputable"]}.items():
+        found = judged(native_host, reference, candidate, change=_claiming(said))
+        assert [refusal.code for refusal in found.refusals] == refused
+    reference, candidate, _ = REFUSED["sorry"]
+    assert {r.code for r in judged(native_host, reference, candidate).refusals} == {"sorry"}

@@ -183,7 +183,7 @@ def judge_export(
             used = mentions(session, theorems) if may_deny else []
             wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny and whole else [])]
             statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
-            open_ = _open(session) if theorems or others or unnamed else frozenset()
+            open_ = _open(session) if unnamed or "definition" in others.values() else frozenset()
             everything = Wanted(
                 theorems,
                 others,
