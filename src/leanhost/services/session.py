@@ -189,7 +189,9 @@ class Session(Judging):
 
         ``Checked`` only if nothing failed, nothing is ``sorry``, the kernel accepts every declaration again
         on top of the imports, and no axiom outside ``propext``, ``Classical.choice``, ``Quot.sound`` and
-        *allow_axioms* is used. ``Unavailable`` when a limit or a cancellation left the question open.
+        *allow_axioms* is used: names, ``"name : type"``, or ``"native_decide"``
+        (:class:`~leanhost.services.options.AllowedAxioms`). ``Unavailable`` when a limit or a cancellation left the
+        question open.
         *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
         allowed = AllowedAxioms.of(allow_axioms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError, UsageError
@@ -19,16 +19,15 @@ from leanhost.services.exports.replay import replay
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.kernel import unchecked
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
+from leanhost.services.options import DEFAULT_AXIOMS, AllowedAxioms, ElabOptions
 from leanhost.services.results import CheckResult, CommandResult, Limit, Position, Status
 from leanhost.services.session import Session
 from leanhost.workers.additions import replay_added
+from leanhost.workers.axiom_rules import SORRY, about_axiom, bad_axioms, given, recomputed
 from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Asked, Request
 from leanhost.workers.verification import Judgement
 from leanhost.workers.wanted import NOT, Wanted, chosen, mentions, resting
-
-SORRY = "sorryAx"
 
 _COMPILED = "compiled"
 """The key in an export's first line for the definitions that have code of their own."""
@@ -99,6 +98,7 @@ def _export(
     whole: bool,
     proofs: bool = True,
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    more: Iterable[Constant] = (),
 ) -> str:
     buffer = io.BytesIO()
     export(
@@ -107,7 +107,7 @@ def _export(
         session.env if whole else session.lean.empty_environment(),
         list(wanted),
         buffer,
-        added=session.added,
+        added=(*session.added, *more),
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
@@ -167,28 +167,40 @@ def judge_export(
                 except UsageError as error:
                     return Judgement((Refusal("reference", "", error.message),))
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
+            named = reference.allow_axioms if asked.permitted_axioms is None else ()
+            permitted = AllowedAxioms.of(named)
+            typed = given(session, permitted, theirs, options, cancellation)
+            if isinstance(typed, Refusal):
+                return Judgement((typed,))
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
             imported = _imported_axioms(session, map(names.parse, theirs.axioms))
             present = {*map(names.show, imported), *own}
-            standard = {name for name in DEFAULT_AXIOMS if name not in theirs.axioms or name in present}
+            # Another's can say anything: its name alone is no reason to believe it.
+            by_name = {name for name in permitted.library if name not in theirs.axioms or name in present}
             # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
             unshipped = {names.show(name) for name, original in imported.items() if not original}
-            allowed = {*standard, *own, *reference.allow_axioms}
             if asked.permitted_axioms is not None:
-                allowed = {*asked.permitted_axioms} & {*standard, *present}
-            allowed |= unshipped
+                # These and no others: exactly what the library or the reference declares of them.
+                allowed = {*asked.permitted_axioms} & {*(by_name & DEFAULT_AXIOMS), *present} | unshipped
+            else:
+                allowed = {*by_name, *own, *unshipped, *(axiom.name for axiom in permitted.typed)}
+            if permitted.native:
+                unknown = [axiom for axiom in theirs.axioms if axiom not in allowed]
+                allowed.update(recomputed(lean, theirs, unknown, options, cancellation))
             compared = [name for name in imported if names.show(name) in allowed]
             # A negation is the library's; what a reference declares under that name may be anything.
             may_deny = asked.disproofs and NOT not in added and None not in lean.find(session.env, [NOT])
             used = mentions(session, theorems) if may_deny else []
-            wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny and whole else [])]
-            statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
+            wanted = [*theorems, *others, *unnamed, *compared, *typed, *([NOT] if may_deny and whole else [])]
+            statements = _export(
+                session, wanted, options, cancellation, whole=whole, proofs=False, more=typed.values()
+            )
             open_ = _open(session) if unnamed or "definition" in others.values() else frozenset()
             everything = Wanted(
                 theorems,
-                others,
+                {**others, **dict.fromkeys(typed, "axiom")},
                 unnamed,
-                own=added,
+                own=added | typed.keys(),
                 proofs=frozenset(c.name for c in session.added if c.kind == "theorem"),
                 sound=_sound(session, added, theirs, allowed) if unnamed else (),
                 holes=None if asked.definitions is None else [*map(names.parse, asked.definitions)],
@@ -197,10 +209,16 @@ def judge_export(
                 candidate_compiled=_compiled(exported),
             )
     comparison = Comparison(lean, theirs, everything, options, cancellation)
-    found = list(comparison.differences(statements.encode()))
+    found = [about_axiom(each, typed) for each in comparison.differences(statements.encode())]
+    untyped = permitted.named - allowed
     for name, axioms in theirs.rests.items():
         if name in comparison.wanted:
-            found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
+            rests = sorted(map(names.show, axioms - {name}))
+            found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
+    if whole:
+        told = {axiom for axioms in map(theirs.rests.get, comparison.wanted) for axiom in axioms or ()}
+        rest = [axiom for axiom in theirs.axioms if names.parse(axiom) not in told]
+        found.extend(bad_axioms("", rest, allowed, untyped))
     may_choose = resting(used, set(comparison.filled))
     disproved = [name for name in comparison.disproved if name not in may_choose]
     for name in (name for name in comparison.disproved if name in may_choose):
@@ -223,14 +241,6 @@ def _compiled(exported: str) -> frozenset[str]:
     )
 
 
-def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> Iterator[Refusal]:
-    for axiom in axioms:
-        if axiom == SORRY:
-            yield Refusal("sorry", name, f"{name} uses `sorry`")
-        elif axiom not in allowed:
-            yield Refusal("axiom", name, f"{name} rests on the axiom {axiom}, which is not allowed")
-
-
 def _sound(
     session: Session, added: Container[names.NameTuple], theirs: Replayed, allowed: Container[str]
 ) -> list[names.NameTuple]:
@@ -238,7 +248,7 @@ def _sound(
     sound = [
         name
         for name, axioms in theirs.rests.items()
-        if not any(_bad_axioms("", map(names.show, axioms), allowed))
+        if not any(bad_axioms("", map(names.show, axioms), allowed))
     ]
     found = session.lean.find(session.env, sound)
     return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]

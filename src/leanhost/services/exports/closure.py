@@ -9,10 +9,10 @@ from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
 from leanhost.errors import UsageError
 from leanhost.lean import names
-from leanhost.lean.constants import WITH_VALUE, used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.exports.form import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
+from leanhost.services.exports.form import QUOT_NAMES
 
 _STEP = 256
 """How many constants are asked about in one step."""
@@ -122,10 +122,9 @@ class _Search:
             else:
                 safe.append(constant)
         following: list[NameTuple] = []
-        literals = self._literals(safe)
-        for constant, used, needs in zip(safe, used_constants(lean, safe), literals, strict=True):
-            self._mentions[constant.name] = used | needs
-            following.extend(sorted(used | needs, key=str))
+        for constant, used in zip(safe, kernel_constants(lean, safe), strict=True):
+            self._mentions[constant.name] = used
+            following.extend(sorted(used, key=str))
         following.extend(self._groups(safe))
         return following
 
@@ -152,27 +151,6 @@ class _Search:
         infos = self._lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in theorems])
         others = [constant for constant in constants if constant.kind != "theorem"]
         return others + [Constant(c.name, "axiom", info) for c, info in zip(theorems, infos, strict=True)]
-
-    def _literals(self, constants: list[Constant]) -> list[frozenset[NameTuple]]:
-        """Return for each constant what its literals need: the kernel knows their types by name."""
-        table = self._lean.table
-        asked: list[Arg] = []
-        for constant in constants:
-            parts = [table.constant_type(constant.info)]
-            if constant.kind in WITH_VALUE:
-                parts.append(table.constant_value(constant.info))
-            finds = (table.find_nat_literal, table.find_string_literal)
-            asked.append(ArrayOf([Tag(find(part)) for part in parts for find in finds]))
-        result: list[frozenset[NameTuple]] = []
-        for answer in self._lean.array(ArrayOf(asked)) if asked else []:
-            assert isinstance(answer, list)
-            needs: set[NameTuple] = set()
-            if any(answer[0::2]):
-                needs.add(NAT)
-            if any(answer[1::2]):
-                needs.update((NAT, *STRING_LITERAL_NEEDS))
-            result.append(frozenset(needs))
-        return result
 
     def _groups(self, constants: list[Constant]) -> list[NameTuple]:
         """Note which constants belong together and return the members."""
