@@ -92,6 +92,11 @@ class Session(Judging):
         return self._env
 
     @property
+    def imported(self) -> Imported:
+        """What its environment was imported as; lent."""
+        return self._imported
+
+    @property
     def added(self) -> tuple[Constant, ...]:
         """What it was extended by, in the order in which Lean listed it."""
         return self._added

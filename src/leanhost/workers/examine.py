@@ -6,6 +6,8 @@ import io
 import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from types import MappingProxyType
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError, UsageError
@@ -15,16 +17,15 @@ from leanhost.lean.core import Constant
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import derived
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
-from leanhost.services.exports.replay import replay
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.kernel import unchecked
 from leanhost.services.options import DEFAULT_AXIOMS, AllowedAxioms, ElabOptions
 from leanhost.services.results import CheckResult, CommandResult, Limit, Position, Status
 from leanhost.services.session import Session
-from leanhost.workers.additions import replay_added
 from leanhost.workers.axiom_rules import SORRY, about_axiom, bad_axioms, given, recomputed
 from leanhost.workers.compare import Comparison, Refusal
+from leanhost.workers.ground import Ground
 from leanhost.workers.items import Asked, Request
 from leanhost.workers.verification import Judgement
 from leanhost.workers.wanted import NOT, Wanted, chosen, mentions, resting
@@ -59,7 +60,8 @@ def export_added(
                 wanted.extend(_imported(session, request.asked))
             compiled = with_code(session.lean, session.env, [constant for constant, _ in session.shown])
             notes = {_COMPILED: sorted(map(names.show, compiled))}
-            text = _export(session, wanted, options, cancellation, whole=whole, notes=notes)
+            with Ground.of(host, session, request, whole=whole) as ground:
+                text = _export(session, wanted, ground, options, cancellation, notes=notes)
     except ElaborationError as error:
         result = error.result if isinstance(error.result, CommandResult) else None
         diagnostics = result.diagnostics if result is not None else ()
@@ -92,22 +94,30 @@ def _extended(host: Host, request: Request, options: ElabOptions, cancellation: 
 def _export(
     session: Session,
     wanted: Iterable[names.NameTuple],
+    ground: Ground,
     options: ElabOptions,
     cancellation: Cancellation,
     *,
-    whole: bool,
     proofs: bool = True,
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
     more: Iterable[Constant] = (),
 ) -> str:
+    """Export what *session* adds to *ground*."""
     buffer = io.BytesIO()
+    if ground.whole:
+        env = ground.library  # a module's own environment lacks what its imports do not show
+    elif ground.own:
+        env = session.env
+    else:
+        # What is not found is left out: the imports are, when there is nowhere to look for them.
+        env = session.lean.empty_environment()
     export(
         session.lean,
-        # What is not found is left out: the imports are, when there is nowhere to look for them.
-        session.env if whole else session.lean.empty_environment(),
+        env,
         list(wanted),
         buffer,
         added=(*session.added, *more),
+        without=partial(ground.shares, session.env),
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
@@ -124,11 +134,13 @@ def judge_export(
     cancellation: Cancellation,
     *,
     whole: bool,
+    start: Request | None = None,
 ) -> Judgement:
     """Compare a candidate's export with a trusted reference; no refusal means that it answers all of it.
 
     Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
-    it is *whole*, and otherwise on top of what the reference imports.
+    it is *whole*, and otherwise on top of what the reference imports, or what the candidate *start* imports if that is
+    not the same.
     """
     lean = host.lean
     try:
@@ -141,16 +153,18 @@ def judge_export(
         )
     except (ElaborationError, ImportFailed) as error:
         return Judgement((_unusable(error),))
-
-    def replayed(data: str) -> ReplayOutcome:
-        if whole:
-            file = io.BytesIO(data.encode())
-            # What the reference imports is trusted, and has the functions on numbers as the kernel computes them.
-            return replay(file, lean, options=options, library=lambda: base.env, cancellation=cancellation)
-        return replay_added(data.encode(), lean, base.env, options=options, cancellation=cancellation)
-
-    with base:
-        theirs = replayed(exported)
+    with ExitStack() as opened:
+        opened.enter_context(base)
+        try:
+            ground = (
+                Ground.of(host, base, reference, whole=whole)
+                if start is None or whole
+                else Ground.under(host, start)
+            )
+        except (ElaborationError, ImportFailed) as error:
+            return Judgement((Refusal("export", "", error.message),))
+        opened.enter_context(ground)
+        theirs = ground.replayed(exported, options, cancellation)
         if not isinstance(theirs, Replayed):
             return Judgement((_refusal(theirs),))
         try:
@@ -190,12 +204,14 @@ def judge_export(
                 unknown = [axiom for axiom in theirs.axioms if axiom not in allowed]
                 allowed.update(recomputed(lean, theirs, unknown, options, cancellation))
             compared = [name for name in imported if names.show(name) in allowed]
+            compared += _other_axioms(session, ground, theirs)
             # A negation is the library's; what a reference declares under that name may be anything.
             may_deny = asked.disproofs and NOT not in added and None not in lean.find(session.env, [NOT])
             used = mentions(session, theorems) if may_deny else []
-            wanted = [*theorems, *others, *unnamed, *compared, *typed, *([NOT] if may_deny and whole else [])]
+            denied = [NOT] if may_deny and _is_compared(session, ground, NOT) else []
+            wanted = [*theorems, *others, *unnamed, *compared, *typed, *denied]
             statements = _export(
-                session, wanted, options, cancellation, whole=whole, proofs=False, more=typed.values()
+                session, wanted, ground, options, cancellation, proofs=False, more=typed.values()
             )
             open_ = _open(session) if unnamed or "definition" in others.values() else frozenset()
             everything = Wanted(
@@ -213,12 +229,15 @@ def judge_export(
     comparison = Comparison(lean, theirs, everything, options, cancellation)
     found = [about_axiom(each, typed) for each in comparison.differences(statements.encode())]
     untyped = permitted.named - allowed
-    for name, axioms in theirs.rests.items():
-        if name in comparison.wanted:
-            rests = sorted(map(names.show, axioms - {name}))
-            found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
+    told: set[names.NameTuple] = set()
+    for name in sorted(comparison.wanted, key=str):
+        axioms = theirs.rests.get(name)
+        if axioms is None:  # the candidate imports it, or has nothing of the name
+            axioms = ground.axioms.under({name}, lambda: None).axioms if ground.own else frozenset()
+        told |= axioms
+        rests = sorted(map(names.show, axioms - {name}))
+        found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
     if whole:
-        told = {axiom for axioms in map(theirs.rests.get, comparison.wanted) for axiom in axioms or ()}
         rest = [axiom for axiom in theirs.axioms if names.parse(axiom) not in told]
         found.extend(bad_axioms("", rest, allowed, untyped))
     may_choose = resting(used, set(comparison.filled))
@@ -321,6 +340,21 @@ def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dic
         if info is not None and lean.constant_kind(info) == "axiom":
             found[name] = lean.is_original_axiom(env, name)
     return found
+
+
+def _is_compared(session: Session, ground: Ground, name: names.NameTuple) -> bool:
+    """Whether a constant of the library of *session* may be another one in the candidate's."""
+    return ground.whole or (ground.own and name not in ground.shares(session.env, [name]))
+
+
+def _other_axioms(session: Session, ground: Ground, theirs: Replayed) -> list[names.NameTuple]:
+    """The axioms of the candidate's imports that *session* imports under the same name from another place."""
+    if not ground.own:
+        return []
+    rests = {axiom for axioms in theirs.rests.values() for axiom in axioms} - theirs.rests.keys()
+    asked = sorted(rests - set(ground.shares(session.env, sorted(rests, key=str))), key=str)
+    found = session.lean.find(session.env, asked)
+    return [name for name, info in zip(asked, found, strict=True) if info is not None]
 
 
 def _refusal(outcome: ReplayOutcome) -> Refusal:

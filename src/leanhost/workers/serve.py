@@ -220,7 +220,7 @@ class Work:
                     return *self._ask(message, begun, tell), False
                 case "verify":
                     begun()
-                    return *self._verify(message["text"], message["whole"]), False
+                    return *self._verify(message), False
                 case "replay":
                     begun()
                     return *self._replay(message), False
@@ -270,9 +270,16 @@ class Work:
     def _export(self, whole: bool) -> tuple[CheckResult, object]:
         return examine.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
 
-    def _verify(self, candidate: str, whole: bool) -> tuple[CheckResult, object]:
+    def _verify(self, message: Message) -> tuple[CheckResult, object]:
+        start = codec.request_in(message["candidate"]) if "candidate" in message else None
         judged = examine.judge_export(
-            self.host, self.request, candidate, self.options, self.cancelled, whole=whole
+            self.host,
+            self.request,
+            message["text"],
+            self.options,
+            self.cancelled,
+            whole=message["whole"],
+            start=start,
         )
         status = Status.REJECTED if judged.refusals else Status.ACCEPTED
         reasons = tuple(refusal.message for refusal in judged.refusals)

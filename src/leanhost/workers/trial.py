@@ -12,9 +12,10 @@ from leanhost.errors import UsageError
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import codec
 from leanhost.workers.compare import Refusal
-from leanhost.workers.heads import bare, head_of
+from leanhost.workers.heads import Head, bare, head_of
 from leanhost.workers.items import CheckItem, Request
 from leanhost.workers.verification import Judgement, Verification
+from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
     from leanhost.workers.pool import WorkerPool
@@ -57,7 +58,8 @@ class Trial:
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
             return
-        self._whole = from_scratch or not _same_start(self._reference, answered)
+        self._whole = from_scratch or not _have_library(self._reference, answered)
+        self._answered = answered
         self._job = pool._queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
         self._job.future.add_done_callback(lambda _: self._step(self._exported))
 
@@ -83,7 +85,9 @@ class Trial:
             self._end(Verification(refused.status, (_refusal("reference", refused),), elaborated))
         else:
             first = self._job
-            more = {"text": text, "whole": self._whole}
+            more: Message = {"text": text, "whole": self._whole}
+            if not self._whole and not _same_start(self._reference, self._answered):
+                more["candidate"] = codec.request_out(self._answered)
             self._job = self._pool._queue(
                 self._reference, bounded=self._bounded, kind="verify", more=more, after=first
             )
@@ -117,9 +121,16 @@ def _refusal(code: str, result: CheckResult) -> Refusal:
     return Refusal(code, "", result.reasons[0] if result.reasons else "no export")
 
 
-def _same_start(reference: Request | CheckResult, candidate: Request) -> bool:
-    """Whether both can be compared on top of one import; one that has no text is not compared at all."""
-    if isinstance(reference, CheckResult):
-        return True
-    heads = [head_of(each.source, bare(each.imports)) for each in (reference, candidate)]
-    return heads[0].shared_with(heads[1])
+def _have_library(*requests: Request | CheckResult) -> bool:
+    """Whether all can be compared on top of imports; one that has no text is not compared at all."""
+    return all(_head(each).has_library for each in requests if isinstance(each, Request))
+
+
+def _same_start(*requests: Request) -> bool:
+    """Whether both can be compared on top of one import."""
+    first, second = map(_head, requests)
+    return first.shared_with(second)
+
+
+def _head(request: Request) -> Head:
+    return head_of(request.source, bare(request.imports))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
@@ -18,6 +19,10 @@ _STEP = 256
 """How many constants are asked about in one step."""
 _MAX_NESTED = 10_000
 """More recursors than any inductive family has."""
+
+
+Without: TypeAlias = "Callable[[Sequence[NameTuple]], Collection[NameTuple]]"
+"""Tells which of some constants are to be left out, with what only they rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,17 @@ def closure_of(
     added: Sequence[Constant],
     pause: Callable[[int], None],
     *,
+    without: Without | None = None,
     proofs: bool = True,
 ) -> Closure:
-    """Find everything *wanted* rests on: in *added*, then in *env*.
+    """Find everything *wanted* rests on: in *added*, then in *env*, where *without* does not leave it out.
 
     Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. *pause*
     hears now and then how many constants were found; what it raises ends the search. Raises
     :class:`~leanhost.errors.UsageError` for a wanted name that is not there.
     """
-    return _Search(lean, env, {constant.name: constant for constant in added}, pause, proofs).run(wanted)
+    by_name = {constant.name: constant for constant in added}
+    return _Search(lean, env, by_name, pause, without, proofs).run(wanted)
 
 
 class _Search:
@@ -69,12 +76,14 @@ class _Search:
         env: Ref,
         added: dict[NameTuple, Constant],
         pause: Callable[[int], None],
+        without: Without | None,
         proofs: bool,
     ) -> None:
         self._lean = lean
         self._env = env
         self._added = added
         self._pause = pause
+        self._without = without
         self._proofs = proofs
         self._found: dict[NameTuple, Constant | None] = {}
         self._mentions: dict[NameTuple, frozenset[NameTuple]] = {}
@@ -132,6 +141,9 @@ class _Search:
         lean = self._lean
         there = [self._added[name] for name in step if name in self._added]
         absent = [name for name in step if name not in self._added]
+        if self._without is not None:
+            left_out = self._without(absent)
+            absent = [name for name in absent if name not in left_out]
         infos = [(n, i) for n, i in zip(absent, lean.find(self._env, absent), strict=True) if i is not None]
         if infos:
             tags = lean.array(ArrayOf([Tag(info) for _, info in infos]))

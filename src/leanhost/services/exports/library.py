@@ -1,8 +1,8 @@
 """Whether a declaration of a file is the library's own, term for term.
 
-The kernel computes ``Nat.div`` or ``Nat.land`` itself wherever these names are declared. That is sound for the functions
-of Lean's library; for what a file declares under such a name it is sound if the file's function is the same term, and so
-is everything that its type and its value mention.
+The kernel computes ``Nat.div`` or ``Nat.land`` itself wherever these names are declared. That is sound for the
+functions of Lean's library; for what a file declares under such a name it is sound if the file's function is the same
+term, and so is everything that its type and its value mention.
 """
 
 from __future__ import annotations

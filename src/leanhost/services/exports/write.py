@@ -19,7 +19,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import QUOT_KINDS, SAFETIES
 from leanhost.services.cancellation import Cancellation
-from leanhost.services.exports.closure import Unit, closure_of
+from leanhost.services.exports.closure import Unit, Without, closure_of
 from leanhost.services.exports.form import FORMAT_VERSION
 from leanhost.services.exports.terms import TermWriter, items
 from leanhost.services.progress import Phase, ProgressSink, phase
@@ -75,6 +75,7 @@ def export(
     target: Target,
     *,
     added: Sequence[Constant] = (),
+    without: Without | None = None,
     proofs: bool = True,
     max_objects: int = MAX_OBJECTS,
     timeout: float | None = None,
@@ -85,7 +86,8 @@ def export(
 ) -> ExportReport:
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
-    Constants are looked for in *added* first, then in *env* (an ``Environment``). Without *proofs* theorems are
+    Constants are looked for in *added* first, then in *env* (an ``Environment``), but for those of its constants that
+    *without* returns, which are mentioned only. Without *proofs* theorems are
     written as axioms, and what only proofs need is left out. The same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
@@ -102,7 +104,7 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(wanted, added),
+                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(wanted, added, without),
                 guard,
             )
         path = Path(target)
@@ -110,7 +112,7 @@ def export(
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(wanted, added),
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(wanted, added, without),
                     guard,
                 )
             part.replace(path)
@@ -144,10 +146,18 @@ class _Export:
         self._digest = hashlib.sha256()
         self._lines = 0
 
-    def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
+    def run(
+        self, wanted: Sequence[NameTuple], added: Sequence[Constant], without: Without | None
+    ) -> ExportReport:
         collecting = phase(self._guard, "collect", None)
         closure = closure_of(
-            self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n), proofs=self._proofs
+            self._lean,
+            self._env,
+            wanted,
+            added,
+            lambda n: self._pause(collecting, n),
+            without=without,
+            proofs=self._proofs,
         )
         missing = tuple(map(show, sorted(closure.missing_bodies, key=str)))
         total = sum(len(unit.constants) for unit in closure.units)
