@@ -10,7 +10,13 @@ from contextlib import ExitStack
 from functools import partial
 from types import MappingProxyType
 
-from leanhost.errors import ElaborationError, ImportFailed, LeanHostError, UsageError
+from leanhost.errors import (
+    ElaborationError,
+    ImportFailed,
+    LeanHostError,
+    UnsupportedToolchain,
+    UsageError,
+)
 from leanhost.lean import names
 from leanhost.lean.constants import used_constants, with_code
 from leanhost.lean.core import Constant
@@ -21,7 +27,7 @@ from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.kernel import unchecked
 from leanhost.services.options import DEFAULT_AXIOMS, AllowedAxioms, ElabOptions
-from leanhost.services.results import CheckResult, CommandResult, Limit, Position, Status
+from leanhost.services.results import CheckResult, CommandResult, Diagnostic, Limit, Position, Status
 from leanhost.services.session import Session
 from leanhost.workers.axiom_rules import SORRY, about_axiom, bad_axioms, given, recomputed
 from leanhost.workers.compare import Comparison, Refusal
@@ -68,6 +74,8 @@ def export_added(
         stopped = result is not None and Limit.TIMEOUT in result.limits
         status = Status.TIMEOUT if stopped else Status.REJECTED
         why = next((str(said) for said in diagnostics if said.is_error), error.message)
+        if not stopped and (beyond := _beyond(host, diagnostics)):
+            status, why = Status.UNSUPPORTED, beyond
         return CheckResult(request.file, status, diagnostics, reasons=(why,), toolchain=host.label), ""
     except ImportFailed as error:
         return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
@@ -81,6 +89,12 @@ def _imported(session: Session, asked: Asked) -> list[names.NameTuple]:
     absent = [name for name in named if name not in own]
     found = session.lean.find(session.env, absent)
     return [name for name, info in zip(absent, found, strict=True) if info is not None]
+
+
+def _beyond(host: Host, diagnostics: Iterable[Diagnostic]) -> str:
+    """Why this Lean cannot elaborate a source that has these errors, if that is the reason."""
+    errors = (said.message for said in diagnostics if said.is_error)
+    return next((why for message in errors if (why := host.lean.beyond(message))), "")
 
 
 def _extended(host: Host, request: Request, options: ElabOptions, cancellation: Cancellation) -> Session:
@@ -170,6 +184,9 @@ def judge_export(
         try:
             session = base.extend(text, file=reference.file, cancellation=cancellation)
         except ElaborationError as error:
+            diagnostics = error.result.diagnostics if isinstance(error.result, CommandResult) else ()
+            if beyond := _beyond(host, diagnostics):
+                raise UnsupportedToolchain(f"the reference cannot be elaborated: {beyond}") from None
             return Judgement((_unusable(error),))
         with session:
             added = {constant.name for constant in session.added}

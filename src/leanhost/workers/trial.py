@@ -100,7 +100,8 @@ class Trial:
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
             found = codec.judgement_in(self._job.extra)
         else:
-            found = Judgement((_refusal("limit", judged),))
+            unsupported = judged.status is Status.UNSUPPORTED
+            found = Judgement((_refusal("reference" if unsupported else "limit", judged),))
         self._end(
             Verification(
                 judged.status,

@@ -17,7 +17,8 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     BEYOND = (
         *MonadTable.BEYOND,
         (
-            r"^Unknown constant `(?:_private\.|\S+\._redArg`)",
+            # Names of the compiler's making, and private ones; the tactic that ran the code may say more before it.
+            r"(?m)^\s*Unknown constant `(?:_private\.|[^`\n]*\._(?:redArg|at_|spec|e?lam|boxed|closed|override)\b)",
             "this toolchain does not ship the parts of its library that code run at elaboration needs",
         ),
     )

@@ -104,7 +104,9 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(wanted, added, without),
+                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(
+                    wanted, added, without
+                ),
                 guard,
             )
         path = Path(target)
@@ -112,7 +114,9 @@ def export(
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(wanted, added, without),
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(
+                        wanted, added, without
+                    ),
                     guard,
                 )
             part.replace(path)
