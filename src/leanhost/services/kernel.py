@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from leanhost.engine.base import Node, Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, ListOf, Tag
 from leanhost.lean import names
+from leanhost.lean.constants import WITH_VALUE
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.exports.primitives import KERNELS_OWN
@@ -62,6 +63,7 @@ def replay(
     head: NameTuple = ()
     try:
         _plain(lean, kept)
+        _closed(lean, kept)
         parts = _Inductives(lean, by_name)
         known = KnownNames(lean, options, token, kernel_env, kept) if KERNELS_OWN & by_name.keys() else None
         if known is not None and known.fault is not None:
@@ -128,6 +130,17 @@ def _plain(lean: Lean, added: Sequence[Constant]) -> None:
         for constant, name in zip(step, own, strict=True):
             if names.decode(name) != constant.name:
                 raise _Odd(constant.name, "the environment lists another constant by this name")
+
+
+def _closed(lean: Lean, added: Sequence[Constant]) -> None:
+    """See that no type and no value has a hole or a free variable: not every kernel looks at all of them."""
+    table = lean.table
+    parts = [(c, table.constant_type(c.info)) for c in added]
+    parts += [(c, table.constant_value(c.info)) for c in added if c.kind in WITH_VALUE]
+    for flags, what in ((table.has_mvar, "metavariables"), (table.has_fvar, "free variables")):
+        for (constant, _), found in zip(parts, lean.flags([flags(part) for _, part in parts]), strict=True):
+            if found:
+                raise _Odd(constant.name, f"it has {what}")
 
 
 def _confirm(lean: Lean, env: Ref, listed: Sequence[Constant]) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from leanhost.errors import (
     ElaborationError,
     ImportFailed,
+    LeanError,
     LeanHostError,
     UnsupportedToolchain,
     UsageError,
@@ -77,7 +78,9 @@ def export_added(
         if not stopped and (beyond := _beyond(host, diagnostics)):
             status, why = Status.UNSUPPORTED, beyond
         return CheckResult(request.file, status, diagnostics, reasons=(why,), toolchain=host.label), ""
-    except ImportFailed as error:
+    except (
+        LeanError
+    ) as error:  # of an import; of what was added and cannot be written, as it has metavariables
         return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
     return CheckResult(request.file, Status.ACCEPTED, toolchain=host.label), text
 
