@@ -58,7 +58,7 @@ class Trial:
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
             return
-        self._whole = from_scratch or not _have_library(self._reference, answered)
+        self._whole = from_scratch or not have_library(self._reference, answered)
         self._answered = answered
         self._job = pool._queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
         self._job.future.add_done_callback(lambda _: self._step(self._exported))
@@ -86,7 +86,7 @@ class Trial:
         else:
             first = self._job
             more: Message = {"text": text, "whole": self._whole}
-            if not self._whole and not _same_start(self._reference, self._answered):
+            if not self._whole and not same_start(self._reference, self._answered):
                 more["candidate"] = codec.request_out(self._answered)
             self._job = self._pool._queue(
                 self._reference, bounded=self._bounded, kind="verify", more=more, after=first
@@ -122,12 +122,12 @@ def _refusal(code: str, result: CheckResult) -> Refusal:
     return Refusal(code, "", result.reasons[0] if result.reasons else "no export")
 
 
-def _have_library(*requests: Request | CheckResult) -> bool:
+def have_library(*requests: Request | CheckResult) -> bool:
     """Whether all can be compared on top of imports; one that has no text is not compared at all."""
     return all(_head(each).has_library for each in requests if isinstance(each, Request))
 
 
-def _same_start(*requests: Request) -> bool:
+def same_start(*requests: Request) -> bool:
     """Whether both can be compared on top of one import."""
     first, second = map(_head, requests)
     return first.shared_with(second)
