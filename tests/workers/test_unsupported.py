@@ -1,4 +1,4 @@
-"""What Lean cannot elaborate for want of library code is unsupported; what it can elaborate and is wrong is rejected."""
+"""What needs library code that is missing is unsupported; what can be elaborated and is wrong is rejected."""
 
 from __future__ import annotations
 
