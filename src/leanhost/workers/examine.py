@@ -134,7 +134,7 @@ def _export(
         list(wanted),
         buffer,
         added=(*session.added, *more),
-        without=partial(ground.shares, session.env),
+        without=partial(ground.shares, session.env) if ground.own else None,
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
