@@ -80,7 +80,7 @@ def export_added(
         return CheckResult(request.file, status, diagnostics, reasons=(why,), toolchain=host.label), ""
     except (
         LeanError
-    ) as error:  # of an import; of what was added and cannot be written, as it has metavariables
+    ) as error:  # an import that failed, or a term that cannot be written: it has metavariables
         return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
     return CheckResult(request.file, Status.ACCEPTED, toolchain=host.label), text
 
