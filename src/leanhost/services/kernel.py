@@ -137,10 +137,11 @@ def _closed(lean: Lean, added: Sequence[Constant]) -> None:
     table = lean.table
     parts = [(c, table.constant_type(c.info)) for c in added]
     parts += [(c, table.constant_value(c.info)) for c in added if c.kind in WITH_VALUE]
-    for flags, what in ((table.has_mvar, "metavariables"), (table.has_fvar, "free variables")):
-        for (constant, _), found in zip(parts, lean.flags([flags(part) for _, part in parts]), strict=True):
-            if found:
-                raise _Odd(constant.name, f"it has {what}")
+    asked = [has(part) for _, part in parts for has in (table.has_mvar, table.has_fvar)]
+    for i, found in enumerate(lean.flags(asked)):
+        if found:
+            what = ("metavariables", "free variables")[i % 2]
+            raise _Odd(parts[i // 2][0].name, f"it has {what}")
 
 
 def _confirm(lean: Lean, env: Ref, listed: Sequence[Constant]) -> None:
