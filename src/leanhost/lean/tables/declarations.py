@@ -129,6 +129,14 @@ class DeclarationTable:
         """``ConstructorVal.induct``: a ``Name``."""
         return self._part(info, "constructor", "induct")
 
+    def constructor_params(self, info: Arg) -> Arg:
+        """``ConstructorVal.numParams``."""
+        return self._part(info, "constructor", "numParams")
+
+    def constructor_fields(self, info: Arg) -> Arg:
+        """``ConstructorVal.numFields``."""
+        return self._part(info, "constructor", "numFields")
+
     def inductive_nested(self, info: Arg) -> Arg:
         """``InductiveVal.numNested``."""
         return self._part(info, "inductive", "numNested")

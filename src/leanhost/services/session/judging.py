@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from leanhost.engine.base import Guard
 from leanhost.engine.values import Ref
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant
+from leanhost.lean.names import NameTuple, show
+from leanhost.services.kernel.equivalence import says
 from leanhost.services.kernel.judge import Additions, Judgement, JudgementBase, judge
 from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
+from leanhost.services.session.allowances import elaborated
 from leanhost.services.session.elaborator import Elaboration
 from leanhost.services.session.state import SessionState
+from leanhost.services.terms.meta import MetaService
 from leanhost.services.values.lifecycle import SessionOwner
 from leanhost.services.values.limits import WHY_LIMITS, WORDS
 from leanhost.services.values.options import AllowedAxioms
@@ -35,6 +40,7 @@ class Judge:
 
     state: SessionState
     host: SessionOwner
+    meta: Callable[[], MetaService]
 
     def outcome(self, run: Elaboration, allowed: AllowedAxioms) -> KernelOutcome:
         """Return the verdict on a source."""
@@ -69,9 +75,39 @@ class Judge:
                 limit = WHY_LIMITS[guard.why] if guard.why else open_question(base.reason)
                 return Judgement([], [], [failure], (), limit)
             return Judgement([], [], [failure], ())
+        allowed = self._allowed(allowed, (*base.added, *run.added.constants), base, kernel_options, guard)
         return judge(
             state.lean, base, run.env, state.lean_options, kernel_options, run.added, result, allowed, guard
         )
+
+    def _allowed(
+        self,
+        allowed: AllowedAxioms,
+        declared: Iterable[Constant],
+        base: JudgementBase,
+        kernel_options: Ref,
+        guard: Guard,
+    ) -> AllowedAxioms:
+        """Return *allowed* with the names of those that are allowed with a type and have it.
+
+        The types are read in the environment that the source was given: it has no say in what they mean.
+        """
+        if not allowed.typed:
+            return allowed
+        axioms = {constant.name: constant for constant in declared if constant.kind == "axiom"}
+        found: list[str] = []
+        for each in elaborated(self.meta(), allowed.typed):
+            axiom = axioms.get(each.name) or self._library_axiom(each.name)
+            if axiom is not None and says(
+                self.state.lean, base.kernel_env, axiom, each.statement, kernel_options, guard
+            ):
+                found.append(show(each.name))
+        return allowed.also(found)
+
+    def _library_axiom(self, name: NameTuple) -> Constant | None:
+        lean = self.state.lean
+        (info,) = lean.find(self.state.imported.env, [name])
+        return Constant(name, "axiom", info) if info and lean.constant_kind(info) == "axiom" else None
 
     def _base(self, guard: Guard, kernel_options: Ref) -> JudgementBase | KernelRejection:
         """Return what new declarations are judged against; an extended session is replayed once."""
@@ -81,8 +117,9 @@ class Judge:
             kernel_env = lean.engine.eval(lean.table.kernel_env(state.imported.env))
             if state.added:
                 added = list(state.added)
-                used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
-                grown = replay_constants(lean, kernel_env, added, used, kernel_options, guard.token)
+                used = dict(zip((c.name for c in added), kernel_constants(lean, added), strict=True))
+                spelling = state.imported.axioms.spelling
+                grown = replay_constants(lean, kernel_env, added, used, kernel_options, guard.token, spelling)
                 if isinstance(grown, KernelRejection):
                     return grown
                 kernel_env = grown

@@ -72,7 +72,7 @@ class Session(Closing):
         self._state = state
         self._lifecycle = Lifecycle(host, state.lean, state.free, state.abandon, access or Access())
         self._elaborator = Elaborator(state, self._lifecycle)
-        self._judge = Judge(state, host)
+        self._judge = Judge(state, host, lambda: self.meta)
 
     @classmethod
     def over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
@@ -116,6 +116,11 @@ class Session(Closing):
     def env(self) -> Ref:
         """Its ``Lean.Environment``; lent."""
         return self._state.env
+
+    @property
+    def imported(self) -> Imported:
+        """What its environment was imported as; lent."""
+        return self._state.imported
 
     @property
     def added(self) -> tuple[Constant, ...]:
@@ -255,7 +260,9 @@ class Session(Closing):
 
         ``Checked`` only if nothing failed, nothing is ``sorry``, the kernel accepts every declaration again
         on top of the imports, and no axiom outside ``propext``, ``Classical.choice``, ``Quot.sound`` and
-        *allow_axioms* is used. ``Unavailable`` when a limit or a cancellation left the question open.
+        *allow_axioms* is used: names, ``"name : type"``, or ``"native_decide"``
+        (:class:`~leanhost.services.values.options.AllowedAxioms`). ``Unavailable`` when a limit or a cancellation
+        left the question open.
         *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
         allowed = AllowedAxioms.of(allow_axioms)
@@ -446,8 +453,8 @@ class Session(Closing):
     ) -> T:
         """Call ``function(m, *args, **kwargs)`` inside one ``MetaM`` state and return its value.
 
-        ``m`` (:class:`~leanhost.services.terms.meta_program.Meta`) infers, unifies, opens binders and backtracks.
-        Limits are those of :class:`MetaOptions`; use :meth:`run_meta_with` for others. What *function* raises comes out
+        ``m`` (:class:`~leanhost.services.terms.meta_program.Meta`) infers, unifies, opens binders and
+        backtracks. Limits are those of :class:`MetaOptions`; use :meth:`run_meta_with` for others. What *function* raises comes out
         as itself; the state is put back in any case.
         """
         return self.run_meta_with(DEFAULT, lambda m: function(m, *args, **kwargs))
