@@ -454,8 +454,8 @@ class Session(Closing):
         """Call ``function(m, *args, **kwargs)`` inside one ``MetaM`` state and return its value.
 
         ``m`` (:class:`~leanhost.services.terms.meta_program.Meta`) infers, unifies, opens binders and
-        backtracks. Limits are those of :class:`MetaOptions`; use :meth:`run_meta_with` for others. What *function* raises comes out
-        as itself; the state is put back in any case.
+        backtracks. Limits are those of :class:`MetaOptions`; use :meth:`run_meta_with` for others. What *function*
+        raises comes out as itself; the state is put back in any case.
         """
         return self.run_meta_with(DEFAULT, lambda m: function(m, *args, **kwargs))
 
