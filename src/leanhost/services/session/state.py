@@ -26,6 +26,8 @@ class SessionState:
         added: the constants of all extensions, in the order in which Lean listed them.
         shown: those of *added* that a user wrote or sees, with their places where these are known.
         give_back: what becomes of the use of *imported* in the end.
+        known: the names of *added*.
+        checked: the ``Kernel.Environment`` that the kernel made of the imports and *added*, once it was asked to.
     """
 
     lean: Lean
@@ -37,9 +39,7 @@ class SessionState:
     shown: tuple[tuple[Constant, Position | None], ...] = ()
     give_back: Callable[[], None] | None = None
     known: frozenset[NameTuple] = field(init=False)
-    """The names of *added*."""
     checked: Ref | None = field(init=False, default=None)
-    """The ``Kernel.Environment`` that the kernel made of the imports and *added*, once it was asked to."""
 
     def __post_init__(self) -> None:
         self.known = frozenset(constant.name for constant in self.added)
