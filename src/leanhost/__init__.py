@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from leanhost.services.values.stats import SessionStats
     from leanhost.toolchain.faults import KnownFault
     from leanhost.toolchain.model import Toolchain
-    from leanhost.workers import CheckItem, WorkerPool, WorkerSession
+    from leanhost.workers import CheckItem, ComparatorConfig, Reference, WorkerPool, WorkerSession
 
 __version__ = VERSION
 
@@ -118,6 +118,7 @@ __all__ = [
     "Checked",
     "ClosedError",
     "CommandResult",
+    "ComparatorConfig",
     "Declaration",
     "DeclarationService",
     "Declared",
@@ -172,6 +173,7 @@ __all__ = [
     "ProofState",
     "ProofSummary",
     "Rank",
+    "Reference",
     "Refused",
     "Rejected",
     "ReplayOpen",
@@ -241,7 +243,7 @@ _ELSEWHERE = {
     "services.values.stats": ("SessionStats",),
     "toolchain.faults": ("KnownFault",),
     "toolchain.model": ("Toolchain",),
-    "workers": ("CheckItem", "WorkerPool", "WorkerSession"),
+    "workers": ("CheckItem", "ComparatorConfig", "Reference", "WorkerPool", "WorkerSession"),
     "pool.free_list": ("MissReason",),
     "pool.session_pool": ("PoolStats", "PooledSession", "SessionPool"),
 }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def test_each_status_has_its_exit_status(
         yield verdict
 
     monkeypatch.setattr(verify, "_verdicts", verdicts)
-    arguments = Namespace(reference=str(reference), candidates=[str(candidate(reference, ""))], json=False)
+    arguments = build_parser().parse_args(["verify", str(reference), str(candidate(reference, ""))])
     expected = {Status.ACCEPTED: 0, Status.UNSUPPORTED: 2, Status.REFUSED: 2}
     assert verify.run(arguments) == expected.get(status, 1)
 
@@ -127,6 +126,8 @@ def test_json(native: Sequence[str], reference: Path) -> None:
         "verified": False,
         "status": "rejected",
         "refusals": [{"code": "missing", "name": "swap", "message": "swap is not declared by the candidate"}],
+        "holes": [],
+        "disproved": [],
         "from_scratch": False,
         "caveats": [],
         "diagnostics": [],
@@ -168,7 +169,7 @@ def test_axioms_imports_standard_input_and_from_scratch(native: Sequence[str], t
     done = leanhost(
         "verify",
         *native,
-        *("--allow-axiom", "given", "--imports", "Init.Core,Init", "--from-scratch", "--json"),
+        *("--allow-axiom", "given : 1 = 2", "--imports", "Init.Core,Init", "--from-scratch", "--json"),
         stated,
         "-",
         stdin=proof,
@@ -180,6 +181,79 @@ def test_axioms_imports_standard_input_and_from_scratch(native: Sequence[str], t
     done = leanhost("verify", *native, "-", "-")
     assert done.returncode == 2
     assert "only once" in done.stderr
+
+
+def test_holes_and_disproofs_are_told_apart(native: Sequence[str], reference: Path) -> None:
+    reference.write_text("def n : Nat := sorry\ntheorem t : n = 2 := sorry\ntheorem u : 1 = 0 := sorry\n")
+    filled = "def n : Nat := 2\ntheorem t : n = 2 := rfl\n"
+    path = candidate(reference, filled + "theorem u : ¬ 1 = 0 := fun h => Nat.noConfusion h\n")
+    wrong = reference.with_name("wrong.lean")
+    wrong.write_text(filled + "theorem u : 1 = 1 := rfl\n")
+    done = leanhost("verify", *native, "--disproofs", reference, path)
+    assert (done.returncode, done.stderr) == (3, "")
+    verdict, hole, disproved = done.stdout.splitlines()
+    assert verdict.startswith(f"{path}: disproves {reference} (accepted; ")
+    assert hole == "  hole n: filled by the candidate"
+    assert disproved == "  disproved u: the candidate proves its negation"
+    done = leanhost("verify", *native, "--disproofs", "--json", reference, path, wrong)
+    assert (done.returncode, done.stderr) == (1, "")
+    found, other = (json.loads(line) for line in done.stdout.splitlines())
+    assert (found["status"], found["verified"]) == ("accepted", False)
+    assert (found["holes"], found["disproved"], found["refusals"]) == (["n"], ["u"], [])
+    assert [refusal["code"] for refusal in other["refusals"]] == ["statement"]
+    assert (other["holes"], other["disproved"]) == ([], [])
+    done = leanhost("verify", *native, reference, path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == ["  statement u: u does not say what the reference says"]
+
+
+def test_comparators_configuration(native: Sequence[str], tmp_path: Path) -> None:
+    stated = "def n : Nat := sorry\ntheorem t : n = 2 := sorry\ntheorem other : 1 = 2 := sorry\n"
+    values = {
+        "challenge_module": "Challenge",
+        "solution_module": "Solution",
+        "theorem_names": ["t"],
+        "definition_names": ["n"],
+        "permitted_axioms": ["propext"],
+    }
+    config, files = (
+        tmp_path / "config.json",
+        {name: tmp_path / f"{name}.lean" for name in ["Challenge", "Solution"]},
+    )
+    config.write_text(json.dumps(values))
+    files["Challenge"].write_text(stated)
+    files["Solution"].write_text("def n : Nat := 2\ntheorem t : n = 2 := rfl\n")
+    done = leanhost("verify", *native, "--config", config)
+    assert (done.returncode, done.stderr) == (0, "")
+    verdict, hole = done.stdout.splitlines()
+    assert verdict.startswith(f"{files['Solution']}: proves {files['Challenge']} (accepted; ")
+    assert hole == "  hole n: filled by the candidate"
+    lazy = tmp_path / "lazy.lean"
+    lazy.write_text("def n : Nat := 3\ntheorem t : n = 2 := sorry\n")
+    done = leanhost(
+        "verify", *native, "--config", config, "--json", files["Challenge"], lazy, files["Solution"]
+    )
+    assert done.returncode == 1
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert [(r["code"], r["name"]) for r in first["refusals"]] == [("sorry", "t")]
+    assert second["verified"]
+    config.write_text(json.dumps(values | {"theorem_names": ["nothing"]}))
+    done = leanhost("verify", *native, "--config", config)
+    assert done.returncode == 2
+    assert "  reference: the reference has no theorem nothing" in done.stdout
+    for wrong, why in {
+        json.dumps(values | {"enable_nanoda": True}): "asks for kernels that are not run here: nanoda",
+        json.dumps(values | {"solution_module": "Nowhere"}): "there is no source of the module Nowhere",
+        "[]": "is no configuration of comparator's: it is no JSON object",
+    }.items():
+        config.write_text(wrong)
+        done = leanhost("verify", *native, "--config", config)
+        clean(done)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert why in done.stderr
+    config.unlink()
+    done = leanhost("verify", *native, "--config", config)
+    assert (done.returncode, done.stderr) == (2, f"leanhost: error: No such file or directory: {config}\n")
 
 
 def test_a_candidate_that_takes_too_long(native: Sequence[str], reference: Path) -> None:
@@ -247,7 +321,15 @@ def test_trouble(native: Sequence[str], reference: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("one.lean",), ("a", "b", "-j", "0"), ("a", "b", "--timeout", "0")]
+    "arguments",
+    [
+        (),
+        ("one.lean",),
+        ("a", "b", "-j", "0"),
+        ("a", "b", "--timeout", "0"),
+        ("--config", "c.json", "one.lean"),
+        ("--config", "c.json", "--allow-axiom", "a"),
+    ],
 )
 def test_usage(arguments: Sequence[str]) -> None:
     done = leanhost("verify", *arguments)

@@ -42,7 +42,7 @@ from leanhost.workers.protocol.framing import (
 )
 from leanhost.workers.supervision.exit_status import UNKNOWN, verdict_of
 from leanhost.workers.values.items import Request
-from leanhost.workers.values.verification import Refusal
+from leanhost.workers.values.verification import Judgement, Refusal
 
 FULL = CheckResult(
     file="a.lean",
@@ -98,10 +98,16 @@ def test_a_number_is_one_that_can_be_reckoned_with(elapsed: str) -> None:
 @pytest.mark.parametrize(
     "junk", [None, {}, "abc", ["abc"], [["a", "b"]], [["a", "b", "c", "d"]], [["a", "b", 3]], [[]]]
 )
-def test_no_refusal_is_taken_on_trust(junk: Any) -> None:
-    assert codec.refusals_in([["sorry", "t", "t uses `sorry`"]]) == (Refusal("sorry", "t", "t uses `sorry`"),)
+def test_no_judgement_is_taken_on_trust(junk: Any) -> None:
+    judgement = Judgement((Refusal("sorry", "t", "t uses `sorry`"),), ("n",), ("u",))
+    message = codec.judgement_out(judgement)
+    assert codec.judgement_in(message) == judgement
     with pytest.raises(ProtocolError):
-        codec.refusals_in(junk)
+        codec.judgement_in({**message, "refusals": junk})
+    with pytest.raises(ProtocolError):
+        codec.judgement_in({**message, "holes": [junk]} if junk != "abc" else junk)
+    with pytest.raises(ProtocolError):
+        codec.judgement_in(junk)
 
 
 @settings(deadline=None, max_examples=50)

@@ -20,6 +20,7 @@ exit status:
   0  every candidate proves the reference
   1  some does not (each refusal is printed with its code and the name it is about)
   2  a file could not be read, the usage or the reference was wrong, or there is trouble with the toolchain
+  3  with --disproofs: every candidate answers the reference, and some disproves a theorem of it
 """
 
 
@@ -85,11 +86,12 @@ def _environment(parser: argparse.ArgumentParser) -> None:
 def _axioms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-axiom",
-        metavar="NAME",
+        metavar="AXIOM",
         action="append",
         default=[],
-        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound; "
-        "may be repeated",
+        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound: a name, "
+        "'NAME : TYPE' (verify needs the type of what the candidate itself declares), or native_decide for those "
+        "of that tactic that the kernel can evaluate; may be repeated",
     )
 
 
@@ -162,9 +164,22 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("reference", metavar="REFERENCE", help="the statements, or - for standard input")
     parser.add_argument(
-        "candidates", nargs="+", metavar="CANDIDATE", help="the proofs, or - for standard input"
+        "reference", nargs="?", metavar="REFERENCE", help="the statements, or - for standard input"
+    )
+    parser.add_argument(
+        "candidates", nargs="*", metavar="CANDIDATE", help="the proofs, or - for standard input"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a config.json of comparator's: what it names of the reference is asked for, on the axioms that it "
+        "permits; its modules, in --project or beside it, are REFERENCE and CANDIDATE where these are left out",
+    )
+    parser.add_argument(
+        "--disproofs",
+        action="store_true",
+        help="take a theorem of the same name that says the negation for an answer, too",
     )
     _environment(parser)
     parser.add_argument(
@@ -185,7 +200,7 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object on one line for each candidate"
     )
-    parser.set_defaults(command="verify")
+    parser.set_defaults(command="verify", misused=parser.error)
 
 
 def _replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -13,20 +13,37 @@ from leanhost import CheckResult, ElabOptions, Status
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import look_at
 from leanhost.cli.text import one_line, visible
+from leanhost.errors import UsageError
 from leanhost.toolchain import resolve
-from leanhost.workers import CheckItem, Refusal, Verification, WorkerPool
+from leanhost.workers import (
+    CheckItem,
+    ComparatorConfig,
+    Reference,
+    Refusal,
+    Verification,
+    WorkerPool,
+)
+
+DISPROVED = 3
+
+_WORSE = (ACCEPTED, DISPROVED, REJECTED, TROUBLE)
+"""Exit statuses of candidates; the last of them is the command's."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare the files and return the exit status."""
     started = time.monotonic()
-    reference, *found = look_at([arguments.reference, *arguments.candidates])
+    _check_usage(arguments)
+    config = None if arguments.config is None else _config(arguments.config)
+    reference, *found = look_at(_named(arguments, config))
     candidates = [candidate for candidate in found if candidate is not None]
     if reference is None or not candidates:
         return TROUBLE
     caveats: dict[str, None] = {}
     exits = {TROUBLE} if None in found else set()
-    with closing(_verdicts(arguments, reference.entry, [each.entry for each in candidates])) as verdicts:
+    with closing(
+        _verdicts(arguments, config, reference.entry, [each.entry for each in candidates])
+    ) as verdicts:
         for candidate, verification in zip(candidates, verdicts, strict=True):
             elapsed = time.monotonic() - started
             if arguments.json:
@@ -36,22 +53,67 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 _tell(verification, reference.label, candidate.label, elapsed)
             exits.add(_exit_status(verification))
-            caveats.update(dict.fromkeys(verification.caveats if verification.verified else ()))
+            caveats.update(
+                dict.fromkeys(verification.caveats if verification.status is Status.ACCEPTED else ())
+            )
     if not arguments.json:
         for caveat in caveats:
             print(f"note: {visible(caveat)}")
-    return max(exits)
+    return max(exits, key=_WORSE.index)
+
+
+def _check_usage(arguments: argparse.Namespace) -> None:
+    if not arguments.candidates and (arguments.config is None or arguments.reference is not None):
+        arguments.misused("the following arguments are required: REFERENCE, CANDIDATE")
+    if arguments.config is not None and arguments.allow_axiom:
+        arguments.misused(
+            "--allow-axiom cannot be given with --config, whose permitted_axioms are all there are"
+        )
+
+
+def _config(path: str) -> ComparatorConfig:
+    config = ComparatorConfig.load(path)
+    if config.external_kernels:
+        raise UsageError(
+            f"{path} asks for kernels that are not run here: {', '.join(config.external_kernels)}",
+            hint="leave external_kernels and enable_nanoda out of a copy of it",
+        )
+    return config
+
+
+def _named(arguments: argparse.Namespace, config: ComparatorConfig | None) -> list[str]:
+    """The reference and the candidates, as they are to be called."""
+    if config is None or arguments.candidates:
+        return [arguments.reference, *arguments.candidates]
+    modules = (config.challenge_module, config.solution_module)
+    return [str(config.source(module, arguments.project)) for module in modules]
+
+
+def _stated(
+    arguments: argparse.Namespace, config: ComparatorConfig | None, reference: CheckItem
+) -> CheckItem:
+    if config is None:
+        return replace(reference, allow_axioms=arguments.allow_axiom)
+    return Reference(
+        source=reference.source,
+        path=reference.path,
+        file=reference.file,
+        theorems=config.theorem_names,
+        definitions=config.definition_names,
+        permitted_axioms=config.permitted_axioms,
+    )
 
 
 def _exit_status(verification: Verification) -> int:
-    if verification.verified:
-        return ACCEPTED
+    if verification.status is Status.ACCEPTED:
+        return DISPROVED if verification.disproved else ACCEPTED
     unasked = any(refusal.code == "reference" for refusal in verification.refusals)
     return TROUBLE if unasked or verification.status in (Status.UNSUPPORTED, Status.REFUSED) else REJECTED
 
 
 def _verdicts(
     arguments: argparse.Namespace,
+    config: ComparatorConfig | None,
     reference: CheckItem | CheckResult,
     candidates: Sequence[CheckItem | CheckResult],
 ) -> Generator[Verification, None, None]:
@@ -60,10 +122,12 @@ def _verdicts(
     with ExitStack() as stack:
         verified: Iterator[Verification] = iter(())
         if items and isinstance(reference, CheckItem):
-            stated = replace(reference, allow_axioms=arguments.allow_axiom)
+            stated = _stated(arguments, config, reference)
             pool = stack.enter_context(_pool(arguments, min(arguments.jobs, len(items))))
             pairs = ((stated, item) for item in items)
-            verified = pool.verify_many(pairs, from_scratch=arguments.from_scratch)
+            verified = pool.verify_many(
+                pairs, from_scratch=arguments.from_scratch, disproofs=arguments.disproofs
+            )
         for candidate in candidates:
             if isinstance(candidate, CheckResult):
                 yield _refused("elaboration", candidate, candidate)
@@ -99,6 +163,8 @@ def _as_json(verification: Verification, reference: str, candidate: str, elapsed
             {"code": refusal.code, "name": refusal.name, "message": refusal.message}
             for refusal in verification.refusals
         ],
+        "holes": list(verification.holes),
+        "disproved": list(verification.disproved),
         "from_scratch": verification.from_scratch,
         "caveats": list(verification.caveats),
         "diagnostics": verification.candidate.to_json()["diagnostics"],
@@ -108,12 +174,14 @@ def _as_json(verification: Verification, reference: str, candidate: str, elapsed
 
 
 def _tell(verification: Verification, reference: str, candidate: str, elapsed: float) -> None:
-    if not verification.verified:
+    if verification.status is not Status.ACCEPTED:
         for diagnostic in verification.candidate.diagnostics:
             if diagnostic.is_error:
                 where = f"{one_line(diagnostic.file)}:{diagnostic.position}"
                 print(f"{where}: error: {visible(diagnostic.message.rstrip())}")
-    verdict = "proves" if verification.verified else "does not prove"
+    verdict = (
+        "proves" if verification.verified else "disproves" if verification.disproved else "does not prove"
+    )
     how = [verification.status.value.replace("_", " "), f"{elapsed:.2f} s"]
     if verification.from_scratch:
         how.insert(1, "the library as well")
@@ -121,3 +189,7 @@ def _tell(verification: Verification, reference: str, candidate: str, elapsed: f
     for refusal in verification.refusals:
         about = f"{refusal.code} {refusal.name}" if refusal.name else refusal.code
         print(f"  {visible(about)}: {visible(refusal.message)}")
+    for name in verification.holes:
+        print(f"  hole {visible(name)}: filled by the candidate")
+    for name in verification.disproved:
+        print(f"  disproved {visible(name)}: the candidate proves its negation")

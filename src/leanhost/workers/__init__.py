@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from leanhost.workers.remote.session import WorkerSession
     from leanhost.workers.remote.sources import WorkerSourceView
     from leanhost.workers.remote.terms import MetaAnswer, TermText
+    from leanhost.workers.values.comparator import ComparatorConfig
     from leanhost.workers.values.file_replay import FileReplay
-    from leanhost.workers.values.items import CheckItem
+    from leanhost.workers.values.items import CheckItem, Reference
     from leanhost.workers.values.stats import WorkerStats
     from leanhost.workers.values.verification import Refusal, Verification
 
 __all__ = [
     "CheckItem",
     "CheckProgress",
+    "ComparatorConfig",
     "FileReplay",
     "MetaAnswer",
+    "Reference",
     "Refusal",
     "Step",
     "TermText",
@@ -43,8 +46,10 @@ __all__ = [
 _HOME = {
     "CheckItem": "values.items",
     "CheckProgress": "batch.batch",
+    "ComparatorConfig": "values.comparator",
     "FileReplay": "values.file_replay",
     "MetaAnswer": "remote.terms",
+    "Reference": "values.items",
     "Refusal": "values.verification",
     "Step": "remote.proofs",
     "TermText": "remote.terms",

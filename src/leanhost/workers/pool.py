@@ -204,7 +204,12 @@ class WorkerPool(Closing, ProcessBound):
         return run.aresults(items)
 
     def verify(
-        self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
+        self,
+        reference: CheckItem | str,
+        candidate: CheckItem | str,
+        *,
+        from_scratch: bool = False,
+        disproofs: bool = False,
     ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
@@ -216,15 +221,20 @@ class WorkerPool(Closing, ProcessBound):
 
         With *from_scratch* the export holds what it mentions of the library too, the kernel begins with an empty
         environment, and the library is compared like everything else; without, that is only done where the two
-        do not begin with the same imports. Raises as :meth:`check` does.
+        do not begin with the same imports.
+
+        A definition that is ``sorry`` in the reference is a hole, which the candidate fills with a value of the same
+        type. With *disproofs* a theorem may also be answered by a theorem of the same name that says its negation.
+        A :class:`~leanhost.workers.values.items.Reference` names what is asked for. Raises as :meth:`check` does.
         """
-        return self._trying(from_scratch, bounded=True)((reference, candidate)).wait()
+        return self._trying(from_scratch, disproofs, bounded=True)((reference, candidate)).wait()
 
     def verify_many(
         self,
         pairs: Iterable[Pair],
         *,
         from_scratch: bool = False,
+        disproofs: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -237,7 +247,7 @@ class WorkerPool(Closing, ProcessBound):
         """
         run = BatchRun(
             self._dispatcher,
-            self._trying(from_scratch),
+            self._trying(from_scratch, disproofs),
             ordered=ordered,
             progress=progress,
             cancellation=cancellation,
@@ -245,18 +255,25 @@ class WorkerPool(Closing, ProcessBound):
         return run.results(pairs)
 
     async def averify(
-        self, reference: CheckItem | str, candidate: CheckItem | str, *, from_scratch: bool = False
+        self,
+        reference: CheckItem | str,
+        candidate: CheckItem | str,
+        *,
+        from_scratch: bool = False,
+        disproofs: bool = False,
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
         from leanhost.workers.batch.futures import awaited
 
-        return await awaited(lambda: self._trying(from_scratch, bounded=True)((reference, candidate)))
+        send = self._trying(from_scratch, disproofs, bounded=True)
+        return await awaited(lambda: send((reference, candidate)))
 
     def averify_many(
         self,
         pairs: Iterable[Pair] | AsyncIterable[Pair],
         *,
         from_scratch: bool = False,
+        disproofs: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -267,7 +284,7 @@ class WorkerPool(Closing, ProcessBound):
         """
         run = BatchRun(
             self._dispatcher,
-            self._trying(from_scratch),
+            self._trying(from_scratch, disproofs),
             ordered=ordered,
             progress=progress,
             cancellation=cancellation,
@@ -338,10 +355,12 @@ class WorkerPool(Closing, ProcessBound):
         return Submitted(queued.future, partial(self._dispatcher.cancel, queued))
 
     def _trying(
-        self, from_scratch: bool, *, bounded: bool = False
+        self, from_scratch: bool, disproofs: bool, *, bounded: bool = False
     ) -> Callable[[Pair], Submitted[Verification]]:
         def send(pair: Pair) -> Submitted[Verification]:
-            job = VerifyJob(self._dispatcher, pair, from_scratch=from_scratch, bounded=bounded)
+            job = VerifyJob(
+                self._dispatcher, pair, from_scratch=from_scratch, disproofs=disproofs, bounded=bounded
+            )
             return Submitted(job.future, job.cancel)
 
         return send

@@ -35,6 +35,10 @@ class EnvironmentTable:
         arguments = (Const("l_Lean_instInhabitedDeclarationRanges"), Const("l_Lean_declRangeExt"), env, name)
         return Call("l_Lean_MapDeclarationExtension_find_x3f___redArg___boxed", (*arguments, local, exported))
 
+    def module_of(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.Environment.getModuleIdxFor?``: ``Option ModuleIdx``."""
+        return Call("l_Lean_Environment_getModuleIdxFor_x3f___boxed", (env, name))
+
     def original_kind(self, env: Arg, name: Arg) -> Arg:
         """``Lean.getOriginalConstKind?``: ``Option ConstantKind``, true even where the body was not shipped."""
         return Call("l_Lean_getOriginalConstKind_x3f", (env, name))
@@ -67,6 +71,18 @@ class EnvironmentTable:
         """``List.toArray``."""
         return Call("l_List_toArrayImpl___redArg", (items,))
 
+    def constructor_inductive(self, info: Arg) -> Arg:
+        """``ConstructorVal.induct``: a ``Name``."""
+        return Field(Field(info, 0), 1)
+
+    def constructor_params(self, info: Arg) -> Arg:
+        """``ConstructorVal.numParams``."""
+        return Field(Field(info, 0), 3)
+
+    def constructor_fields(self, info: Arg) -> Arg:
+        """``ConstructorVal.numFields``."""
+        return Field(Field(info, 0), 4)
+
     def inductive_params(self, info: Arg) -> Arg:
         """``InductiveVal.numParams``."""
         return Field(Field(info, 0), 1)
@@ -86,3 +102,11 @@ class EnvironmentTable:
     def is_partial(self, info: Arg) -> Arg:
         """``Lean.ConstantInfo.isPartial``: a boxed ``Bool``."""
         return Call("l_Lean_ConstantInfo_isPartial___boxed", (info,))
+
+    def compiled(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.IR.findEnvDecl``: the code a definition was compiled to, an ``Option Decl``."""
+        return Call("l_Lean_IR_findEnvDecl", (env, name))
+
+    def is_extern(self, env: Arg, name: Arg) -> Arg:
+        """``Lean.isExtern``: a boxed ``Bool``."""
+        return Call("l_Lean_isExtern___boxed", (env, name))

@@ -12,7 +12,7 @@ from leanhost.engine.expressions import Arg, ArrayOf, Index
 from leanhost.engine.values import Data, Ref, Thrown
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
-from leanhost.lean.constants import WITH_VALUE, new_constants, used_constants
+from leanhost.lean.constants import WITH_VALUE, kernel_constants, new_constants, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
@@ -194,13 +194,17 @@ class DeclarationQueries:
         return [frozenset(map(name_of, used)) for used in self.walk(work, cancellation)]
 
     def _axioms(self, wanted: Sequence[NameTuple], cancellation: Cancellation) -> list[Axioms]:
-        """Walk what *wanted* rests on, as ``Lean.collectAxioms`` does; remembered with the imported environment."""
+        """Walk what *wanted* rests on, literals included; remembered with the imported environment."""
 
         def work(pause: Callable[[], None]) -> list[AxiomSet]:
             own = self._own_axiom_sets(pause)
-            return [
-                own[name] if name in own else self.imported.axioms.under((name,), pause) for name in wanted
-            ]
+            found: list[AxiomSet] = []
+            for name in wanted:
+                axiom_set = own[name] if name in own else self.imported.axioms.under((name,), pause)
+                for absent in axiom_set.absent & own.keys():
+                    axiom_set |= own[absent]
+                found.append(axiom_set)
+            return found
 
         found = self.walk(work, cancellation, timeout=_AXIOMS_TIMEOUT)
         return [
@@ -210,7 +214,7 @@ class DeclarationQueries:
     def _own_axiom_sets(self, pause: Callable[[], None]) -> dict[NameTuple, AxiomSet]:
         if self._own is None:
             added = new_constants(self.lean, self.env)
-            used = dict(zip((c.name for c in added), used_constants(self.lean, added), strict=True))
+            used = dict(zip((c.name for c in added), kernel_constants(self.lean, added), strict=True))
             self._own = axiom_sets_of(self.imported.axioms, added, used, pause)
         return self._own
 

@@ -5,14 +5,15 @@ literals by the names ``Nat`` and ``String``, and runs compiled code for ``Lean.
 these names are Lean's own. A file is free to declare something else under them, and a kernel that believed it
 would prove ``False``. So here: ``Nat`` has to be the natural numbers, string literals have to be what the
 kernel expands them to, and a function keeps the name the kernel computes by only if its defining equations hold
-by definition. Otherwise it gets another name inside the kernel, under which it is a definition like any other.
+by definition, or if it is the function of a trusted library, term for term. Otherwise it gets another name inside the
+kernel, under which it is a definition like any other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from leanhost.engine.expressions import Arg, Field, ListOf
 from leanhost.engine.values import Ref, Thrown
@@ -97,6 +98,13 @@ _EQUATIONS: Final[dict[str, tuple[tuple[_Equation, ...], tuple[str, ...]]]] = {
 _PREDICATES: Final = ("beq", "ble")
 
 
+class Definitions(Protocol):
+    """A library whose functions are those that the kernel computes."""
+
+    def defines(self, name: NameTuple, kernel_env: Ref, called: NameTuple) -> bool:
+        """Whether *kernel_env* has under *called* what the library has under *name*, and the same below it."""
+
+
 @dataclass(slots=True)
 class BuiltinFunctions:
     """What is known of the special names in one replay.
@@ -108,6 +116,8 @@ class BuiltinFunctions:
     options: Ref
     token: Ref
     trusted: Collection[NameTuple] = ()
+    library: Definitions | None = None
+    """Where the functions are defined as the kernel computes them."""
     nat: bool = False
     """Whether ``Nat`` is declared, and is the natural numbers."""
     strings: bool = False
@@ -120,10 +130,22 @@ class BuiltinFunctions:
         """The name that means nothing to the kernel."""
         return (RESERVED, *name)
 
+    @staticmethod
+    def has_equations(name: NameTuple) -> bool:
+        """Whether the kernel can tell by equations that a definition is the function *name* stands for."""
+        return str(name[-1]) in _EQUATIONS
+
     def holds(self, kernel_env: Ref, name: NameTuple) -> bool:
         """Whether what *kernel_env* has under :meth:`aside` is the function *name* stands for."""
+        if not self.nat:
+            return False
+        if self._satisfies(kernel_env, name):
+            return True
+        return self.library is not None and self.library.defines(name, kernel_env, self.aside(name))
+
+    def _satisfies(self, kernel_env: Ref, name: NameTuple) -> bool:
         known = _EQUATIONS.get(str(name[-1]))
-        if known is None or not self.nat:
+        if known is None:
             return False
         equations, needs = known
         if any(self.called.get(("Nat", other)) != ("Nat", other) for other in needs):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
 from leanhost.engine.values import Ref, Thrown
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
 from leanhost.services.kernel.axioms import AxiomSet, ImportedAxioms, axiom_sets_of
-from leanhost.services.kernel.replay import KernelRejection, Used, open_question, replay_constants, unchecked
+from leanhost.services.kernel.builtin_names import Used
+from leanhost.services.kernel.native_axioms import evaluated
+from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants, unchecked
 from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import ElabFailure, Evidence, FailureCode
@@ -127,10 +129,11 @@ def _judge(
     if not lean.same_imports(base.kernel_env, env):
         fail("kernel", "the source replaced the environment's imported constants")
     everything = [*base.added, *constants]
-    used = dict(zip((c.name for c in everything), used_constants(lean, everything), strict=True))
+    used = dict(zip((c.name for c in everything), kernel_constants(lean, everything), strict=True))
     pause()
     opened: Limit | None = None
-    match replay_constants(lean, base.kernel_env, constants, used, kernel_options, guard.token):
+    spelling = base.imported.spelling
+    match replay_constants(lean, base.kernel_env, constants, used, kernel_options, guard.token, spelling):
         case KernelRejection(_, "rejected", text):
             fail("kernel", text)
         case KernelRejection(_, reason, text):
@@ -138,6 +141,9 @@ def _judge(
             opened = open_question(reason)
             fail("kernel", text)
         case grown:
+            if allowed.native:
+                hold = evaluated(lean, grown, everything, kernel_options, guard)
+                allowed = allowed.also(map(show, hold))
             if grown is not base.kernel_env:
                 grown.close()
     pause()

@@ -10,6 +10,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs import own_code
@@ -70,7 +71,8 @@ class Job:
         # What is verified is data. Its reference is not, and only its own caller has to trust it.
         more = () if self.kind == "verify" else _texts(self.more)
         # Without a library the words mean what the source says they do.
-        return self.request.imports == () or own_code.may_run(self.request.source, *more)
+        types = (axiom.type for axiom in AllowedAxioms.of(self.request.allow_axioms).typed)
+        return self.request.imports == () or own_code.may_run(self.request.source, *types, *more)
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, unless there is an end already."""

@@ -24,8 +24,8 @@ from leanhost.services.values.results import (
 from leanhost.toolchain import Toolchain
 from leanhost.workers.protocol import encoding
 from leanhost.workers.protocol.framing import Message, ProtocolError
-from leanhost.workers.values.items import Request
-from leanhost.workers.values.verification import Refusal
+from leanhost.workers.values.items import Asked, Request
+from leanhost.workers.values.verification import Judgement, Refusal
 
 _PATHS = ("sysroot", "library", "core", "glue", "node")
 
@@ -75,17 +75,22 @@ def request_out(request: Request) -> Message:
         "imports": imports_out(request.imports),
         "allow_axioms": list(request.allow_axioms),
         "timeout": request.timeout,
+        "asked": asdict(request.asked),
     }
 
 
 def request_in(message: Message) -> Request:
     """Decode a request."""
+    asked: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in message["asked"].items()
+    }
     return Request(
         message["source"],
         message["file"],
         imports_in(message["imports"]),
         tuple(message["allow_axioms"]),
         message["timeout"],
+        asked=Asked(**asked),
     )
 
 
@@ -167,12 +172,24 @@ def _int(value: object) -> int:
     return value
 
 
-def refusals_in(value: object) -> tuple[Refusal, ...]:
-    """Decode why a candidate was refused."""
-    rows = [_list(row) for row in _list(value)]
+def judgement_out(judgement: Judgement) -> Message:
+    """Encode what a judge found."""
+    return {
+        "refusals": [[r.code, r.name, r.message] for r in judgement.refusals],
+        "holes": list(judgement.holes),
+        "disproved": list(judgement.disproved),
+    }
+
+
+def judgement_in(value: object) -> Judgement:
+    """Decode what a judge found; :class:`ProtocolError` unless every part has its type."""
+    found = _dict(value)
+    rows = [_list(row) for row in _list(found.get("refusals"))]
     if any(len(row) != 3 for row in rows):
         raise ProtocolError("a refusal has three parts")
-    return tuple(Refusal(_str(code), _str(name), _str(text)) for code, name, text in rows)
+    refusals = tuple(Refusal(_str(code), _str(name), _str(text)) for code, name, text in rows)
+    holes, disproved = (tuple(map(_str, _list(found.get(part)))) for part in ("holes", "disproved"))
+    return Judgement(refusals, holes, disproved)
 
 
 def error_out(error: BaseException) -> Message:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leanhost.errors import UsageError
+from leanhost.lean import names
 from leanhost.lean.core import Import
 from leanhost.services.elaboration.environment import parse_imports
 from leanhost.services.values.results import CheckResult, Diagnostic, Status
@@ -22,7 +23,8 @@ class CheckItem:
         path: the file to read.
         file: the label diagnostics carry; the path, or ``<input>``, when left out.
         imports: used by a source without a header of its own; ``None`` for the pool's.
-        allow_axioms: axioms allowed on top of the pool's.
+        allow_axioms: axioms allowed on top of the pool's: names, ``"name : type"``, or ``"native_decide"``. In a
+            reference a name alone is for axioms that the library declares.
         timeout: seconds for elaboration and kernel check; ``None`` for the pool's.
         id: anything of the caller's own to know its result by: that has the same ``id``.
     """
@@ -52,6 +54,59 @@ class CheckItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a reference a candidate is asked for; see :class:`Reference`."""
+
+    theorems: tuple[str, ...] | None = None
+    definitions: tuple[str, ...] | None = None
+    permitted_axioms: tuple[str, ...] | None = None
+    disproofs: bool = False
+    """Whether a theorem may be answered by its negation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(CheckItem):
+    """A reference for ``verify`` of which only a part is asked for; a plain :class:`CheckItem` asks for all of it.
+
+    Attributes:
+        theorems: the theorems to prove; what else the reference declares is compared only where these, or
+            *definitions*, mention it. ``None`` for all that it declares.
+        definitions: the holes: definitions that the candidate gives a value of its own, whatever the reference
+            has there. ``None`` for those that are ``sorry`` in the reference, and, like ``[]``, for none of them
+            where *theorems* are named.
+        permitted_axioms: all axioms that may be rested on, in the place of the standard three, of those the reference
+            declares, and of *allow_axioms*. ``None`` for these.
+    """
+
+    theorems: Iterable[str] | None = None
+    definitions: Iterable[str] | None = None
+    permitted_axioms: Iterable[str] | None = None
+
+    def __post_init__(self) -> None:
+        CheckItem.__post_init__(self)
+        for word in ("theorems", "definitions", "permitted_axioms"):
+            given: Iterable[str] | None = getattr(self, word)
+            if isinstance(given, str):
+                raise UsageError(f"{word} is a sequence of names; write [{given!r}]")
+            if given is not None:
+                found = tuple(given)
+                for name in found:
+                    names.parse(name)  # a UsageError for what is no name
+                object.__setattr__(self, word, found)
+        if self.theorems is not None and self.definitions is None:
+            object.__setattr__(self, "definitions", ())
+
+    @property
+    def asked(self) -> Asked:
+        """What is asked for, apart from the text."""
+        return Asked(_kept(self.theorems), _kept(self.definitions), _kept(self.permitted_axioms))
+
+
+def _kept(given: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """An item with its text at hand, as a worker gets it."""
 
@@ -62,6 +117,8 @@ class Request:
     timeout: float
     id: object = field(default=None, compare=False)
     """The item's own; no worker sees it."""
+    asked: Asked = Asked()
+    """What a candidate is asked for, if this is a reference."""
 
 
 def prepare_item(
@@ -120,6 +177,7 @@ def _prepared(
         wanted,
         (*allow_axioms, *item.allow_axioms),
         timeout if item.timeout is None else item.timeout,
+        asked=item.asked if isinstance(item, Reference) else Asked(),
     )
 
 

@@ -11,13 +11,23 @@ from leanhost.services.values.results import CheckResult, Status
 class Refusal:
     """Why a candidate does not prove its reference.
 
-    ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``, ``library``,
-    ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the declaration it is about, or ``""``.
+    ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``,
+    ``noncomputable``, ``library``, ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the
+    declaration it is about, or ``""``.
     """
 
     code: str
     name: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge found: why the candidate is refused, or the holes it filled and the theorems it disproves."""
+
+    refusals: tuple[Refusal, ...]
+    holes: tuple[str, ...] = ()
+    disproved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,10 @@ class Verification:
     then, ``rejected`` when ``refusals`` say why not, and otherwise what became of the process that was working.
     ``candidate`` says how the candidate's elaboration ended: its status, and diagnostics where it was refused; its
     theorems, axioms and time are not told.
+
+    ``holes`` are the definitions that the reference left open and the candidate filled, by their names in the
+    reference; whether a filling is what was meant is for you to read. ``disproved`` are the theorems that were asked
+    for with ``disproofs`` and answered by their negations: ``status`` is ``accepted`` then, and ``verified`` false.
     """
 
     status: Status
@@ -39,8 +53,10 @@ class Verification:
     from_scratch: bool = False
     caveats: tuple[str, ...] = ()
     """What the verdict could not see: published faults of the Lean that gave it, of which no other kernel is free."""
+    holes: tuple[str, ...] = ()
+    disproved: tuple[str, ...] = ()
 
     @property
     def verified(self) -> bool:
-        """Whether the candidate proves the reference."""
-        return self.status is Status.ACCEPTED
+        """Whether the candidate proves every theorem of the reference."""
+        return self.status is Status.ACCEPTED and not self.disproved

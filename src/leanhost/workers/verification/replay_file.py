@@ -14,7 +14,7 @@ from leanhost.services.exports.read.outcome import (
     ReplayOutcome,
     ReplayRejected,
 )
-from leanhost.services.exports.read.replay import replay_export, vouched_for
+from leanhost.services.exports.read.replay import vouched_for
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
@@ -65,8 +65,8 @@ def answer(
 ) -> tuple[CheckResult, object]:
     """Replay the file that *message* names, in the worker."""
     started = time.monotonic()
-    outcome = replay_export(
-        message["path"], host.lean, options=options, trusted=message["trusted"], cancellation=cancellation
+    outcome = host.replay(
+        message["path"], options=options, trusted=message["trusted"], cancellation=cancellation
     )
     status, told = _told(outcome)
     reasons = (told.message,) if isinstance(told, _NotAccepted) else ()

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeAlias
 
 from leanhost.errors import UsageError
 from leanhost.services.values.results import CheckResult, Status
-from leanhost.workers.jobs.import_profiles import headerless, profile_of
+from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, profile_of
 from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import Message
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import CheckItem, Request
-from leanhost.workers.values.verification import Refusal, Verification
+from leanhost.workers.values.verification import Judgement, Refusal, Verification
 
 _HINT = "for many candidates of one reference write ((reference, candidate) for candidate in candidates)"
 
@@ -33,6 +35,7 @@ class VerifyJob:
         pair: Pair,
         *,
         from_scratch: bool,
+        disproofs: bool = False,
         bounded: bool,
     ) -> None:
         if not isinstance(pair, tuple) or len(pair) != 2:
@@ -42,11 +45,17 @@ class VerifyJob:
         self._cancelled = False
         self.future: Future[Verification] = Future()
         self._reference, answered = map(dispatcher.request, pair)
+        if isinstance(self._reference, Request):
+            asked = replace(self._reference.asked, disproofs=disproofs)
+            self._reference = replace(self._reference, asked=asked)
+            if isinstance(answered, Request):
+                answered = replace(answered, asked=asked)
         self._whole = from_scratch
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
             return
-        self._whole = from_scratch or not _same_start(self._reference, answered)
+        self._whole = from_scratch or not have_library(self._reference, answered)
+        self._answered = answered
         self._job = dispatcher.queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
         self._job.future.add_done_callback(lambda _: self._step(self._exported))
 
@@ -72,7 +81,9 @@ class VerifyJob:
             self._end(Verification(refused.status, (_refusal("reference", refused),), elaborated))
         else:
             first = self._job
-            more = {"text": text, "whole": self._whole}
+            more: Message = {"text": text, "whole": self._whole}
+            if not self._whole and not same_start(self._reference, self._answered):
+                more["candidate"] = codec.request_out(self._answered)
             self._job = self._dispatcher.queue(
                 self._reference, bounded=self._bounded, kind="verify", more=more, after=first
             )
@@ -83,10 +94,20 @@ class VerifyJob:
     def _judged(self, elaborated: CheckResult) -> None:
         judged = self._job.future.result()
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
-            refusals = codec.refusals_in(self._job.extra)
+            found = codec.judgement_in(self._job.extra)
         else:
-            refusals = (_refusal("limit", judged),)
-        self._end(Verification(judged.status, refusals, elaborated, from_scratch=self._whole))
+            unsupported = judged.status is Status.UNSUPPORTED
+            found = Judgement((_refusal("reference" if unsupported else "limit", judged),))
+        self._end(
+            Verification(
+                judged.status,
+                found.refusals,
+                elaborated,
+                from_scratch=self._whole,
+                holes=found.holes,
+                disproved=found.disproved,
+            )
+        )
 
     def _end(self, verification: Verification) -> None:
         with suppress(InvalidStateError):
@@ -97,9 +118,16 @@ def _refusal(code: str, result: CheckResult) -> Refusal:
     return Refusal(code, "", result.reasons[0] if result.reasons else "no export")
 
 
-def _same_start(reference: Request | CheckResult, candidate: Request) -> bool:
-    """Whether both can be compared on top of one import; one that has no text is not compared at all."""
-    if isinstance(reference, CheckResult):
-        return True
-    profiles = [profile_of(each.source, headerless(each.imports)) for each in (reference, candidate)]
-    return profiles[0].shared_with(profiles[1])
+def have_library(*requests: Request | CheckResult) -> bool:
+    """Whether all can be compared on top of imports; one that has no text is not compared at all."""
+    return all(_profile(each).has_library for each in requests if isinstance(each, Request))
+
+
+def same_start(*requests: Request) -> bool:
+    """Whether both can be compared on top of one import."""
+    first, second = map(_profile, requests)
+    return first.shared_with(second)
+
+
+def _profile(request: Request) -> ImportProfile:
+    return profile_of(request.source, headerless(request.imports))

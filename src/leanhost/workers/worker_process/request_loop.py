@@ -223,7 +223,7 @@ class Work:
                     return *self._ask(message, begun, tell), False
                 case "verify":
                     begun()
-                    return *self._verify(message["text"], message["whole"]), False
+                    return *self._verify(message), False
                 case "replay":
                     begun()
                     return *self._replay(message), False
@@ -273,14 +273,21 @@ class Work:
     def _export(self, whole: bool) -> tuple[CheckResult, object]:
         return judge.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
 
-    def _verify(self, candidate: str, whole: bool) -> tuple[CheckResult, object]:
-        refusals = judge.judge_export(
-            self.host, self.request, candidate, self.options, self.cancelled, whole=whole
+    def _verify(self, message: Message) -> tuple[CheckResult, object]:
+        start = codec.request_in(message["candidate"]) if "candidate" in message else None
+        judged = judge.judge_export(
+            self.host,
+            self.request,
+            message["text"],
+            self.options,
+            self.cancelled,
+            whole=message["whole"],
+            start=start,
         )
-        status = Status.REJECTED if refusals else Status.ACCEPTED
-        reasons = tuple(refusal.message for refusal in refusals)
+        status = Status.REJECTED if judged.refusals else Status.ACCEPTED
+        reasons = tuple(refusal.message for refusal in judged.refusals)
         result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)
-        return result, [[r.code, r.name, r.message] for r in refusals]
+        return result, codec.judgement_out(judged)
 
     def _replay(self, message: Message) -> tuple[CheckResult, object]:
         return replay_file.answer(self.host, self.request, message, self.options, self.cancelled)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
 from leanhost.engine.values import Ref, Thrown
+from leanhost.lean.constants import implied
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFETIES
+from leanhost.lean.tables.kernel import LiteralKind
 from leanhost.services.exports.read.builder import Builder
-from leanhost.services.exports.read.lines import LineReader
+from leanhost.services.exports.read.lines import HAS_NAT, HAS_STRING, LineReader
 from leanhost.services.exports.read.outcome import (
     Refused,
     ReplayedTheorem,
@@ -29,6 +31,9 @@ from leanhost.services.values.results import Limit
 
 WINDOW = 4096
 """How many lines are read before they are rebuilt."""
+
+_LITERALS: tuple[tuple[LiteralKind, int], ...] = (("nat", HAS_NAT), ("string", HAS_STRING))
+"""The reader's flag for each kind of literal."""
 
 
 class Ended(Exception):
@@ -94,6 +99,12 @@ class ExportChecker(ABC):
         for number in exprs_of(body):
             flags |= self._tables.flags[number]
         return flags
+
+    def _implied(self, declares: Iterable[NameTuple], body: dict[str, Any]) -> frozenset[NameTuple]:
+        """What the kernel looks up for a declaration that the declaration does not mention."""
+        flags = self._flags(body)
+        literals: list[LiteralKind] = [kind for kind, flag in _LITERALS if flags & flag]
+        return implied(self._lean, declares, literals)
 
     def _declaration(self, record: DeclarationLine, name: Arg) -> Arg:
         """The ``Declaration`` of anything but an inductive type or the quotient package, under *name*."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
 from leanhost.engine.values import Node, Ref
 from leanhost.errors import UsageError
 from leanhost.lean import names
-from leanhost.lean.constants import WITH_VALUE, used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.kernel.builtin_functions import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
+from leanhost.services.kernel.builtin_functions import QUOT_NAMES
 
 _STEP = 256
 """How many constants are asked about in one step."""
 _MAX_NESTED = 10_000
 """More recursors than any inductive family has."""
+
+
+Without: TypeAlias = "Callable[[Sequence[NameTuple]], Collection[NameTuple]]"
+"""Tells which of some constants are to be left out, with what only they rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,17 @@ def closure_of(
     added: Sequence[Constant],
     pause: Callable[[int], None],
     *,
+    without: Without | None = None,
     proofs: bool = True,
 ) -> Closure:
-    """Find everything *wanted* rests on: in *added*, then in *env*.
+    """Find everything *wanted* rests on: in *added*, then in *env*, where *without* does not leave it out.
 
     Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. *pause*
     hears now and then how many constants were found; what it raises ends the search. Raises
     :class:`~leanhost.errors.UsageError` for a wanted name that is not there.
     """
-    return _Search(lean, env, {constant.name: constant for constant in added}, pause, proofs).run(wanted)
+    by_name = {constant.name: constant for constant in added}
+    return _Search(lean, env, by_name, pause, without, proofs).run(wanted)
 
 
 class _Search:
@@ -69,12 +76,14 @@ class _Search:
         env: Ref,
         added: dict[NameTuple, Constant],
         pause: Callable[[int], None],
+        without: Without | None,
         proofs: bool,
     ) -> None:
         self._lean = lean
         self._env = env
         self._added = added
         self._pause = pause
+        self._without = without
         self._proofs = proofs
         self._found: dict[NameTuple, Constant | None] = {}
         self._mentions: dict[NameTuple, frozenset[NameTuple]] = {}
@@ -122,10 +131,9 @@ class _Search:
             else:
                 safe.append(constant)
         following: list[NameTuple] = []
-        literals = self._literals(safe)
-        for constant, used, needs in zip(safe, used_constants(lean, safe), literals, strict=True):
-            self._mentions[constant.name] = used | needs
-            following.extend(sorted(used | needs, key=str))
+        for constant, used in zip(safe, kernel_constants(lean, safe), strict=True):
+            self._mentions[constant.name] = used
+            following.extend(sorted(used, key=str))
         following.extend(self._groups(safe))
         return following
 
@@ -133,6 +141,9 @@ class _Search:
         lean = self._lean
         there = [self._added[name] for name in step if name in self._added]
         absent = [name for name in step if name not in self._added]
+        if self._without is not None:
+            left_out = self._without(absent)
+            absent = [name for name in absent if name not in left_out]
         infos = [(n, i) for n, i in zip(absent, lean.find(self._env, absent), strict=True) if i is not None]
         if infos:
             tags = lean.array(ArrayOf([Tag(info) for _, info in infos]))
@@ -152,27 +163,6 @@ class _Search:
         infos = self._lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in theorems])
         others = [constant for constant in constants if constant.kind != "theorem"]
         return others + [Constant(c.name, "axiom", info) for c, info in zip(theorems, infos, strict=True)]
-
-    def _literals(self, constants: list[Constant]) -> list[frozenset[NameTuple]]:
-        """Return for each constant what its literals need: the kernel knows their types by name."""
-        table = self._lean.table
-        asked: list[Arg] = []
-        for constant in constants:
-            parts = [table.constant_type(constant.info)]
-            if constant.kind in WITH_VALUE:
-                parts.append(table.constant_value(constant.info))
-            finds = (table.find_nat_literal, table.find_string_literal)
-            asked.append(ArrayOf([Tag(find(part)) for part in parts for find in finds]))
-        result: list[frozenset[NameTuple]] = []
-        for answer in self._lean.array(ArrayOf(asked)) if asked else []:
-            assert isinstance(answer, list)
-            needs: set[NameTuple] = set()
-            if any(answer[0::2]):
-                needs.add(NAT)
-            if any(answer[1::2]):
-                needs.update((NAT, *STRING_LITERAL_NEEDS))
-            result.append(frozenset(needs))
-        return result
 
     def _groups(self, constants: list[Constant]) -> list[NameTuple]:
         """Note which constants belong together and return the members."""

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
 
 from leanhost.engine.base import Guard
@@ -19,7 +20,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import QUOT_KINDS, SAFETIES
 from leanhost.services.exports.format import FORMAT_VERSION
-from leanhost.services.exports.write.closure import Unit, closure_of
+from leanhost.services.exports.write.closure import Unit, Without, closure_of
 from leanhost.services.exports.write.terms import TermWriter, items
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import Phase, ProgressSink, phase
@@ -75,20 +76,23 @@ def export(
     target: Target,
     *,
     added: Sequence[Constant] = (),
+    without: Without | None = None,
     proofs: bool = True,
     max_objects: int = MAX_OBJECTS,
     timeout: float | None = None,
     grace: float = 5.0,
     cancellation: Cancellation = None,
     progress: ProgressSink | None = None,
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> ExportReport:
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
-    Constants are looked for in *added* first, then in *env* (an ``Environment``). Without *proofs* theorems are
+    Constants are looked for in *added* first, then in *env* (an ``Environment``), but for those of its constants that
+    *without* returns, which are mentioned only. Without *proofs* theorems are
     written as axioms, and what only proofs need is left out. The same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
-    and *grace* are in seconds.
+    and *grace* are in seconds. *notes* are put into the first line, for readers who know them.
 
     Raises :class:`~leanhost.errors.UsageError` for a name that is not there,
     :class:`~leanhost.errors.LeanError` for a term that is not closed,
@@ -101,14 +105,20 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects, proofs).run(wanted, added), guard
+                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(
+                    wanted, added, without
+                ),
+                guard,
             )
         path = Path(target)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects, proofs).run(wanted, added), guard
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(
+                        wanted, added, without
+                    ),
+                    guard,
                 )
             part.replace(path)
         finally:
@@ -120,7 +130,14 @@ def export(
 
 class _Export:
     def __init__(
-        self, lean: Lean, env: Ref, file: BinaryIO, guard: Guard, max_objects: int, proofs: bool
+        self,
+        lean: Lean,
+        env: Ref,
+        file: BinaryIO,
+        guard: Guard,
+        max_objects: int,
+        proofs: bool,
+        notes: Mapping[str, Sequence[str]],
     ) -> None:
         self._lean = lean
         self._env = env
@@ -128,15 +145,24 @@ class _Export:
         self._guard = guard
         self._max_objects = max_objects
         self._proofs = proofs
+        self._notes = notes
         self._terms = TermWriter()
         self._bytes = 0
         self._digest = hashlib.sha256()
         self._lines = 0
 
-    def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
+    def run(
+        self, wanted: Sequence[NameTuple], added: Sequence[Constant], without: Without | None
+    ) -> ExportReport:
         collecting = phase(self._guard, "collect", None)
         closure = closure_of(
-            self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n), proofs=self._proofs
+            self._lean,
+            self._env,
+            wanted,
+            added,
+            lambda n: self._pause(collecting, n),
+            without=without,
+            proofs=self._proofs,
         )
         missing = tuple(map(show, sorted(closure.missing_bodies, key=str)))
         total = sum(len(unit.constants) for unit in closure.units)
@@ -177,6 +203,7 @@ class _Export:
     def _meta(self, missing: tuple[str, ...]) -> None:
         version, commit = self._lean.version()
         meta: dict[str, Any] = {
+            **{key: list(values) for key, values in self._notes.items()},
             "exporter": {"name": "leanhost", "version": VERSION},
             "format": {"version": FORMAT_VERSION},
             "lean": {"githash": commit, "version": version},
