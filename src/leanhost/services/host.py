@@ -30,7 +30,7 @@ from leanhost.services.results import (
     Position,
     Severity,
 )
-from leanhost.services.session import Session
+from leanhost.services.session import Accepted, Session
 from leanhost.services.source import decode, prepare, read
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
 from leanhost.toolchain.faults import caveat
@@ -350,12 +350,14 @@ class Host(Closing, Homebound):
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
         imported: Callable[[], None] | None = None,
+        accepted: Accepted | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
 
         *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The
         verdict is computed from the environment; see :class:`~leanhost.services.results.CheckResult`.
-        *timeout* in seconds counts from the moment the imports are there, when *imported* is called.
+        *timeout* in seconds counts from the moment the imports are there, when *imported* is called; *accepted* is
+        told of what the kernel accepted, before the verdict is given.
         *progress* hears of the phases ``import`` (modules; not when the environment is there already),
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
@@ -393,6 +395,7 @@ class Host(Closing, Homebound):
                 cancellation=cancellation,
                 progress=progress,
                 start=header.end,
+                accepted=accepted,
             )
         return answer.judged(header.diagnostics, result, judgement, options)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leanhost.engine.base import Node, Ref, Thrown
@@ -11,7 +11,9 @@ from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.exports.primitives import KERNELS_OWN
-from leanhost.services.knownnames import KnownNames, Spelling, Used, strings_fault
+from leanhost.services.knownnames import KnownNames
+
+Used = Mapping[NameTuple, frozenset[NameTuple]]
 
 _CHUNK = 256
 """How many constants are asked about in one step."""
@@ -38,13 +40,7 @@ class _Odd(Exception):
 
 
 def replay(
-    lean: Lean,
-    kernel_env: Ref,
-    added: Sequence[Constant],
-    used: Used,
-    options: Ref,
-    token: Ref,
-    spelling: Spelling | None = None,
+    lean: Lean, kernel_env: Ref, added: Sequence[Constant], used: Used, options: Ref, token: Ref
 ) -> Ref | Objection:
     """Add *added* one by one to *kernel_env* through the kernel; return the grown kernel environment.
 
@@ -52,8 +48,7 @@ def replay(
     and recursors are the kernel's own. What the grown environment has is then what *added* lists, name by name:
     a candidate can put anything into the environment the list was read from. Unsafe and partial definitions
     are left out: nothing safe can use them. *options* must not come from the candidate
-    (``debug.skipKernelTC``). *used* is what the kernel looks up for each constant that is not imported
-    (:func:`~leanhost.lean.constants.kernel_constants`); *spelling* is what is known of the import.
+    (``debug.skipKernelTC``).
     """
     by_name = {constant.name: constant for constant in added}
     skipped = unchecked(lean, added)
@@ -75,9 +70,7 @@ def replay(
                 parts.declaration(head) if head in parts.leader else _declaration(lean, by_name[head])
             )
             env = lean.engine.eval(lean.table.add_decl(env, options, declaration, token))
-        fault = known.after(env) if known is not None else None
-        fault = fault or strings_fault(lean, options, token, env, kept, used, spelling)
-        if fault is not None:
+        if known is not None and (fault := known.after(env)) is not None:
             raise _Odd(*fault)
         _confirm(lean, env, [c for c in kept if c.kind in ("inductive", "constructor", "recursor", "quot")])
     except _Odd as odd:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard, Ref
 from leanhost.errors import Cancelled, ElaborationError, UsageError
@@ -16,6 +16,7 @@ from leanhost.services.evidence import (
     Judgement,
     KernelOutcome,
     Rejected,
+    Theorem,
     Unavailable,
 )
 from leanhost.services.imports import Imported
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _OTHER_TOOLCHAIN = "use a toolchain of your own: this one cannot run all code of its library"
+
+
+Accepted: TypeAlias = "Callable[[Session, Ref, Sequence[Constant], Sequence[Theorem]], None]"
+"""Told of a session, of the environment after a source, and of the constants and theorems that it added."""
 
 
 class Session(Judging):
@@ -80,6 +85,11 @@ class Session(Judging):
         return tuple(i.text for i in self._imported.key.imports)
 
     # For the floors above, not for users: what the session is made of.
+
+    @property
+    def library(self) -> str:
+        """Which library was imported (:attr:`Imported.identity`)."""
+        return self._imported.identity
 
     @property
     def lean(self) -> Lean:
@@ -189,9 +199,7 @@ class Session(Judging):
 
         ``Checked`` only if nothing failed, nothing is ``sorry``, the kernel accepts every declaration again
         on top of the imports, and no axiom outside ``propext``, ``Classical.choice``, ``Quot.sound`` and
-        *allow_axioms* is used: names, ``"name : type"``, or ``"native_decide"``
-        (:class:`~leanhost.services.options.AllowedAxioms`). ``Unavailable`` when a limit or a cancellation left the
-        question open.
+        *allow_axioms* is used. ``Unavailable`` when a limit or a cancellation left the question open.
         *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
         allowed = AllowedAxioms.of(allow_axioms)
@@ -333,11 +341,13 @@ class Session(Judging):
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
         start: int = 0,
+        accepted: Accepted | None = None,
     ) -> tuple[CommandResult, Judgement]:
         """Elaborate *source* from byte *start* and judge all it adds: what :meth:`Host.check_source` is made
         of.
 
-        *source* must be Lean text as :func:`leanhost.services.source.prepare` returns it.
+        *accepted* is told of what the kernel accepted while that is there. *source* must be Lean text as
+        :func:`leanhost.services.source.prepare` returns it.
         """
 
         def unreadable(fault: Diagnostic) -> tuple[CommandResult, Judgement]:
@@ -347,7 +357,10 @@ class Session(Judging):
             for limit in STOPPED:
                 if limit in run.result.limits:
                     return run.result, Judgement([], [], [], (), limit)
-            return run.result, self._judge(run, allowed)
+            judgement = self._judge(run, allowed)
+            if accepted is not None and not (judgement.failures or judgement.open or judgement.unsupported):
+                accepted(self, run.env, run.added.constants, judgement.theorems)
+            return run.result, judgement
 
         try:
             return self._run(

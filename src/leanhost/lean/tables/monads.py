@@ -11,7 +11,6 @@ from leanhost.lean.tables.declarations import DeclarationTable
 from leanhost.lean.tables.environments import EnvironmentTable
 from leanhost.lean.tables.exprs import ExprTable
 from leanhost.lean.tables.infotree import InfoTreeTable
-from leanhost.lean.tables.kernel import KernelTable
 from leanhost.lean.tables.queries import QueryTable
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
@@ -39,9 +38,7 @@ class Six(NamedTuple):
         return (self.core, self.core_state)
 
 
-class MonadTable(
-    ExprTable, DeclarationTable, InfoTreeTable, QueryTable, EnvironmentTable, KernelTable, Table
-):
+class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, EnvironmentTable, Table):
     """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9

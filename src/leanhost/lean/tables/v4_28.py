@@ -13,7 +13,6 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     version = "4.28"
     commits = {"38f3c0c45b8df6da2652faff6dcaa15afb5a6981": "wasm32"}  # noqa: RUF012 - never changed
     HEADER_MODULE_DATA = 5
-    NATIVE_AXIOM = ()  # the library has one for all: Lean.ofReduceBool
     BEYOND = (
         *MonadTable.BEYOND,
         (

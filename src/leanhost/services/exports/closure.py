@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
 from leanhost.errors import UsageError
 from leanhost.lean import names
-from leanhost.lean.constants import kernel_constants
+from leanhost.lean.constants import WITH_VALUE, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.exports.form import QUOT_NAMES
+from leanhost.services.exports.form import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
 
 _STEP = 256
 """How many constants are asked about in one step."""
@@ -52,14 +52,17 @@ def closure_of(
     pause: Callable[[int], None],
     *,
     proofs: bool = True,
+    known: Collection[NameTuple] = (),
 ) -> Closure:
     """Find everything *wanted* rests on: in *added*, then in *env*.
 
-    Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. *pause*
+    Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. What is
+    *known*, with all that it rests on, is left out. *pause*
     hears now and then how many constants were found; what it raises ends the search. Raises
     :class:`~leanhost.errors.UsageError` for a wanted name that is not there.
     """
-    return _Search(lean, env, {constant.name: constant for constant in added}, pause, proofs).run(wanted)
+    added_by_name = {constant.name: constant for constant in added}
+    return _Search(lean, env, added_by_name, pause, proofs, known).run(wanted)
 
 
 class _Search:
@@ -70,7 +73,9 @@ class _Search:
         added: dict[NameTuple, Constant],
         pause: Callable[[int], None],
         proofs: bool,
+        known: Collection[NameTuple],
     ) -> None:
+        self._known = known
         self._lean = lean
         self._env = env
         self._added = added
@@ -84,10 +89,14 @@ class _Search:
 
     def run(self, wanted: Sequence[NameTuple]) -> Closure:
         result = Closure()
-        roots = list(dict.fromkeys(wanted))
+        roots = [name for name in dict.fromkeys(wanted) if name not in self._known]
         front = roots
         while front:
-            step = [name for name in dict.fromkeys(front[:_STEP]) if name not in self._found]
+            step = [
+                name
+                for name in dict.fromkeys(front[:_STEP])
+                if name not in self._found and name not in self._known
+            ]
             front = front[_STEP:]
             if step:
                 front.extend(self._read(step, result))
@@ -95,9 +104,10 @@ class _Search:
         for name in roots:
             if self._found[name] is None:
                 raise UsageError(f"the environment has no constant named {show(name)}")
+        cut = self._cut()
         skipped = set(result.skipped)
-        self._order([name for name in roots if name not in skipped], result)
-        result.missing_bodies = self._missing_bodies(result.units)
+        self._order([name for name in roots if name not in skipped and self._found[name] is not None], result)
+        result.missing_bodies = list(dict.fromkeys([*self._missing_bodies(result.units), *cut]))
         result.skipped = [name for name in roots if name in skipped]
         return result
 
@@ -122,9 +132,10 @@ class _Search:
             else:
                 safe.append(constant)
         following: list[NameTuple] = []
-        for constant, used in zip(safe, kernel_constants(lean, safe), strict=True):
-            self._mentions[constant.name] = used
-            following.extend(sorted(used, key=str))
+        literals = self._literals(safe)
+        for constant, used, needs in zip(safe, used_constants(lean, safe), literals, strict=True):
+            self._mentions[constant.name] = used | needs
+            following.extend(sorted(used | needs, key=str))
         following.extend(self._groups(safe))
         return following
 
@@ -151,6 +162,68 @@ class _Search:
         infos = self._lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in theorems])
         others = [constant for constant in constants if constant.kind != "theorem"]
         return others + [Constant(c.name, "axiom", info) for c, info in zip(theorems, infos, strict=True)]
+
+    def _cut(self) -> list[NameTuple]:
+        """Put axioms in the place of what the library has and cannot show, and return their names.
+
+        A library that does not ship all of its parts has values, and constructors, that mention what is not there.
+        Without its value a constant is what any of its type is; so is a type without its constructors. What has no
+        type left is not there either.
+        """
+        cut: dict[NameTuple, None] = {}
+        while torn := self._torn():
+            axioms: list[Constant] = []
+            for constant in torn:
+                family = self._families.pop(self._head.get(constant.name, constant.name), [constant.name])
+                for name in family:
+                    own, recursors = self._parts.pop(name, ([], []))
+                    self._found.update(dict.fromkeys((*own, *recursors)))
+                    self._head[name] = name
+                    found = self._found[name]
+                    if found is not None and found.kind != "axiom":
+                        axioms.append(found)
+                    self._found[name] = None
+            lean, table = self._lean, self._lean.table
+            infos = lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in axioms])
+            axioms = [Constant(c.name, "axiom", info) for c, info in zip(axioms, infos, strict=True)]
+            for axiom, used in zip(axioms, used_constants(lean, axioms), strict=True):
+                self._found[axiom.name], self._mentions[axiom.name] = axiom, used
+                cut[axiom.name] = None
+        return [name for name in cut if self._found[name] is not None]
+
+    def _torn(self) -> list[Constant]:
+        """The constants of the library that mention what is not there."""
+        absent = {name for name, constant in self._found.items() if constant is None}
+        if not absent:
+            return []
+        return [
+            constant
+            for name, constant in self._found.items()
+            if constant is not None
+            and name not in self._added
+            and not absent.isdisjoint(self._mentions.get(name, ()))
+        ]
+
+    def _literals(self, constants: list[Constant]) -> list[frozenset[NameTuple]]:
+        """Return for each constant what its literals need: the kernel knows their types by name."""
+        table = self._lean.table
+        asked: list[Arg] = []
+        for constant in constants:
+            parts = [table.constant_type(constant.info)]
+            if constant.kind in WITH_VALUE:
+                parts.append(table.constant_value(constant.info))
+            finds = (table.find_nat_literal, table.find_string_literal)
+            asked.append(ArrayOf([Tag(find(part)) for part in parts for find in finds]))
+        result: list[frozenset[NameTuple]] = []
+        for answer in self._lean.array(ArrayOf(asked)) if asked else []:
+            assert isinstance(answer, list)
+            needs: set[NameTuple] = set()
+            if any(answer[0::2]):
+                needs.add(NAT)
+            if any(answer[1::2]):
+                needs.update((NAT, *STRING_LITERAL_NEEDS))
+            result.append(frozenset(needs))
+        return result
 
     def _groups(self, constants: list[Constant]) -> list[NameTuple]:
         """Note which constants belong together and return the members."""

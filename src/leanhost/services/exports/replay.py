@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -219,7 +219,7 @@ class _Replay(Checking):
                 self._quotient(record, declares[0])
             case _:
                 mentioned = self._single(record, declares[0])
-        self._rest(declares, word, mentioned, self._implied(declares, body))
+        self._rest(declares, word, mentioned)
 
     def _look_at_literals(self, body: dict[str, Any]) -> None:
         flags = self._flags(body)
@@ -304,12 +304,9 @@ class _Replay(Checking):
         with self._add(record, name, self._declaration(record, self._lean.name(aside))) as env:
             return name if self._special.holds(env, name) else aside
 
-    def _rest(
-        self, declares: list[NameTuple], word: str, mentioned: list[Arg], implied: Iterable[NameTuple]
-    ) -> None:
+    def _rest(self, declares: list[NameTuple], word: str, mentioned: list[Arg]) -> None:
         """Note the axioms that new constants rest on."""
         total: set[NameTuple] = set(declares) if word == "axiom" else set()
-        total.update(axiom for name in implied for axiom in self._rests.get(name, ()))
         for used in self._lean.array(ArrayOf(mentioned)) if mentioned else []:
             assert isinstance(used, list)
             for item in used:

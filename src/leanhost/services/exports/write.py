@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -76,6 +76,7 @@ def export(
     *,
     added: Sequence[Constant] = (),
     proofs: bool = True,
+    known: Collection[NameTuple] = (),
     max_objects: int = MAX_OBJECTS,
     timeout: float | None = None,
     grace: float = 5.0,
@@ -86,7 +87,8 @@ def export(
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
     Constants are looked for in *added* first, then in *env* (an ``Environment``). Without *proofs* theorems are
-    written as axioms, and what only proofs need is left out. The same environment gives the same bytes. Safe
+    written as axioms, and what only proofs need is left out. What the reader has already, *known*, with all it
+    rests on, is not written again. The same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
     and *grace* are in seconds. *notes* are put into the first line, for readers who know them.
@@ -102,7 +104,9 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(wanted, added),
+                lambda: _Export(lean, env, target, guard, max_objects, proofs, known, notes).run(
+                    wanted, added
+                ),
                 guard,
             )
         path = Path(target)
@@ -110,7 +114,9 @@ def export(
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(wanted, added),
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs, known, notes).run(
+                        wanted, added
+                    ),
                     guard,
                 )
             part.replace(path)
@@ -130,8 +136,10 @@ class _Export:
         guard: Guard,
         max_objects: int,
         proofs: bool,
+        known: Collection[NameTuple],
         notes: Mapping[str, Sequence[str]],
     ) -> None:
+        self._known = known
         self._lean = lean
         self._env = env
         self._file = file
@@ -147,7 +155,13 @@ class _Export:
     def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
         collecting = phase(self._guard, "collect", None)
         closure = closure_of(
-            self._lean, self._env, wanted, added, lambda n: self._pause(collecting, n), proofs=self._proofs
+            self._lean,
+            self._env,
+            wanted,
+            added,
+            lambda n: self._pause(collecting, n),
+            proofs=self._proofs,
+            known=self._known,
         )
         missing = tuple(map(show, sorted(closure.missing_bodies, key=str)))
         total = sum(len(unit.constants) for unit in closure.units)
