@@ -86,12 +86,11 @@ def _environment(parser: argparse.ArgumentParser) -> None:
 def _axioms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-axiom",
-        metavar="AXIOM",
+        metavar="NAME",
         action="append",
         default=[],
-        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound: a name, "
-        "'NAME : TYPE' (verify needs the type of what the candidate itself declares), or native_decide for those "
-        "of that tactic that the kernel can evaluate; may be repeated",
+        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound; "
+        "may be repeated",
     )
 
 
@@ -141,6 +140,11 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     _axioms(parser)
     _strict(parser)
+    parser.add_argument(
+        "--second-kernel",
+        action="store_true",
+        help="accept only what the kernel of another Lean (native-runtime) accepts as well",
+    )
     _jobs(parser, "files to check")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line for each file")
     parser.add_argument(
@@ -196,6 +200,14 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--from-scratch",
         action="store_true",
         help="have the kernel check what the candidate uses of the library, too (minutes on the embedded Lean)",
+    )
+    parser.add_argument(
+        "--kernel",
+        metavar="K",
+        action="append",
+        help="another kernel that has to agree: a toolchain as for --toolchain, or a command with {file} in the "
+        "place of an export ('nanoda_bin {file}'); may be repeated; `none` for none (default: native-runtime, "
+        "where that is another Lean)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object on one line for each candidate"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from leanhost.workers.comparator import ComparatorConfig
     from leanhost.workers.compare import Refusal
     from leanhost.workers.items import CheckItem, Reference
+    from leanhost.workers.kernels.answers import KernelAnswer
     from leanhost.workers.pool import WorkerPool
     from leanhost.workers.remote_declarations import WorkerDeclarations
     from leanhost.workers.remote_meta import WorkerMeta
@@ -29,6 +30,7 @@ __all__ = [
     "CheckProgress",
     "ComparatorConfig",
     "FileReplay",
+    "KernelAnswer",
     "MetaAnswer",
     "Reference",
     "Refusal",
@@ -49,6 +51,7 @@ _HOME = {
     "CheckProgress": "stream",
     "ComparatorConfig": "comparator",
     "FileReplay": "replay_file",
+    "KernelAnswer": "kernels.answers",
     "MetaAnswer": "remote_terms",
     "Reference": "items",
     "Refusal": "compare",

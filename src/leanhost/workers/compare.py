@@ -46,8 +46,8 @@ class Refusal:
     """Why a candidate does not prove its reference.
 
     ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``,
-    ``noncomputable``, ``library``, ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the
-    declaration it is about, or ``""``.
+    ``noncomputable``, ``library``, ``axiom``, ``sorry``, ``kernel``, ``export``, ``kernels-disagree`` or ``limit``;
+    ``name`` the declaration it is about, or ``""``.
     """
 
     code: str

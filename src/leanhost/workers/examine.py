@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeAlias
 
 from leanhost.errors import ElaborationError, ImportFailed, LeanHostError, UsageError
 from leanhost.lean import names
@@ -19,15 +20,16 @@ from leanhost.services.exports.replay import replay
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.kernel import unchecked
-from leanhost.services.options import DEFAULT_AXIOMS, AllowedAxioms, ElabOptions
+from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
 from leanhost.services.results import CheckResult, CommandResult, Limit, Position, Status
 from leanhost.services.session import Session
 from leanhost.workers.additions import replay_added
-from leanhost.workers.axiom_rules import SORRY, about_axiom, bad_axioms, given, recomputed
 from leanhost.workers.compare import Comparison, Refusal
 from leanhost.workers.items import Asked, Request
 from leanhost.workers.verification import Judgement
 from leanhost.workers.wanted import NOT, Wanted, chosen, mentions, resting
+
+SORRY = "sorryAx"
 
 _COMPILED = "compiled"
 """The key in an export's first line for the definitions that have code of their own."""
@@ -46,6 +48,10 @@ _MACRO_SCOPE = "_@"
 
 _INSTANCE = re.compile(r"instance(?![\w.!?'])")
 """The word that Lean selects for an instance without a name."""
+
+
+Accepted: TypeAlias = Callable[[Session, Replayed, Collection[names.NameTuple]], None]
+"""Told of a session over what the reference imports, of what was replayed, and of what the reference asks for in it."""
 
 
 def export_added(
@@ -98,7 +104,6 @@ def _export(
     whole: bool,
     proofs: bool = True,
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    more: Iterable[Constant] = (),
 ) -> str:
     buffer = io.BytesIO()
     export(
@@ -107,7 +112,7 @@ def _export(
         session.env if whole else session.lean.empty_environment(),
         list(wanted),
         buffer,
-        added=(*session.added, *more),
+        added=session.added,
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
@@ -124,11 +129,12 @@ def judge_export(
     cancellation: Cancellation,
     *,
     whole: bool,
+    accepted: Accepted | None = None,
 ) -> Judgement:
     """Compare a candidate's export with a trusted reference; no refusal means that it answers all of it.
 
     Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
-    it is *whole*, and otherwise on top of what the reference imports.
+    it is *whole*, and otherwise on top of what the reference imports. *accepted* is told of a candidate that does.
     """
     lean = host.lean
     try:
@@ -167,40 +173,28 @@ def judge_export(
                 except UsageError as error:
                     return Judgement((Refusal("reference", "", error.message),))
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
-            named = reference.allow_axioms if asked.permitted_axioms is None else ()
-            permitted = AllowedAxioms.of(named)
-            typed = given(session, permitted, theirs, options, cancellation)
-            if isinstance(typed, Refusal):
-                return Judgement((typed,))
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
             imported = _imported_axioms(session, map(names.parse, theirs.axioms))
             present = {*map(names.show, imported), *own}
-            # Another's can say anything: its name alone is no reason to believe it.
-            by_name = {name for name in permitted.library if name not in theirs.axioms or name in present}
+            standard = {name for name in DEFAULT_AXIOMS if name not in theirs.axioms or name in present}
             # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
             unshipped = {names.show(name) for name, original in imported.items() if not original}
+            allowed = {*standard, *own, *reference.allow_axioms}
             if asked.permitted_axioms is not None:
-                # These and no others: exactly what the library or the reference declares of them.
-                allowed = {*asked.permitted_axioms} & {*(by_name & DEFAULT_AXIOMS), *present} | unshipped
-            else:
-                allowed = {*by_name, *own, *unshipped, *(axiom.name for axiom in permitted.typed)}
-            if permitted.native:
-                unknown = [axiom for axiom in theirs.axioms if axiom not in allowed]
-                allowed.update(recomputed(lean, theirs, unknown, options, cancellation))
+                allowed = {*asked.permitted_axioms} & {*standard, *present}
+            allowed |= unshipped
             compared = [name for name in imported if names.show(name) in allowed]
             # A negation is the library's; what a reference declares under that name may be anything.
             may_deny = asked.disproofs and NOT not in added and None not in lean.find(session.env, [NOT])
             used = mentions(session, theorems) if may_deny else []
-            wanted = [*theorems, *others, *unnamed, *compared, *typed, *([NOT] if may_deny and whole else [])]
-            statements = _export(
-                session, wanted, options, cancellation, whole=whole, proofs=False, more=typed.values()
-            )
+            wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny and whole else [])]
+            statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
             open_ = _open(session) if unnamed or "definition" in others.values() else frozenset()
             everything = Wanted(
                 theorems,
-                {**others, **dict.fromkeys(typed, "axiom")},
+                others,
                 unnamed,
-                own=added | typed.keys(),
+                own=added,
                 proofs=frozenset(c.name for c in session.added if c.kind == "theorem"),
                 sound=_sound(session, added, theirs, allowed) if unnamed else (),
                 holes=None if asked.definitions is None else [*map(names.parse, asked.definitions)],
@@ -208,26 +202,22 @@ def judge_export(
                 compiled=with_code(lean, session.env, [c for c in session.added if c.name in open_]),
                 candidate_compiled=_compiled(exported),
             )
-    comparison = Comparison(lean, theirs, everything, options, cancellation)
-    found = [about_axiom(each, typed) for each in comparison.differences(statements.encode())]
-    untyped = permitted.named - allowed
-    for name, axioms in theirs.rests.items():
-        if name in comparison.wanted:
-            rests = sorted(map(names.show, axioms - {name}))
-            found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
-    if whole:
-        told = {axiom for axioms in map(theirs.rests.get, comparison.wanted) for axiom in axioms or ()}
-        rest = [axiom for axiom in theirs.axioms if names.parse(axiom) not in told]
-        found.extend(bad_axioms("", rest, allowed, untyped))
-    may_choose = resting(used, set(comparison.filled))
-    disproved = [name for name in comparison.disproved if name not in may_choose]
-    for name in (name for name in comparison.disproved if name in may_choose):
-        found.append(Refusal("statement", names.show(name), _OWN_CHOICE.format(names.show(name))))
-    if not theorems and not unnamed:
-        found.append(Refusal("reference", "", _NO_THEOREM))
-    if found:
-        return Judgement(tuple(found))
-    return Judgement((), *(tuple(map(names.show, each)) for each in (comparison.filled, disproved)))
+        comparison = Comparison(lean, theirs, everything, options, cancellation)
+        found = list(comparison.differences(statements.encode()))
+        for name, axioms in theirs.rests.items():
+            if name in comparison.wanted:
+                found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
+        may_choose = resting(used, set(comparison.filled))
+        disproved = [name for name in comparison.disproved if name not in may_choose]
+        for name in (name for name in comparison.disproved if name in may_choose):
+            found.append(Refusal("statement", names.show(name), _OWN_CHOICE.format(names.show(name))))
+        if not theorems and not unnamed:
+            found.append(Refusal("reference", "", _NO_THEOREM))
+        if found:
+            return Judgement(tuple(found))
+        if accepted is not None:
+            accepted(base, theirs, comparison.wanted)
+        return Judgement((), *(tuple(map(names.show, each)) for each in (comparison.filled, disproved)))
 
 
 def _compiled(exported: str) -> frozenset[str]:
@@ -241,6 +231,14 @@ def _compiled(exported: str) -> frozenset[str]:
     )
 
 
+def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> Iterator[Refusal]:
+    for axiom in axioms:
+        if axiom == SORRY:
+            yield Refusal("sorry", name, f"{name} uses `sorry`")
+        elif axiom not in allowed:
+            yield Refusal("axiom", name, f"{name} rests on the axiom {axiom}, which is not allowed")
+
+
 def _sound(
     session: Session, added: Container[names.NameTuple], theirs: Replayed, allowed: Container[str]
 ) -> list[names.NameTuple]:
@@ -248,7 +246,7 @@ def _sound(
     sound = [
         name
         for name, axioms in theirs.rests.items()
-        if not any(bad_axioms("", map(names.show, axioms), allowed))
+        if not any(_bad_axioms("", map(names.show, axioms), allowed))
     ]
     found = session.lean.find(session.env, sound)
     return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Evidence
+from leanhost.services.exports.library import KernelLibrary
 from leanhost.services.host import Host
 from leanhost.services.positions import SourceView
 from leanhost.services.progress import ProgressSink
@@ -22,6 +23,7 @@ SESSIONS = 4
 STATES = 1024
 VIEWS = 4
 EVIDENCE = 256
+LIBRARIES = 4
 
 V = TypeVar("V")
 
@@ -76,10 +78,11 @@ class Shelf:
 
 
 class Kept:
-    """The sessions a worker has used last."""
+    """The sessions a worker has used last, and the libraries it has as another kernel."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.libraries: Recent[KernelLibrary] = Recent(LIBRARIES, lambda library: library.close())
         self._shelves: Recent[Shelf] = Recent(SESSIONS, lambda shelf: shelf.close())
 
     def shelf(

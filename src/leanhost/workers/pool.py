@@ -27,6 +27,9 @@ from leanhost.workers.calls import Desk
 from leanhost.workers.heads import Head, bare, head_of, importable
 from leanhost.workers.items import CheckItem, Request, prepare_item
 from leanhost.workers.job import Job
+from leanhost.workers.kernels.checked import CheckedTwice
+from leanhost.workers.kernels.choice import KernelChoice
+from leanhost.workers.kernels.registry import Kernels
 from leanhost.workers.known_faults import FaultNotice, Policy
 from leanhost.workers.lease import Hold, Lease
 from leanhost.workers.replay_file import FileReplay
@@ -71,6 +74,9 @@ class WorkerPool(Closing, Homebound):
         max_waiting: requests that may wait for a worker; one more is refused.
         queue_timeout: seconds a request may wait for a worker.
         max_zygotes: imported environments kept in memory to fork from (native engine).
+        kernels: other kernels that have to agree before :meth:`verify` accepts: toolchains, or commands with
+            ``{file}`` in the place of an export (``["nanoda_bin {file}"]``). ``None`` for that of the newest Lean
+            there is (``native-runtime``), where it is another; ``["none"]`` for none.
         sandbox: ``"auto"`` takes what the machine has, ``"required"`` refuses to run without, ``"off"``.
         known_faults: ``"tell"`` names in ``caveats`` the published soundness faults of the Lean in use that no other
             kernel covers, ``"refuse"`` gives no verdict of acceptance then (``Status.REFUSED``).
@@ -101,6 +107,7 @@ class WorkerPool(Closing, Homebound):
         max_waiting: int = 1024,
         queue_timeout: float = 600.0,
         max_zygotes: int = 4,
+        kernels: Sequence[KernelChoice] | None = None,
         sandbox: SandboxMode = "auto",
         known_faults: Policy = "tell",
     ) -> None:
@@ -134,8 +141,9 @@ class WorkerPool(Closing, Homebound):
             known_faults=known_faults,
         )
         self._roots = (*self._settings.search_path, *((found.core,) if found.core is not None else ()))
+        self._kernels = Kernels(self._settings, kernels)
         self._supervisor = Supervisor(self._settings)
-        self._close = weakref.finalize(self, self._supervisor.close)
+        self._close = weakref.finalize(self, _close, self._supervisor, self._kernels)
         self._close.atexit = False  # the supervisor looks after that
 
     @property
@@ -153,20 +161,23 @@ class WorkerPool(Closing, Homebound):
         """What confines the workers (``"Landlock 7 and seccomp"``, ``"none"``, ``"off"``); empty until one is up."""
         return self._supervisor.sandbox
 
-    def check(self, item: CheckItem | str) -> CheckResult:
+    def check(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
         """Check one item (or source text) and return its verdict, whatever becomes of the worker.
+
+        With *second_kernel* the pool's other ``kernels`` have to accept what it adds, too, or it is ``rejected``.
 
         Raises :class:`~leanhost.errors.TooManyRequests` when the queue is full,
         :class:`~leanhost.errors.PoolTimeout` when no worker became free in time,
         :class:`~leanhost.errors.PoolClosed`, and what keeps a worker from starting
         (:class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.WorkerStartError`).
         """
-        return self._check(item, bounded=True).wait()
+        return self._check(item, bounded=True, second_kernel=second_kernel).wait()
 
     def check_many(
         self,
         items: Iterable[CheckItem | str],
         *,
+        second_kernel: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -181,19 +192,21 @@ class WorkerPool(Closing, Homebound):
         no limit.
         """
         check_iterable(items, "check")
-        stream = Stream(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        send = partial(self._check, second_kernel=second_kernel)
+        stream = Stream(self, send, ordered=ordered, progress=progress, cancellation=cancellation)
         return stream.results(items)
 
-    async def acheck(self, item: CheckItem | str) -> CheckResult:
+    async def acheck(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
         from leanhost.workers.aio import awaited
 
-        return await awaited(lambda: self._check(item, bounded=True))
+        return await awaited(lambda: self._check(item, bounded=True, second_kernel=second_kernel))
 
     def acheck_many(
         self,
         items: Iterable[CheckItem | str] | AsyncIterable[CheckItem | str],
         *,
+        second_kernel: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -203,7 +216,8 @@ class WorkerPool(Closing, Homebound):
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
         check_iterable(items, "acheck")
-        stream = Stream(self, self._check, ordered=ordered, progress=progress, cancellation=cancellation)
+        send = partial(self._check, second_kernel=second_kernel)
+        stream = Stream(self, send, ordered=ordered, progress=progress, cancellation=cancellation)
         return stream.aresults(items)
 
     def verify(
@@ -213,6 +227,7 @@ class WorkerPool(Closing, Homebound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
     ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
@@ -228,9 +243,12 @@ class WorkerPool(Closing, Homebound):
 
         A definition that is ``sorry`` in the reference is a hole, which the candidate fills with a value of the same
         type. With *disproofs* a theorem may also be answered by a theorem of the same name that says its negation.
-        A :class:`~leanhost.workers.items.Reference` names what is asked for. Raises as :meth:`check` does.
+        A :class:`~leanhost.workers.items.Reference` names what is asked for.
+
+        What was accepted goes to the other *kernels*, too, in processes of their own, and all of them have to accept it
+        (``None`` for the pool's). Raises as :meth:`check` does.
         """
-        return self._trying(from_scratch, disproofs, bounded=True)((reference, candidate)).wait()
+        return self._trying(from_scratch, disproofs, kernels, bounded=True)((reference, candidate)).wait()
 
     def verify_many(
         self,
@@ -238,6 +256,7 @@ class WorkerPool(Closing, Homebound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -250,7 +269,7 @@ class WorkerPool(Closing, Homebound):
         """
         stream = Stream(
             self,
-            self._trying(from_scratch, disproofs),
+            self._trying(from_scratch, disproofs, kernels),
             ordered=ordered,
             progress=progress,
             cancellation=cancellation,
@@ -264,11 +283,12 @@ class WorkerPool(Closing, Homebound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
         from leanhost.workers.aio import awaited
 
-        send = self._trying(from_scratch, disproofs, bounded=True)
+        send = self._trying(from_scratch, disproofs, kernels, bounded=True)
         return await awaited(lambda: send((reference, candidate)))
 
     def averify_many(
@@ -277,6 +297,7 @@ class WorkerPool(Closing, Homebound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -287,7 +308,7 @@ class WorkerPool(Closing, Homebound):
         """
         stream = Stream(
             self,
-            self._trying(from_scratch, disproofs),
+            self._trying(from_scratch, disproofs, kernels),
             ordered=ordered,
             progress=progress,
             cancellation=cancellation,
@@ -358,17 +379,32 @@ class WorkerPool(Closing, Homebound):
         request = self._request(item)
         return request if isinstance(request, CheckResult) else self._queue(request, bounded=bounded)
 
-    def _check(self, item: CheckItem | str, *, bounded: bool = False) -> Sent[CheckResult]:
+    def _check(
+        self, item: CheckItem | str, *, bounded: bool = False, second_kernel: bool = False
+    ) -> Sent[CheckResult]:
+        if second_kernel:
+            request = self._request(item)
+            if isinstance(request, CheckResult):
+                return known(request)
+            twice = CheckedTwice(self, request, bounded=bounded)
+            return Sent(twice.future, twice.cancel)
         queued = self.submit(item, bounded=bounded)
         if isinstance(queued, CheckResult):
             return known(queued)
         return Sent(queued.future, partial(self.cancel, queued))
 
     def _trying(
-        self, from_scratch: bool, disproofs: bool, *, bounded: bool = False
+        self,
+        from_scratch: bool,
+        disproofs: bool,
+        kernels: Sequence[KernelChoice] | None,
+        *,
+        bounded: bool = False,
     ) -> Callable[[Pair], Sent[Verification]]:
         def send(pair: Pair) -> Sent[Verification]:
-            trial = Trial(self, pair, from_scratch=from_scratch, disproofs=disproofs, bounded=bounded)
+            trial = Trial(
+                self, pair, from_scratch=from_scratch, disproofs=disproofs, bounded=bounded, kernels=kernels
+            )
             return Sent(trial.future, trial.cancel)
 
         return send
@@ -431,9 +467,14 @@ class WorkerPool(Closing, Homebound):
 
         From any thread and as often as wanted: each call returns once the workers are gone.
         """
-        self._supervisor.close()
+        _close(self._supervisor, self._kernels)
         self._close.detach()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{self._supervisor.waiting} requests"
         return f"<WorkerPool of {self.workers} over {self._supervisor.label}: {state}>"
+
+
+def _close(supervisor: Supervisor, kernels: Kernels) -> None:
+    supervisor.close()
+    kernels.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import replace
@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from leanhost.errors import UsageError
 from leanhost.services.results import CheckResult, Status
-from leanhost.workers import codec
+from leanhost.workers import codec, values
 from leanhost.workers.compare import Refusal
-from leanhost.workers.heads import bare, head_of
+from leanhost.workers.heads import Head, bare, head_of
 from leanhost.workers.items import CheckItem, Request
+from leanhost.workers.job import Job
+from leanhost.workers.kernels.agreement import Agreement, Outcome
+from leanhost.workers.kernels.answers import KernelAnswer, Said
+from leanhost.workers.kernels.choice import KernelChoice
 from leanhost.workers.verification import Judgement, Verification
+from leanhost.workers.wire import Message
 
 if TYPE_CHECKING:
     from leanhost.workers.pool import WorkerPool
@@ -29,7 +34,8 @@ Pair: TypeAlias = tuple[CheckItem | str, CheckItem | str]
 class Trial:
     """Two requests, the second of which is made of the answer to the first; it keeps that one's turn.
 
-    Whoever gives an answer makes the next step, which is the pool's thread.
+    Beside the second, and after it, other kernels are asked. Whoever gives an answer makes the next step, which is
+    the thread of the pool or of a kernel.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class Trial:
         from_scratch: bool,
         disproofs: bool = False,
         bounded: bool,
+        kernels: Sequence[KernelChoice] | None = None,
     ) -> None:
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise UsageError("what is verified is a pair (reference, candidate)", hint=_HINT)
@@ -54,11 +61,21 @@ class Trial:
             if isinstance(answered, Request):
                 answered = replace(answered, asked=asked)
         self._whole = from_scratch
+        self._chosen = pool._kernels.chosen(kernels)
+        self._agreement: Agreement | None = None
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
             return
         self._whole = from_scratch or not _same_start(self._reference, answered)
         self._job = pool._queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
+        if self._chosen and not isinstance(self._reference, CheckResult):
+            # Now, so that processes start while the candidate is elaborated.
+            self._agreement = pool._kernels.agreement(
+                self._chosen,
+                self._reference,
+                self._ask_judge,
+                lambda result: self._step(lambda: self._agreed(result)),
+            )
         self._job.future.add_done_callback(lambda _: self._step(self._exported))
 
     def cancel(self) -> None:
@@ -66,6 +83,8 @@ class Trial:
         self._cancelled = True
         if not self.future.done():
             self._pool.cancel(self._job)
+            if self._agreement is not None:
+                self._agreement.cancel()
 
     def _step(self, step: Callable[[], None]) -> None:
         try:
@@ -75,15 +94,19 @@ class Trial:
                 self.future.set_exception(error)
 
     def _exported(self) -> None:
-        elaborated, text = self._job.future.result(), self._job.extra
-        if elaborated.status is not Status.ACCEPTED or not isinstance(text, str):
+        elaborated, text = self._job.future.result(), self._job.text
+        if elaborated.status is not Status.ACCEPTED or not text:
             self._end(Verification(elaborated.status, (_refusal("elaboration", elaborated),), elaborated))
         elif isinstance(self._reference, CheckResult):
             refused = self._reference
             self._end(Verification(refused.status, (_refusal("reference", refused),), elaborated))
         else:
             first = self._job
-            more = {"text": text, "whole": self._whole}
+            more: Message = {"text": text, "whole": self._whole}
+            if self._agreement is not None:
+                more["file"] = bool(self._chosen.programs)
+                library = None if self._whole else self._pool._kernels.library(self._head)
+                self._agreement.begin(text, library)
             self._job = self._pool._queue(
                 self._reference, bounded=self._bounded, kind="verify", more=more, after=first
             )
@@ -91,26 +114,84 @@ class Trial:
             if self._cancelled:  # meanwhile, so that only the first one may have heard of it
                 self._pool.cancel(self._job)
 
+    @property
+    def _head(self) -> Head:
+        assert isinstance(self._reference, Request)
+        return head_of(self._reference.source, bare(self._reference.imports))
+
+    def _ask_judge(self, more: Message) -> Job:
+        """Have a judge of the same reference export a part of the library."""
+        assert isinstance(self._reference, Request)
+        return self._pool._queue(self._reference, bounded=False, kind="library", more=more, after=self._job)
+
     def _judged(self, elaborated: CheckResult) -> None:
         judged = self._job.future.result()
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
             found = codec.judgement_in(self._job.extra)
         else:
             found = Judgement((_refusal("limit", judged),))
-        self._end(
-            Verification(
-                judged.status,
-                found.refusals,
-                elaborated,
-                from_scratch=self._whole,
-                holes=found.holes,
-                disproved=found.disproved,
-            )
+        self._verdict = Verification(
+            judged.status,
+            found.refusals,
+            elaborated,
+            from_scratch=self._whole,
+            caveats=self._caveats,
+            holes=found.holes,
+            disproved=found.disproved,
         )
+        if self._agreement is None or judged.status is not Status.ACCEPTED:
+            if judged.status is Status.ACCEPTED:
+                self._verdict = replace(self._verdict, kernels=(self._own,))
+            self._end(self._verdict)
+            if self._agreement is not None:
+                self._agreement.cancel()
+            return
+        said: Said = values.into(Said, _part(self._job.extra, "said"))
+        if said.library:
+            self._pool._kernels.remember(self._head, said.library)
+        self._agreement.accepted(said, self._job.text)
+
+    def _agreed(self, result: Sequence[Outcome] | BaseException) -> None:
+        """All kernels have answered."""
+        if isinstance(result, BaseException):
+            raise result
+        own = self._own
+        answers = (own, *(answer for answer, _ in result))
+        refusals = [_disagreement(own, answer) for answer in answers if answer.answer == "rejected"]
+        status = Status.REJECTED if refusals else Status.ACCEPTED
+        for answer, ended in result:
+            if answer.answer == "limit":
+                refusals.append(
+                    Refusal("limit", "", f"the kernel {answer} came to no answer: {answer.message}")
+                )
+                if status is Status.ACCEPTED:
+                    status = Status.REJECTED if ended is Status.ACCEPTED else ended
+        verdict = replace(self._verdict, status=status, refusals=tuple(refusals), kernels=answers)
+        self._end(replace(verdict, holes=(), disproved=()) if refusals else verdict)
+
+    @property
+    def _own(self) -> KernelAnswer:
+        """The answer of the judge's kernel to what it accepted."""
+        return self._pool._kernels.own(self._pool.notice().version)
+
+    @property
+    def _caveats(self) -> tuple[str, ...]:
+        why = self._chosen.missing
+        return (f"no second kernel has seen it: {why}",) if why else ()
 
     def _end(self, verification: Verification) -> None:
         with suppress(InvalidStateError):
-            self.future.set_result(self._pool.notice().on_verification(verification))
+            agreed = [each.version for each in verification.kernels[1:] if each.version]
+            self.future.set_result(self._pool.notice().on_verification(verification, agreed))
+
+
+def _disagreement(own: KernelAnswer, answer: KernelAnswer) -> Refusal:
+    text = f"{own} accepted the candidate, and {answer} did not: {answer.message}"
+    return Refusal("kernels-disagree", "", text)
+
+
+def _part(extra: object, name: str) -> object:
+    return extra.get(name) if isinstance(extra, dict) else None
 
 
 def _refusal(code: str, result: CheckResult) -> Refusal:
