@@ -8,7 +8,7 @@ import pytest
 
 from leanhost.lean import names
 from leanhost.lean.names import show
-from leanhost.services.exports.library import KernelLibrary, Lacking, grow, replay_over
+from leanhost.services.exports.kernel_library import KernelLibrary, Lacking, grow, replay_over
 from leanhost.services.exports.outcome import Refused, Replayed
 from leanhost.services.exports.statements import digest
 from leanhost.services.exports.write import export

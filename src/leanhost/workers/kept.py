@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from leanhost.services.cancellation import CancellationToken
 from leanhost.services.evidence import Evidence
-from leanhost.services.exports.library import KernelLibrary
+from leanhost.services.exports.kernel_library import KernelLibrary
 from leanhost.services.host import Host
 from leanhost.services.positions import SourceView
 from leanhost.services.progress import ProgressSink

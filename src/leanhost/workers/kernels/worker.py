@@ -9,7 +9,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import show
 from leanhost.services.cancellation import Cancellation
-from leanhost.services.exports.library import KernelLibrary, Lacking, grow, replay_over
+from leanhost.services.exports.kernel_library import KernelLibrary, Lacking, grow, replay_over
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
 from leanhost.services.exports.replay import replay
 from leanhost.services.exports.statements import digest
