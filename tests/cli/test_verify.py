@@ -170,7 +170,7 @@ def test_axioms_imports_standard_input_and_from_scratch(native: Sequence[str], t
     done = leanhost(
         "verify",
         *native,
-        *("--allow-axiom", "given", "--imports", "Init.Core,Init", "--from-scratch", "--json"),
+        *("--allow-axiom", "given : 1 = 2", "--imports", "Init.Core,Init", "--from-scratch", "--json"),
         stated,
         "-",
         stdin=proof,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leanhost.engine.base import Ref
-from leanhost.engine.expressions import Ctor, Field, ListOf
+from leanhost.engine.expressions import Call, Ctor, Field, ListOf
 from leanhost.lean.core import CONSTANT_KINDS, Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.elaboration import Additions, new_guard
@@ -131,6 +131,21 @@ def test_a_theorem_that_rests_on_what_is_not_listed(forger: Forger) -> None:
     forger.refused([forger.constant(("bad",), "theorem", forger.false, 0)], "bad")
     used = forger.lean.engine.eval(Field(Field(forger["no"].info, 0), 1))
     forger.refused([forger.constant(("bad",), "theorem", used, 0)], "bad")
+
+
+@pytest.mark.parametrize("kind", ["theorem", "opaque"])
+@pytest.mark.parametrize("hole", ["Expr_mvar", "Expr_fvar", "Level_mvar"])
+def test_a_term_with_a_hole_in_it(forger: Forger, kind: str, hole: str) -> None:
+    """In the value of a ``let`` that nothing mentions, where a kernel might not look."""
+    lean, table = forger.lean, forger.lean.table
+    name, made = lean.name(("x",)), Call(f"l_Lean_{hole}___override", (lean.name(("hole",)),))
+    filling = table.sort(made) if hole == "Level_mvar" else made
+    prop, true = table.sort(table.level_zero()), table.const(lean.name(("True",)), 0)
+    value = table.let_flagged(name, prop, filling, table.const(lean.name(("True", "intro")), 0), 0)
+    odd = lean.engine.eval(table.let_flagged(name, prop, filling, true, 0))
+    proof = table.const(lean.name(("True", "intro")), 0)
+    forger.refused([forger.constant(("a",), kind, value, 0, type_=lean.engine.eval(true))], "it has")
+    forger.refused([forger.constant(("a",), kind, proof, 0, type_=odd)], "it has")
 
 
 @pytest.mark.parametrize(

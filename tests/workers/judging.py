@@ -10,6 +10,7 @@ from leanhost.services.options import ElabOptions
 from leanhost.workers import examine
 from leanhost.workers.compare import Refusal
 from leanhost.workers.items import Asked, Request
+from leanhost.workers.trial import have_library, same_start
 from leanhost.workers.verification import Judgement
 
 ALL = Asked()
@@ -22,9 +23,17 @@ def refusals(
     *,
     whole: bool = False,
     change: Callable[[str], str] = lambda exported: exported,
+    allow_axioms: tuple[str, ...] = (),
+    start: str | None = None,
 ) -> list[Refusal]:
-    """Why *candidate* does not prove *reference*; *change* is what happens to its export on the way."""
-    return list(judged(host, reference, candidate, whole=whole, change=change).refusals)
+    """Why *candidate* does not prove *reference*; *change* is what happens to its export on the way.
+
+    *start* is what the judge takes for the candidate, where that is something else.
+    """
+    found = judged(
+        host, reference, candidate, whole=whole, change=change, allow_axioms=allow_axioms, start=start
+    )
+    return list(found.refusals)
 
 
 def judged(
@@ -35,14 +44,19 @@ def judged(
     whole: bool = False,
     change: Callable[[str], str] = lambda exported: exported,
     asked: Asked = ALL,
+    allow_axioms: tuple[str, ...] = (),
+    start: str | None = None,
 ) -> Judgement:
     """What a judge finds about *candidate*, of which *asked* is asked for."""
     options = ElabOptions(timeout=60)
-    result, exported = examine.export_added(host, _request(candidate), options, None, whole=whole)
+    wanted, given = replace(_request(reference, allow_axioms), asked=asked), _request(candidate)
+    whole = whole or not have_library(wanted, given)
+    result, exported = examine.export_added(host, given, options, None, whole=whole)
     assert exported, (result.reasons, result.diagnostics)
-    changed = change(exported)
-    request = replace(_request(reference), asked=asked)
-    return examine.judge_export(host, request, changed, options, None, whole=whole)
+    head = None if whole or same_start(wanted, given) else given
+    if start is not None:
+        head = _request(start)
+    return examine.judge_export(host, wanted, change(exported), options, None, whole=whole, start=head)
 
 
 def codes(host: Host, reference: str, candidate: str, *, whole: bool = False) -> set[tuple[str, str]]:
@@ -50,5 +64,5 @@ def codes(host: Host, reference: str, candidate: str, *, whole: bool = False) ->
     return {(r.code, r.name) for r in refusals(host, reference, candidate, whole=whole)}
 
 
-def _request(source: str) -> Request:
-    return Request(source, "<test>", None, (), 60.0)
+def _request(source: str, allow_axioms: tuple[str, ...] = ()) -> Request:
+    return Request(source, "<test>", None, allow_axioms, 60.0)

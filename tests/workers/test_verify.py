@@ -119,7 +119,11 @@ def test_axioms_are_the_references_to_allow(native_pool: WorkerPool) -> None:
     candidate = TWO + axiom + "theorem t : two = 3 := fact\n"
     statement = TWO + "theorem t : two = 3 := by sorry\n"
     assert not native_pool.verify(statement, candidate).verified
-    assert native_pool.verify(CheckItem(source=statement, allow_axioms=["fact"]), candidate).verified
+    assert native_pool.verify(
+        CheckItem(source=statement, allow_axioms=["fact : two = 3"]), candidate
+    ).verified
+    named = native_pool.verify(CheckItem(source=statement, allow_axioms=["fact"]), candidate)
+    assert [r.code for r in named.refusals] == ["axiom"]
     assert native_pool.verify(TWO + axiom + "theorem t : two = 3 := by sorry\n", candidate).verified
     other = TWO + "axiom fact : two = 2\naxiom more : two = 3\ntheorem t : two = 3 := more\n"
     refusals = native_pool.verify(TWO + axiom + "theorem t : two = 3 := by sorry\n", other).refusals
@@ -210,14 +214,17 @@ def test_the_library_can_be_checked_as_well(native_pool: WorkerPool, from_scratc
     assert [r.code for r in refusals] == ["definition"]
 
 
-def test_other_imports_are_compared_from_the_first_axiom_on(native_pool: WorkerPool) -> None:
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_a_candidate_has_imports_of_its_own(native_pool: WorkerPool, from_scratch: bool) -> None:
     statement = "theorem t (p q : Prop) (h : p ↔ q) : p = q := by sorry\n"
     verification = native_pool.verify(
-        statement, "import Init.Core\n" + statement.replace("by sorry", "propext h")
+        statement,
+        "import Init.Core\n" + statement.replace("by sorry", "propext h"),
+        from_scratch=from_scratch,
     )
     assert verification.refusals == ()
     assert verification.verified
-    assert verification.from_scratch
+    assert verification.from_scratch == from_scratch
 
 
 def test_an_allowed_axiom_is_allowed_as_what_it_is(native_pool: WorkerPool) -> None:

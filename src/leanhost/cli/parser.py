@@ -86,11 +86,12 @@ def _environment(parser: argparse.ArgumentParser) -> None:
 def _axioms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-axiom",
-        metavar="NAME",
+        metavar="AXIOM",
         action="append",
         default=[],
-        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound; "
-        "may be repeated",
+        help="an axiom theorems may rest on besides propext, Classical.choice and Quot.sound: a name, "
+        "'NAME : TYPE' (verify needs the type of what the candidate itself declares), or native_decide for those "
+        "of that tactic that the kernel can evaluate; may be repeated",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from leanhost.engine.base import Data, Ref
 from leanhost.engine.expressions import Arg, Build, Field, Index, Size, Tag
@@ -11,6 +11,7 @@ from leanhost.lean import names
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean, chunks
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables import Table
+from leanhost.lean.tables.kernel import LITERAL_KINDS, LiteralKind
 
 WITH_VALUE = ("definition", "theorem", "opaque")
 """The kinds of constants that have a value."""
@@ -71,6 +72,37 @@ def with_code(lean: Lean, env: Ref, constants: Sequence[Constant]) -> frozenset[
     return frozenset(name for i, name in enumerate(asked) if flags[2 * i] and not flags[2 * i + 1])
 
 
+def kernel_constants(
+    lean: Lean, constants: Sequence[Constant], literals: Sequence[LiteralKind] = LITERAL_KINDS
+) -> list[frozenset[NameTuple]]:
+    """Return for each constant the names the kernel may look up for it, mentioned or not; the rest follows from these.
+
+    That is :func:`used_constants`, the family of an inductive type, and :func:`implied`. Only the kinds of literals
+    in *literals* are looked for.
+    """
+    kinds = tuple(literals)
+    found: list[frozenset[NameTuple]] = []
+    for chunk in chunks(constants):
+        for constant, row in zip(chunk, by_kind(lean, chunk, *_relied_on(kinds)), strict=True):
+            mentioned: set[NameTuple] = set()
+            for array in row[len(kinds) :]:
+                assert isinstance(array, list)
+                mentioned.update(map(names.decode, array))
+            present = [kind for kind, there in zip(kinds, row, strict=False) if there]
+            found.append(frozenset(mentioned | implied(lean, (constant.name,), present)))
+    return found
+
+
+def implied(
+    lean: Lean, declared: Iterable[NameTuple], literals: Iterable[LiteralKind]
+) -> frozenset[NameTuple]:
+    """Return what the kernel takes from the environment by name for constants called *declared* with *literals*."""
+    table = lean.table
+    needs = [table.LITERAL_NEEDS[kind] for kind in literals]
+    needs.extend(table.EVALUATES_TO[name] for name in declared if name in table.EVALUATES_TO)
+    return frozenset().union(*needs)
+
+
 def by_kind(
     lean: Lean, constants: Sequence[Constant], builds: Mapping[str, Build], otherwise: Build
 ) -> list[tuple[Data, ...]]:
@@ -126,3 +158,30 @@ def _used_in_inductive(table: Table, info: Arg) -> tuple[Arg, ...]:
 
 
 _USED: Mapping[str, Build] = {**dict.fromkeys(WITH_VALUE, _used_in_value), "inductive": _used_in_inductive}
+
+
+_FINDS: Mapping[LiteralKind, Callable[[Table, Arg], Arg]] = {
+    "nat": lambda table, expr: table.find_nat_literal(expr),
+    "string": lambda table, expr: table.find_string_literal(expr),
+}
+
+
+@functools.cache
+def _relied_on(kinds: tuple[LiteralKind, ...]) -> tuple[Mapping[str, Build], Build]:
+    """Return the builds of :func:`kernel_constants`: whether there are literals of *kinds*, then arrays of names."""
+
+    def within(table: Table, expr: Arg) -> tuple[Arg, ...]:
+        return (*(Tag(_FINDS[kind](table, expr)) for kind in kinds), table.used_constants(expr))
+
+    def in_type(table: Table, info: Arg) -> tuple[Arg, ...]:
+        return within(table, table.constant_type(info))
+
+    def in_value(table: Table, info: Arg) -> tuple[Arg, ...]:
+        # One term that holds both: what they share is looked at once.
+        return within(table, table.app(table.constant_type(info), table.constant_value(info)))
+
+    def in_inductive(table: Table, info: Arg) -> tuple[Arg, ...]:
+        members = (table.inductive_ctors(info), table.inductive_all(info))
+        return (*in_type(table, info), *map(table.list_to_array, members))
+
+    return {**dict.fromkeys(WITH_VALUE, in_value), "inductive": in_inductive}, in_type

@@ -278,6 +278,17 @@ class Lean:
                     found.append(None if option.ptr() & 1 else self.engine.eval(Field(option, 0)))
         return found
 
+    def kernel_find(self, kernel_env: Ref, wanted: Sequence[NameTuple]) -> list[Ref | None]:
+        """Look constants up in a kernel environment: a ``ConstantInfo`` or ``None`` for each name."""
+        found: list[Ref | None] = []
+        for chunk in chunks(wanted):
+            for option in self.engine.eval_all(
+                [self.table.kernel_find(kernel_env, self.name(n)) for n in chunk]
+            ):
+                with option:
+                    found.append(None if option.ptr() & 1 else self.engine.eval(Field(option, 0)))
+        return found
+
     def constant_kind(self, info: Ref) -> str:
         """Return the kind of a ``ConstantInfo``."""
         return CONSTANT_KINDS[self.number(Tag(info))]

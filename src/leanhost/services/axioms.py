@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from leanhost.engine.base import Ref
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
+from leanhost.lean.tables.kernel import LITERAL_KINDS, LiteralKind
+from leanhost.services.knownnames import Spelling
 
 TRUST_COMPILER: NameTuple = ("Lean", "trustCompiler")
 """The axiom that stands for compiled code which the kernel runs."""
@@ -22,44 +24,65 @@ _STEP = 1024
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """What a constant rests on: axioms, and library constants whose bodies this toolchain does not ship."""
+    """What a constant rests on: axioms, and library constants whose bodies this toolchain does not ship.
+
+    ``absent`` are names that the kernel would look up and that nothing had: whoever declares one later decides what
+    it stands for.
+    """
 
     axioms: frozenset[NameTuple] = frozenset()
     unseen: bool = False
+    absent: frozenset[NameTuple] = frozenset()
 
     def __or__(self, other: Rests) -> Rests:
-        return Rests(self.axioms | other.axioms, self.unseen or other.unseen)
+        return Rests(self.axioms | other.axioms, self.unseen or other.unseen, self.absent | other.absent)
+
+
+_NOTHING = Rests()
 
 
 @dataclass(slots=True)
 class ImportedAxioms:
     """The axioms under the constants of one imported environment; each constant is walked once.
 
-    The walk goes over ``Environment.find?`` and the constants that types and values mention, as
-    ``Lean.collectAxioms`` does, but reads no environment extension: what an elaborator can write is not
-    trusted.
+    The walk goes over ``Environment.find?`` and what the kernel looks up for a constant
+    (:func:`~leanhost.lean.constants.kernel_constants`): more than ``Lean.collectAxioms``, which takes no notice of
+    literals. It reads no environment extension: what an elaborator can write is not trusted.
     """
 
     lean: Lean
     env: Ref
     _known: dict[NameTuple, Rests] = field(default_factory=dict)
+    _literals: tuple[LiteralKind, ...] | None = None
+    spelling: Spelling = field(default_factory=Spelling)
 
     def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> Rests:
         """Return what the constants in *wanted* rest on together.
 
         The first walk through a large library takes seconds: *pause* is called now and then and may raise.
         """
-        roots = [name for name in set(wanted) if name not in self._known]
-        if roots:
-            edges, own = self._fetch(roots, pause)
-            self._known.update(_close(edges, own, self._known))
+        if self._literals is None:
+            # Numbers are in most declarations and rest on nothing: where that is so, they are not looked for.
+            needs = self.lean.table.LITERAL_NEEDS["nat"]
+            self._walk(needs, LITERAL_KINDS, pause)
+            counts = any(self._known[name] != _NOTHING for name in needs)
+            self._literals = tuple(kind for kind in LITERAL_KINDS if kind != "nat" or counts)
+        self._walk(wanted, self._literals, pause)
         result = Rests()
         for name in wanted:
             result |= self._known[name]
         return result
 
+    def _walk(
+        self, wanted: Collection[NameTuple], literals: Sequence[LiteralKind], pause: Callable[[], None]
+    ) -> None:
+        roots = [name for name in set(wanted) if name not in self._known]
+        if roots:
+            edges, own = self._fetch(roots, literals, pause)
+            self._known.update(_close(edges, own, self._known))
+
     def _fetch(
-        self, roots: list[NameTuple], pause: Callable[[], None]
+        self, roots: list[NameTuple], literals: Sequence[LiteralKind], pause: Callable[[], None]
     ) -> tuple[dict[NameTuple, frozenset[NameTuple]], dict[NameTuple, Rests]]:
         """Read the constants reachable from *roots* that are not known yet."""
         lean = self.lean
@@ -74,11 +97,12 @@ class ImportedAxioms:
             constants = []
             for name, info in zip(step, lean.find(self.env, step), strict=True):
                 if info is None:
-                    edges[name], own[name] = frozenset(), Rests()
+                    edges[name], own[name] = frozenset(), Rests(absent=frozenset({name}))
                 else:
                     constants.append(Constant(name, lean.constant_kind(info), info))
             following: set[NameTuple] = set()
-            for constant, used in zip(constants, used_constants(lean, constants), strict=True):
+            relied_on = kernel_constants(lean, constants, literals)
+            for constant, used in zip(constants, relied_on, strict=True):
                 rests = Rests()
                 if constant.kind == "axiom":
                     # A theorem whose proof was not shipped is an axiom to this environment only.
@@ -149,8 +173,9 @@ def rests_of(
     used: Mapping[NameTuple, frozenset[NameTuple]],
     pause: Callable[[], None],
 ) -> dict[NameTuple, Rests]:
-    """Return for each added constant what it rests on, imports included; *used* says what each mentions.
+    """Return for each added constant what it rests on, imports included.
 
+    *used* is what the kernel looks up for each (:func:`~leanhost.lean.constants.kernel_constants`).
     *pause* is called now and then; what it raises ends the walk.
     """
     names = {constant.name for constant in added}
@@ -163,5 +188,5 @@ def rests_of(
         if constant.name in _COMPILED:
             rests |= Rests(frozenset({TRUST_COMPILER}))
         own[constant.name] = rests
-        inner[constant.name] = used[constant.name] & names
+        inner[constant.name] = (used[constant.name] | rests.absent) & names
     return _close(inner, own, {})

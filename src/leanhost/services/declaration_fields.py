@@ -11,7 +11,7 @@ from leanhost.engine.base import Data, Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Index
 from leanhost.errors import Cancelled, MetaError
 from leanhost.lean import names
-from leanhost.lean.constants import WITH_VALUE, new_constants, used_constants
+from leanhost.lean.constants import WITH_VALUE, kernel_constants, new_constants, used_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
@@ -193,13 +193,17 @@ class Facts:
         return [frozenset(map(name_of, used)) for used in self.walk(work, cancellation)]
 
     def _axioms(self, wanted: Sequence[NameTuple], cancellation: Cancellation) -> list[Axioms]:
-        """Walk what *wanted* rests on, as ``Lean.collectAxioms`` does; remembered with the imported environment."""
+        """Walk what *wanted* rests on, literals included; remembered with the imported environment."""
 
         def work(pause: Callable[[], None]) -> list[Rests]:
             own = self._own_rests(pause)
-            return [
-                own[name] if name in own else self.imported.axioms.under((name,), pause) for name in wanted
-            ]
+            found: list[Rests] = []
+            for name in wanted:
+                rests = own[name] if name in own else self.imported.axioms.under((name,), pause)
+                for absent in rests.absent & own.keys():
+                    rests |= own[absent]
+                found.append(rests)
+            return found
 
         found = self.walk(work, cancellation, timeout=_AXIOMS_TIMEOUT)
         return [Axioms(frozenset(map(name_of, rests.axioms)), not rests.unseen) for rests in found]
@@ -207,7 +211,7 @@ class Facts:
     def _own_rests(self, pause: Callable[[], None]) -> dict[NameTuple, Rests]:
         if self._own is None:
             added = new_constants(self.lean, self.env)
-            used = dict(zip((c.name for c in added), used_constants(self.lean, added), strict=True))
+            used = dict(zip((c.name for c in added), kernel_constants(self.lean, added), strict=True))
             self._own = rests_of(self.imported.axioms, added, used, pause)
         return self._own
 

@@ -9,13 +9,15 @@ from typing import Any, Literal, TypeAlias
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
 from leanhost.services.axioms import ImportedAxioms, Rests, rests_of
 from leanhost.services.elaboration import WHY_LIMITS, Additions
-from leanhost.services.kernel import Objection, Used, replay, unchecked
+from leanhost.services.kernel import Objection, replay, unchecked
+from leanhost.services.knownnames import Used
+from leanhost.services.native_axioms import evaluated
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import phase
 from leanhost.services.results import CommandResult, Diagnostic, Limit, Position
@@ -247,10 +249,11 @@ def _judge(
     if not lean.same_imports(ground.kernel_env, env):
         fail("kernel", "the source replaced the environment's imported constants")
     everything = [*ground.added, *constants]
-    used = dict(zip((c.name for c in everything), used_constants(lean, everything), strict=True))
+    used = dict(zip((c.name for c in everything), kernel_constants(lean, everything), strict=True))
     pause()
     opened: Limit | None = None
-    match replay(lean, ground.kernel_env, constants, used, kernel_options, guard.token):
+    spelling = ground.imported.spelling
+    match replay(lean, ground.kernel_env, constants, used, kernel_options, guard.token, spelling):
         case Objection(_, "rejected", text):
             fail("kernel", text)
         case Objection(_, reason, text):
@@ -258,6 +261,9 @@ def _judge(
             opened = open_question(reason)
             fail("kernel", text)
         case grown:
+            if allowed.native:
+                hold = evaluated(lean, grown, everything, kernel_options, guard)
+                allowed = allowed.also(map(show, hold))
             if grown is not ground.kernel_env:
                 grown.close()
     pause()

@@ -188,8 +188,9 @@ class Host(Closing, Homebound):
         """Rebuild and kernel-check the export in *source*, in an otherwise empty environment; no library is needed.
 
         *source* is a path or a binary file; nothing it says can keep the kernel from looking. *options* bound the
-        kernel (``max_heartbeats`` for each declaration), *timeout* in seconds all of it. *trusted* names functions on
-        numbers (``Nat.gcd``...) which the file is known to define as Lean does: the kernel then computes them itself.
+        kernel (``max_heartbeats`` for each declaration), *timeout* in seconds all of it. The kernel computes functions
+        on numbers (``Nat.gcd``...) itself where their equations hold, or where the file defines them as the ``Init`` of
+        this host does, term for term; *trusted* names others which the file is known to define as Lean does.
         *sha256* is the digest the file must have (:attr:`leanhost.ExportReport.sha256`): with it, a changed file is
         refused also where it says something else that is right. *progress* hears of the phase ``replay``, in bytes
         of the file.
@@ -202,11 +203,24 @@ class Host(Closing, Homebound):
             self._lean,
             options=options,
             trusted=trusted,
+            library=self._library,
             sha256=sha256,
             timeout=timeout,
             cancellation=cancellation,
             progress=progress,
         )
+
+    def _library(self) -> Ref | None:
+        """What a file's functions on numbers are compared with: ``Init``, where there is one to import."""
+        lean = self._lean
+        try:
+            imported = self._kept_import(lean, self.import_key(("Init",)), None, None)
+        except ImportFailed:
+            return None
+        try:
+            return lean.engine.eval(imported.env)
+        finally:
+            imported.close()
 
     def adopt(self, guest: Closable) -> None:
         """Remember a session or a pool, so that it ends with this host."""
@@ -309,6 +323,25 @@ class Host(Closing, Homebound):
         head = text.encode("utf-8")[: header.end].decode("utf-8")
         blank = "".join("\n" if character == "\n" else " " for character in head)
         return Session(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
+
+    def whole_import(
+        self,
+        source: str,
+        *,
+        file: str = "<input>",
+        imports: Sequence[str | Import] | None = None,
+        cancellation: Cancellation = None,
+    ) -> Imported:
+        """Import what *source* imports, all of it even if the source is a ``module``; the caller closes it.
+
+        Only the header of the source is read. Raises as :meth:`session_for`.
+        """
+        lean = self._lean
+        header = self._headers.parse(lean, source, file)
+        key = _key(header, imports)
+        if key.is_module:
+            key = ImportKey(tuple(map(Import, dict.fromkeys(each.module for each in key.imports))))
+        return self._kept_import(lean, key, cancellation, None)
 
     def check_file(
         self,

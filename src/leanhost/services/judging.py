@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from leanhost.engine.base import Guard, Ref
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant
-from leanhost.lean.names import NameTuple
+from leanhost.lean.names import NameTuple, show
+from leanhost.services.allowances import elaborated
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.certificates import Certificates
 from leanhost.services.elaboration import WHY_LIMITS, WORDS, Additions, elaborate, new_guard, summarise
@@ -28,6 +29,7 @@ from leanhost.services.evidence import (
 from leanhost.services.header import first_command
 from leanhost.services.kernel import Objection
 from leanhost.services.kernel import replay as kernel_replay
+from leanhost.services.matching import says
 from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import ProgressSink
 from leanhost.services.results import CommandResult, Diagnostic, Limit
@@ -133,9 +135,39 @@ class Judging(Certificates):
                 limit = WHY_LIMITS[guard.why] if guard.why else open_question(ground.reason)
                 return Judgement([], [], [failure], (), limit)
             return Judgement([], [], [failure], ())
+        allowed = self._allowed(allowed, (*ground.added, *run.added.constants), ground, kernel_options, guard)
         return judge(
             lean, ground, run.env, self._lean_options, kernel_options, run.added, result, allowed, guard
         )
+
+    def _allowed(
+        self,
+        allowed: AllowedAxioms,
+        declared: Iterable[Constant],
+        ground: Ground,
+        kernel_options: Ref,
+        guard: Guard,
+    ) -> AllowedAxioms:
+        """Return *allowed* with the names of those that are allowed with a type and have it.
+
+        The types are read in the environment that the source was given: it has no say in what they mean.
+        """
+        if not allowed.typed:
+            return allowed
+        axioms = {constant.name: constant for constant in declared if constant.kind == "axiom"}
+        found: list[str] = []
+        for each in elaborated(self.meta, allowed.typed):
+            axiom = axioms.get(each.name) or self._library_axiom(each.name)
+            if axiom is not None and says(
+                self._lean, ground.kernel_env, axiom, each.statement, kernel_options, guard
+            ):
+                found.append(show(each.name))
+        return allowed.also(found)
+
+    def _library_axiom(self, name: NameTuple) -> Constant | None:
+        lean = self._lean
+        (info,) = lean.find(self._imported.env, [name])
+        return Constant(name, "axiom", info) if info and lean.constant_kind(info) == "axiom" else None
 
     def _ground(self, guard: Guard, kernel_options: Ref) -> Ground | Objection:
         """Return what new declarations are judged against; an extended session is replayed once."""
@@ -144,8 +176,16 @@ class Judging(Certificates):
             kernel_env = lean.engine.eval(lean.table.kernel_env(self._imported.env))
             if self._added:
                 added = list(self._added)
-                used = dict(zip((c.name for c in added), used_constants(lean, added), strict=True))
-                grown = kernel_replay(lean, kernel_env, added, used, kernel_options, guard.token)
+                used = dict(zip((c.name for c in added), kernel_constants(lean, added), strict=True))
+                grown = kernel_replay(
+                    lean,
+                    kernel_env,
+                    added,
+                    used,
+                    kernel_options,
+                    guard.token,
+                    self._imported.axioms.spelling,
+                )
                 if isinstance(grown, Objection):
                     return grown
                 kernel_env = grown

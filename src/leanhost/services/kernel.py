@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leanhost.engine.base import Node, Ref, Thrown
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Field, ListOf, Tag
 from leanhost.lean import names
+from leanhost.lean.constants import WITH_VALUE
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.exports.primitives import KERNELS_OWN
-from leanhost.services.knownnames import KnownNames
-
-Used = Mapping[NameTuple, frozenset[NameTuple]]
+from leanhost.services.knownnames import KnownNames, Spelling, Used, strings_fault
 
 _CHUNK = 256
 """How many constants are asked about in one step."""
@@ -40,7 +39,13 @@ class _Odd(Exception):
 
 
 def replay(
-    lean: Lean, kernel_env: Ref, added: Sequence[Constant], used: Used, options: Ref, token: Ref
+    lean: Lean,
+    kernel_env: Ref,
+    added: Sequence[Constant],
+    used: Used,
+    options: Ref,
+    token: Ref,
+    spelling: Spelling | None = None,
 ) -> Ref | Objection:
     """Add *added* one by one to *kernel_env* through the kernel; return the grown kernel environment.
 
@@ -48,7 +53,8 @@ def replay(
     and recursors are the kernel's own. What the grown environment has is then what *added* lists, name by name:
     a candidate can put anything into the environment the list was read from. Unsafe and partial definitions
     are left out: nothing safe can use them. *options* must not come from the candidate
-    (``debug.skipKernelTC``).
+    (``debug.skipKernelTC``). *used* is what the kernel looks up for each constant that is not imported
+    (:func:`~leanhost.lean.constants.kernel_constants`); *spelling* is what is known of the import.
     """
     by_name = {constant.name: constant for constant in added}
     skipped = unchecked(lean, added)
@@ -57,6 +63,7 @@ def replay(
     head: NameTuple = ()
     try:
         _plain(lean, kept)
+        _closed(lean, kept)
         parts = _Inductives(lean, by_name)
         known = KnownNames(lean, options, token, kernel_env, kept) if KERNELS_OWN & by_name.keys() else None
         if known is not None and known.fault is not None:
@@ -70,7 +77,9 @@ def replay(
                 parts.declaration(head) if head in parts.leader else _declaration(lean, by_name[head])
             )
             env = lean.engine.eval(lean.table.add_decl(env, options, declaration, token))
-        if known is not None and (fault := known.after(env)) is not None:
+        fault = known.after(env) if known is not None else None
+        fault = fault or strings_fault(lean, options, token, env, kept, used, spelling)
+        if fault is not None:
             raise _Odd(*fault)
         _confirm(lean, env, [c for c in kept if c.kind in ("inductive", "constructor", "recursor", "quot")])
     except _Odd as odd:
@@ -121,6 +130,18 @@ def _plain(lean: Lean, added: Sequence[Constant]) -> None:
         for constant, name in zip(step, own, strict=True):
             if names.decode(name) != constant.name:
                 raise _Odd(constant.name, "the environment lists another constant by this name")
+
+
+def _closed(lean: Lean, added: Sequence[Constant]) -> None:
+    """See that no type and no value has a hole or a free variable: not every kernel looks at all of them."""
+    table = lean.table
+    parts = [(c, table.constant_type(c.info)) for c in added]
+    parts += [(c, table.constant_value(c.info)) for c in added if c.kind in WITH_VALUE]
+    asked = [has(part) for _, part in parts for has in (table.has_mvar, table.has_fvar)]
+    for i, found in enumerate(lean.flags(asked)):
+        if found:
+            what = ("metavariables", "free variables")[i % 2]
+            raise _Odd(parts[i // 2][0].name, f"it has {what}")
 
 
 def _confirm(lean: Lean, env: Ref, listed: Sequence[Constant]) -> None:

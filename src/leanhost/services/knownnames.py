@@ -7,20 +7,22 @@ again; where the imports lack one, a source may only declare what the kernel tak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from leanhost.engine.base import Ref, Thrown
-from leanhost.engine.expressions import Arg, ArrayOf, Tag
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
-from leanhost.services.exports.form import QUOT_NAMES, STRING_LITERAL_NEEDS
+from leanhost.services.exports.form import QUOT_NAMES
 from leanhost.services.exports.primitives import COMPUTED, NAT_FAMILY, Primitives
 
 Fault: TypeAlias = "tuple[NameTuple, str]"
 """A constant, and why it cannot stand."""
 
-_SPELLED = {("String",), ("Char",), ("List",), ("List", "nil"), ("List", "cons"), *STRING_LITERAL_NEEDS}
+Used: TypeAlias = "Mapping[NameTuple, frozenset[NameTuple]]"
+"""What the kernel looks up for each constant; see :func:`~leanhost.lean.constants.kernel_constants`."""
+
 _SAFE = 1
 
 
@@ -81,13 +83,10 @@ class KnownNames:
         return None
 
     def after(self, kernel_env: Ref) -> Fault | None:
-        """Look at what came of it: literals must be what the kernel takes them for."""
+        """Look at what came of it: numbers must be what the kernel takes them for."""
         numbers = sorted(NAT_FAMILY & self._added.keys())
         if numbers and not self._numbers(kernel_env):
             return numbers[0], "it is something else than the natural numbers, which the kernel knows by name"
-        strings = sorted(_SPELLED & self._added.keys())
-        if strings and self._has_strings() and not self._primitives.check_strings(kernel_env):
-            return strings[0], "string literals would not be what the kernel takes them for"
         return None
 
     def _numbers(self, kernel_env: Ref) -> bool:
@@ -101,11 +100,40 @@ class KnownNames:
             return False
         return self._primitives.check_nat(kernel_env)
 
-    def _has_strings(self) -> bool:
-        table = self._lean.table
-        asked: list[Arg] = []
-        for constant in self._added.values():
-            asked.append(Tag(table.find_string_literal(table.constant_type(constant.info))))
-            if constant.kind in ("definition", "theorem", "opaque"):
-                asked.append(Tag(table.find_string_literal(table.constant_value(constant.info))))
-        return any(self._lean.array(ArrayOf(asked)))
+
+@dataclass(slots=True)
+class Spelling:
+    """What is known of the strings of one import."""
+
+    sound: bool = False
+    """Whether it has all that string literals stand for, and it is what the kernel takes it for."""
+
+
+def strings_fault(
+    lean: Lean,
+    options: Ref,
+    token: Ref,
+    kernel_env: Ref,
+    added: Sequence[Constant],
+    used: Used,
+    imported: Spelling | None,
+) -> Fault | None:
+    """See that string literals are what the kernel takes them for, if any of *added* has some or may change them.
+
+    Who declares them does not matter: a library may have a ``String`` of its own and no ``String.ofList``. *used*
+    names everything that is not imported; what is found out about the import is kept in *imported*.
+    """
+    if imported is not None and imported.sound:
+        return None
+    spelled = lean.table.LITERAL_NEEDS["string"]
+    changed = sorted(spelled & {constant.name for constant in added} - NAT_FAMILY)
+    with_strings = (constant.name for constant in added if spelled <= used[constant.name])
+    concerned = next(with_strings, None)
+    if concerned is None and (not changed or None in lean.kernel_find(kernel_env, sorted(spelled))):
+        return None  # no literal is there, or none that the kernel could unfold
+    primitives = Primitives(lean, options, token)
+    if primitives.check_nat(kernel_env) and primitives.check_strings(kernel_env):
+        if imported is not None and spelled.isdisjoint(used):
+            imported.sound = True
+        return None
+    return concerned or changed[0], "string literals would not be what the kernel takes them for"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg, Field, ListOf
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.cancellation import Cancellation
@@ -92,6 +92,13 @@ def matches(
         guard.token.close()
 
 
+def says(
+    lean: Lean, kernel_env: Ref, constant: Constant, statement: Statement, options: Ref, guard: Guard
+) -> bool:
+    """Whether *constant* says *statement*, as :func:`matches` tells it; runs inside ``engine.supervise``."""
+    return bool(_matches(lean, kernel_env, statement_of(lean, constant.info), statement, options, guard))
+
+
 def other_meaning(
     lean: Lean, kernel_env: Ref, constant: Constant, added: Sequence[Constant]
 ) -> NameTuple | None:
@@ -102,7 +109,9 @@ def other_meaning(
     """
     table = lean.table
     by_name = {c.name: c for c in added}
-    front = list(used_constants(lean, [Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys())
+    front = list(
+        kernel_constants(lean, [Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys()
+    )
     seen: set[NameTuple] = set(front)
     while front:
         theirs = by_name[front.pop()]
@@ -120,7 +129,7 @@ def other_meaning(
             lean.name_list(part(ours)) != lean.name_list(part(theirs.info)) for part in lists
         ):
             return theirs.name
-        used = used_constants(lean, [theirs])[0] & by_name.keys()
+        used = kernel_constants(lean, [theirs])[0] & by_name.keys()
         front.extend(used - seen)
         seen |= used
     return None
@@ -242,7 +251,7 @@ def recheck(
     def work(kernel_options: Ref) -> Recheck:
         everything = {c.name: c for c in (*added, constant)}
         constants = list(everything.values())
-        used = dict(zip(everything, used_constants(lean, constants), strict=True))
+        used = dict(zip(everything, kernel_constants(lean, constants), strict=True))
         needed = [everything[name] for name in _needed(lean, everything, used, constant.name)]
         lean.engine.eval(lean.table.set_heartbeats(0)).close()
         match replay(lean, kernel_env, needed, used, kernel_options, guard.token):

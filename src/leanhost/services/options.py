@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from leanhost.errors import UsageError
@@ -12,8 +13,15 @@ from leanhost.lean.core import OptionValue
 DEFAULT_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 """The axioms a theorem may depend on unless more are allowed by name."""
 
+NATIVE_DECIDE = "native_decide"
+"""Stands for the axioms of the tactic of that name among allowed axioms, whatever this Lean calls them."""
+
 _COMPILED = frozenset({"Lean.ofReduceBool", "Lean.ofReduceNat"})
 """Whoever allows one of these has allowed the kernel to run compiled code."""
+_TRUST_COMPILER = "Lean.trustCompiler"
+
+_TYPED = re.compile(r"((?:«[^»]*»|[^\s«»:{}])+?)(?:\.\{([^{}]*)\})?\s*:\s*(\S.*)", re.DOTALL).fullmatch
+"""``name : type`` or ``name.{u, v} : type``."""
 
 _RESERVED = {
     "Elab.async": "elaboration runs in the calling thread, so that its messages and limits are all seen",
@@ -32,23 +40,72 @@ def check_lean_options(values: Mapping[str, OptionValue], allowed: Container[str
 
 
 @dataclass(frozen=True, slots=True)
-class AllowedAxioms:
-    """Which axioms may be rested on: the standard three where the *library* declares them, and those in *named*."""
+class TypedAxiom:
+    """An axiom that is allowed if it has this type, with these universe parameters in order."""
 
-    named: frozenset[str] = frozenset()
+    name: str
+    universes: tuple[str, ...]
+    type: str
 
     @classmethod
-    def of(cls, named: Iterable[str]) -> AllowedAxioms:
-        """Take the names a caller allows; one string is a :class:`UsageError`."""
-        if isinstance(named, str):
-            raise UsageError(f"allow_axioms is a set of names, not one string; write [{named!r}]")
-        return cls(frozenset(named))
+    def read(cls, entry: str) -> TypedAxiom | None:
+        """Read ``name : type`` or ``name.{u, v} : type``; ``None`` for a name alone."""
+        found = _TYPED(entry.strip())
+        if found is None:
+            return None
+        name, universes, type_ = found.groups()
+        return cls(name, tuple(re.findall(r"[^\s,]+", universes or "")), type_)
+
+    def __str__(self) -> str:
+        universes = f".{{{', '.join(self.universes)}}}" if self.universes else ""
+        return f"{self.name}{universes} : {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedAxioms:
+    """Which axioms may be rested on: the standard three where the *library* declares them, and what a caller allows.
+
+    Attributes:
+        named: axioms by name, whatever they say.
+        typed: axioms by name and type.
+        native: whether the axioms of ``native_decide`` are allowed: the library's, and those it adds itself, if the
+            kernel evaluates what they say.
+    """
+
+    named: frozenset[str] = frozenset()
+    typed: tuple[TypedAxiom, ...] = ()
+    native: bool = False
+
+    @classmethod
+    def of(cls, entries: Iterable[str]) -> AllowedAxioms:
+        """Take what a caller allows: names, ``name : type``, ``native_decide``; one string is a :class:`UsageError`."""
+        if isinstance(entries, str):
+            raise UsageError(f"allow_axioms is a set of names, not one string; write [{entries!r}]")
+        every = list(dict.fromkeys(entries))
+        typed = {entry: found for entry in every if (found := TypedAxiom.read(entry)) is not None}
+        named = frozenset(every) - typed.keys() - {NATIVE_DECIDE}
+        return cls(named, tuple(typed.values()), NATIVE_DECIDE in every)
+
+    @property
+    def entries(self) -> list[str]:
+        """What :meth:`of` makes this from, sorted."""
+        return sorted({*self.named, *map(str, self.typed), *([NATIVE_DECIDE] if self.native else [])})
+
+    def also(self, named: Iterable[str]) -> AllowedAxioms:
+        """Return these and the axioms *named*."""
+        return replace(self, named=self.named | frozenset(named))
+
+    @property
+    def library(self) -> frozenset[str]:
+        """The axioms that may be used where the library declares them."""
+        trusted = self.named | (_COMPILED if self.native else frozenset())
+        if not _COMPILED.isdisjoint(trusted):
+            trusted |= {_TRUST_COMPILER}
+        return trusted | DEFAULT_AXIOMS
 
     def permit(self, axiom: str, *, declared: bool) -> bool:
         """Tell whether *axiom* may be used; *declared* when the source itself declares what goes by that name."""
-        if axiom == "Lean.trustCompiler" and not declared and not _COMPILED.isdisjoint(self.named):
-            return True
-        return axiom in self.named or (axiom in DEFAULT_AXIOMS and not declared)
+        return axiom in self.named if declared else axiom in self.library
 
 
 def _no_options() -> Mapping[str, OptionValue]:

@@ -102,6 +102,11 @@ class Session(Judging):
         return self._env
 
     @property
+    def imported(self) -> Imported:
+        """What its environment was imported as; lent."""
+        return self._imported
+
+    @property
     def added(self) -> tuple[Constant, ...]:
         """What it was extended by, in the order in which Lean listed it."""
         return self._added
@@ -199,7 +204,9 @@ class Session(Judging):
 
         ``Checked`` only if nothing failed, nothing is ``sorry``, the kernel accepts every declaration again
         on top of the imports, and no axiom outside ``propext``, ``Classical.choice``, ``Quot.sound`` and
-        *allow_axioms* is used. ``Unavailable`` when a limit or a cancellation left the question open.
+        *allow_axioms* is used: names, ``"name : type"``, or ``"native_decide"``
+        (:class:`~leanhost.services.options.AllowedAxioms`). ``Unavailable`` when a limit or a cancellation left the
+        question open.
         *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
         allowed = AllowedAxioms.of(allow_axioms)

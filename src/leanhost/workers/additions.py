@@ -104,7 +104,7 @@ class _Additions(Checking):
             if found is not None:
                 raise Ended(ReplayRejected(show(found[0]), found[1], record.line))
         self._declared.update(dict.fromkeys(declares, word))
-        self._rest(declares, word, used - set(declares))
+        self._rest(declares, word, (used | self._implied(declares, body)) - set(declares))
 
     def _mentioned(self, body: dict[str, Any]) -> set[NameTuple]:
         """The constants that the types and values of a declaration mention."""

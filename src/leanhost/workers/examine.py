@@ -5,31 +5,38 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
+from contextlib import ExitStack
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
-from leanhost.errors import ElaborationError, ImportFailed, LeanHostError, UsageError
+from leanhost.errors import (
+    ElaborationError,
+    ImportFailed,
+    LeanError,
+    LeanHostError,
+    UnsupportedToolchain,
+    UsageError,
+)
 from leanhost.lean import names
 from leanhost.lean.constants import used_constants, with_code
 from leanhost.lean.core import Constant
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.evidence import derived
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
-from leanhost.services.exports.replay import replay
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.kernel import unchecked
-from leanhost.services.options import DEFAULT_AXIOMS, ElabOptions
-from leanhost.services.results import CheckResult, CommandResult, Limit, Position, Status
+from leanhost.services.options import DEFAULT_AXIOMS, AllowedAxioms, ElabOptions
+from leanhost.services.results import CheckResult, CommandResult, Diagnostic, Limit, Position, Status
 from leanhost.services.session import Session
-from leanhost.workers.additions import replay_added
+from leanhost.workers.axiom_rules import SORRY, about_axiom, bad_axioms, given, recomputed
 from leanhost.workers.compare import Comparison, Refusal
+from leanhost.workers.ground import Ground
 from leanhost.workers.items import Asked, Request
 from leanhost.workers.verification import Judgement
 from leanhost.workers.wanted import NOT, Wanted, chosen, mentions, resting
-
-SORRY = "sorryAx"
 
 _COMPILED = "compiled"
 """The key in an export's first line for the definitions that have code of their own."""
@@ -50,8 +57,8 @@ _INSTANCE = re.compile(r"instance(?![\w.!?'])")
 """The word that Lean selects for an instance without a name."""
 
 
-Accepted: TypeAlias = Callable[[Session, Replayed, Collection[names.NameTuple]], None]
-"""Told of a session over what the reference imports, of what was replayed, and of what the reference asks for in it."""
+Accepted: TypeAlias = Callable[[Ground, Replayed, Set[names.NameTuple]], None]
+"""Told of what the candidate was judged on, of what was replayed, and of what the reference asks for in it."""
 
 
 def export_added(
@@ -65,15 +72,20 @@ def export_added(
                 wanted.extend(_imported(session, request.asked))
             compiled = with_code(session.lean, session.env, [constant for constant, _ in session.shown])
             notes = {_COMPILED: sorted(map(names.show, compiled))}
-            text = _export(session, wanted, options, cancellation, whole=whole, notes=notes)
+            with Ground.of(host, session, request, whole=whole) as ground:
+                text = _export(session, wanted, ground, options, cancellation, notes=notes)
     except ElaborationError as error:
         result = error.result if isinstance(error.result, CommandResult) else None
         diagnostics = result.diagnostics if result is not None else ()
         stopped = result is not None and Limit.TIMEOUT in result.limits
         status = Status.TIMEOUT if stopped else Status.REJECTED
         why = next((str(said) for said in diagnostics if said.is_error), error.message)
+        if not stopped and (beyond := _beyond(host, diagnostics)):
+            status, why = Status.UNSUPPORTED, beyond
         return CheckResult(request.file, status, diagnostics, reasons=(why,), toolchain=host.label), ""
-    except ImportFailed as error:
+    except (
+        LeanError
+    ) as error:  # an import that failed, or a term that cannot be written: it has metavariables
         return CheckResult(request.file, Status.REJECTED, reasons=(str(error),), toolchain=host.label), ""
     return CheckResult(request.file, Status.ACCEPTED, toolchain=host.label), text
 
@@ -87,6 +99,12 @@ def _imported(session: Session, asked: Asked) -> list[names.NameTuple]:
     return [name for name, info in zip(absent, found, strict=True) if info is not None]
 
 
+def _beyond(host: Host, diagnostics: Iterable[Diagnostic]) -> str:
+    """Why this Lean cannot elaborate a source that has these errors, if that is the reason."""
+    errors = (said.message for said in diagnostics if said.is_error)
+    return next((why for message in errors if (why := host.lean.beyond(message))), "")
+
+
 def _extended(host: Host, request: Request, options: ElabOptions, cancellation: Cancellation) -> Session:
     base, text = host.session_for(
         request.source, file=request.file, options=options, imports=request.imports, cancellation=cancellation
@@ -98,21 +116,30 @@ def _extended(host: Host, request: Request, options: ElabOptions, cancellation: 
 def _export(
     session: Session,
     wanted: Iterable[names.NameTuple],
+    ground: Ground,
     options: ElabOptions,
     cancellation: Cancellation,
     *,
-    whole: bool,
     proofs: bool = True,
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    more: Iterable[Constant] = (),
 ) -> str:
+    """Export what *session* adds to *ground*."""
     buffer = io.BytesIO()
+    if ground.whole:
+        env = ground.library  # a module's own environment lacks what its imports do not show
+    elif ground.own:
+        env = session.env
+    else:
+        # What is not found is left out: the imports are, when there is nowhere to look for them.
+        env = session.lean.empty_environment()
     export(
         session.lean,
-        # What is not found is left out: the imports are, when there is nowhere to look for them.
-        session.env if whole else session.lean.empty_environment(),
+        env,
         list(wanted),
         buffer,
-        added=session.added,
+        added=(*session.added, *more),
+        without=partial(ground.shares, session.env) if ground.own else None,
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
@@ -129,12 +156,14 @@ def judge_export(
     cancellation: Cancellation,
     *,
     whole: bool,
+    start: Request | None = None,
     accepted: Accepted | None = None,
 ) -> Judgement:
     """Compare a candidate's export with a trusted reference; no refusal means that it answers all of it.
 
     Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
-    it is *whole*, and otherwise on top of what the reference imports. *accepted* is told of a candidate that does.
+    it is *whole*, and otherwise on top of what the reference imports, or what the candidate *start* imports if that is
+    not the same. *accepted* is told of a candidate that answers all of it.
     """
     lean = host.lean
     try:
@@ -147,19 +176,26 @@ def judge_export(
         )
     except (ElaborationError, ImportFailed) as error:
         return Judgement((_unusable(error),))
-
-    def replayed(data: str) -> ReplayOutcome:
-        if whole:
-            return replay(io.BytesIO(data.encode()), lean, options=options, cancellation=cancellation)
-        return replay_added(data.encode(), lean, base.env, options=options, cancellation=cancellation)
-
-    with base:
-        theirs = replayed(exported)
+    with ExitStack() as opened:
+        opened.enter_context(base)
+        try:
+            ground = (
+                Ground.of(host, base, reference, whole=whole)
+                if start is None or whole
+                else Ground.under(host, start)
+            )
+        except (ElaborationError, ImportFailed) as error:
+            return Judgement((Refusal("export", "", error.message),))
+        opened.enter_context(ground)
+        theirs = ground.replayed(exported, options, cancellation)
         if not isinstance(theirs, Replayed):
             return Judgement((_refusal(theirs),))
         try:
             session = base.extend(text, file=reference.file, cancellation=cancellation)
         except ElaborationError as error:
+            diagnostics = error.result.diagnostics if isinstance(error.result, CommandResult) else ()
+            if beyond := _beyond(host, diagnostics):
+                raise UnsupportedToolchain(f"the reference cannot be elaborated: {beyond}") from None
             return Judgement((_unusable(error),))
         with session:
             added = {constant.name for constant in session.added}
@@ -173,28 +209,42 @@ def judge_export(
                 except UsageError as error:
                     return Judgement((Refusal("reference", "", error.message),))
             own = {names.show(name) for name, kind in others.items() if kind == "axiom"}
+            named = reference.allow_axioms if asked.permitted_axioms is None else ()
+            permitted = AllowedAxioms.of(named)
+            typed = given(session, permitted, theirs, options, cancellation)
+            if isinstance(typed, Refusal):
+                return Judgement((typed,))
             # An axiom of the library is allowed under its name as what it is there, and only where it is there.
             imported = _imported_axioms(session, map(names.parse, theirs.axioms))
             present = {*map(names.show, imported), *own}
-            standard = {name for name in DEFAULT_AXIOMS if name not in theirs.axioms or name in present}
+            # Another's can say anything: its name alone is no reason to believe it.
+            by_name = {name for name in permitted.library if name not in theirs.axioms or name in present}
             # Proofs this toolchain does not ship come as axioms: known ones, if the library really has them.
             unshipped = {names.show(name) for name, original in imported.items() if not original}
-            allowed = {*standard, *own, *reference.allow_axioms}
             if asked.permitted_axioms is not None:
-                allowed = {*asked.permitted_axioms} & {*standard, *present}
-            allowed |= unshipped
+                # These and no others: exactly what the library or the reference declares of them.
+                allowed = {*asked.permitted_axioms} & {*(by_name & DEFAULT_AXIOMS), *present} | unshipped
+            else:
+                allowed = {*by_name, *own, *unshipped, *(axiom.name for axiom in permitted.typed)}
+            if permitted.native:
+                unknown = [axiom for axiom in theirs.axioms if axiom not in allowed]
+                allowed.update(recomputed(lean, theirs, unknown, options, cancellation))
             compared = [name for name in imported if names.show(name) in allowed]
+            compared += _other_axioms(session, ground, theirs)
             # A negation is the library's; what a reference declares under that name may be anything.
             may_deny = asked.disproofs and NOT not in added and None not in lean.find(session.env, [NOT])
             used = mentions(session, theorems) if may_deny else []
-            wanted = [*theorems, *others, *unnamed, *compared, *([NOT] if may_deny and whole else [])]
-            statements = _export(session, wanted, options, cancellation, whole=whole, proofs=False)
+            denied = [NOT] if may_deny and _is_compared(session, ground, NOT) else []
+            wanted = [*theorems, *others, *unnamed, *compared, *typed, *denied]
+            statements = _export(
+                session, wanted, ground, options, cancellation, proofs=False, more=typed.values()
+            )
             open_ = _open(session) if unnamed or "definition" in others.values() else frozenset()
             everything = Wanted(
                 theorems,
-                others,
+                {**others, **dict.fromkeys(typed, "axiom")},
                 unnamed,
-                own=added,
+                own=added | typed.keys(),
                 proofs=frozenset(c.name for c in session.added if c.kind == "theorem"),
                 sound=_sound(session, added, theirs, allowed) if unnamed else (),
                 holes=None if asked.definitions is None else [*map(names.parse, asked.definitions)],
@@ -203,10 +253,19 @@ def judge_export(
                 candidate_compiled=_compiled(exported),
             )
         comparison = Comparison(lean, theirs, everything, options, cancellation)
-        found = list(comparison.differences(statements.encode()))
-        for name, axioms in theirs.rests.items():
-            if name in comparison.wanted:
-                found.extend(_bad_axioms(names.show(name), sorted(map(names.show, axioms - {name})), allowed))
+        found = [about_axiom(each, typed) for each in comparison.differences(statements.encode())]
+        untyped = permitted.named - allowed
+        told: set[names.NameTuple] = set()
+        for name in sorted(comparison.wanted, key=str):
+            axioms = theirs.rests.get(name)
+            if axioms is None:  # the candidate imports it, or has nothing of the name
+                axioms = ground.axioms.under({name}, lambda: None).axioms if ground.own else frozenset()
+            told |= axioms
+            rests = sorted(map(names.show, axioms - {name}))
+            found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
+        if whole:
+            rest = [axiom for axiom in theirs.axioms if names.parse(axiom) not in told]
+            found.extend(bad_axioms("", rest, allowed, untyped))
         may_choose = resting(used, set(comparison.filled))
         disproved = [name for name in comparison.disproved if name not in may_choose]
         for name in (name for name in comparison.disproved if name in may_choose):
@@ -216,7 +275,7 @@ def judge_export(
         if found:
             return Judgement(tuple(found))
         if accepted is not None:
-            accepted(base, theirs, comparison.wanted)
+            accepted(ground, theirs, comparison.wanted)
         return Judgement((), *(tuple(map(names.show, each)) for each in (comparison.filled, disproved)))
 
 
@@ -231,14 +290,6 @@ def _compiled(exported: str) -> frozenset[str]:
     )
 
 
-def _bad_axioms(name: str, axioms: Iterable[str], allowed: Container[str]) -> Iterator[Refusal]:
-    for axiom in axioms:
-        if axiom == SORRY:
-            yield Refusal("sorry", name, f"{name} uses `sorry`")
-        elif axiom not in allowed:
-            yield Refusal("axiom", name, f"{name} rests on the axiom {axiom}, which is not allowed")
-
-
 def _sound(
     session: Session, added: Container[names.NameTuple], theirs: Replayed, allowed: Container[str]
 ) -> list[names.NameTuple]:
@@ -246,7 +297,7 @@ def _sound(
     sound = [
         name
         for name, axioms in theirs.rests.items()
-        if not any(_bad_axioms("", map(names.show, axioms), allowed))
+        if not any(bad_axioms("", map(names.show, axioms), allowed))
     ]
     found = session.lean.find(session.env, sound)
     return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]
@@ -317,6 +368,21 @@ def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dic
         if info is not None and lean.constant_kind(info) == "axiom":
             found[name] = lean.is_original_axiom(env, name)
     return found
+
+
+def _is_compared(session: Session, ground: Ground, name: names.NameTuple) -> bool:
+    """Whether a constant of the library of *session* may be another one in the candidate's."""
+    return ground.whole or (ground.own and name not in ground.shares(session.env, [name]))
+
+
+def _other_axioms(session: Session, ground: Ground, theirs: Replayed) -> list[names.NameTuple]:
+    """The axioms of the candidate's imports that *session* imports under the same name from another place."""
+    if not ground.own:
+        return []
+    rests = {axiom for axioms in theirs.rests.values() for axiom in axioms} - theirs.rests.keys()
+    asked = sorted(rests - set(ground.shares(session.env, sorted(rests, key=str))), key=str)
+    found = session.lean.find(session.env, asked)
+    return [name for name, info in zip(asked, found, strict=True) if info is not None]
 
 
 def _refusal(outcome: ReplayOutcome) -> Refusal:

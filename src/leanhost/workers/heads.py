@@ -38,13 +38,17 @@ class Head:
     imports: tuple[Import, ...] | None = None
     modules: tuple[str, ...] = ()
 
-    def shared_with(self, other: Head) -> bool:
-        """Whether sources with both heads can be compared on top of one import.
+    @property
+    def has_library(self) -> bool:
+        """Whether sources with this head import anything, and what Lean imports by itself as well."""
+        return "prelude" not in self.text.split() and self.imports != ()
 
-        Not those of a ``module``, which sees only a part of what it imports, nor those that import nothing.
+    def shared_with(self, other: Head) -> bool:
+        """Whether sources with both heads import the very same environment.
+
+        Not those of a ``module``, which sees only a part of what it imports.
         """
-        nothing = "prelude" in self.text.split() or self.imports == ()
-        return self == other and not nothing and not self.text.startswith("module")
+        return self == other and self.has_library and not self.text.startswith("module")
 
 
 def head_of(source: str, otherwise: Head) -> Head:

@@ -23,7 +23,8 @@ class CheckItem:
         path: the file to read.
         file: the label diagnostics carry; the path, or ``<input>``, when left out.
         imports: used by a source without a header of its own; ``None`` for the pool's.
-        allow_axioms: axioms allowed on top of the pool's.
+        allow_axioms: axioms allowed on top of the pool's: names, ``"name : type"``, or ``"native_decide"``. In a
+            reference a name alone is for axioms that the library declares.
         timeout: seconds for elaboration and kernel check; ``None`` for the pool's.
         id: anything of the caller's own to know its result by: that has the same ``id``.
     """

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from leanhost.services.options import AllowedAxioms
 from leanhost.services.progress import ProgressEvent
 from leanhost.services.results import CheckResult, Status
 from leanhost.workers import own_code
@@ -77,7 +78,8 @@ class Job:
         # What is verified is data. Its reference is not, and only its own caller has to trust it.
         more = () if self.clean else _texts(self.more)
         # Without a library the words mean what the source says they do.
-        return self.request.imports == () or own_code.may_run(self.request.source, *more)
+        types = (axiom.type for axiom in AllowedAxioms.of(self.request.allow_axioms).typed)
+        return self.request.imports == () or own_code.may_run(self.request.source, *types, *more)
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, unless there is an end already."""

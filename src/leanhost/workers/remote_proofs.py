@@ -253,7 +253,7 @@ class WorkerProofState:
         made = {
             "proof": self._proof(),
             "name": Name(name),
-            "allow_axioms": sorted(AllowedAxioms.of(allow_axioms).named),
+            "allow_axioms": AllowedAxioms.of(allow_axioms).entries,
         }
         return self._desk.ask_then(
             lambda outcome: self._desk.owned(made, outcome),

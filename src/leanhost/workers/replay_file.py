@@ -10,7 +10,7 @@ from typing import Any
 
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.exports.outcome import Refused, Replayed, ReplayOpen, ReplayOutcome, ReplayRejected
-from leanhost.services.exports.replay import replay, vouched_for
+from leanhost.services.exports.replay import vouched_for
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.results import CheckResult, Limit, Status
@@ -116,8 +116,8 @@ def answer(
 ) -> tuple[CheckResult, object]:
     """Replay the file that *message* names, in the worker."""
     started = time.monotonic()
-    outcome = replay(
-        message["path"], host.lean, options=options, trusted=message["trusted"], cancellation=cancellation
+    outcome = host.replay(
+        message["path"], options=options, trusted=message["trusted"], cancellation=cancellation
     )
     status, told = _told(outcome)
     reasons = (told.message,) if isinstance(told, _NotAccepted) else ()

@@ -297,15 +297,16 @@ class Work:
         return examine.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
 
     def _verify(self, message: Message) -> tuple[CheckResult, object]:
-        whole = message["whole"]
-        notes = Notes(self.options, self.cancelled, whole=whole, file=message.get("file", False))
+        start = codec.request_in(message["candidate"]) if "candidate" in message else None
+        notes = Notes(self.options, self.cancelled, file=message.get("file", False))
         judged = examine.judge_export(
             self.host,
             self.request,
             message["text"],
             self.options,
             self.cancelled,
-            whole=whole,
+            whole=message["whole"],
+            start=start,
             accepted=notes.take if "file" in message else None,
         )
         status = Status.REJECTED if judged.refusals else Status.ACCEPTED
@@ -324,6 +325,7 @@ class Work:
             self.options,
             self.growing_s,
             self.cancelled,
+            whole=message["whole"],
         )
         return self._data_read(), ({"library": identity}, text)
 

@@ -165,7 +165,7 @@ class WorkerSession:
         progress: ProgressSink | None = None,
     ) -> KernelOutcome:
         """Elaborate *source* and judge what it declares, as :meth:`leanhost.Session.kernel_check`."""
-        named = sorted(AllowedAxioms.of(allow_axioms).named)
+        named = AllowedAxioms.of(allow_axioms).entries
         made = {"source": text(source), "file": file, "allow_axioms": named}
         return self._desk.ask_then(
             lambda outcome: self._desk.owned(made, outcome),
@@ -191,7 +191,7 @@ class WorkerSession:
         *timeout* and *progress* are as for :meth:`run_bulk`. After a cancellation the rest are ``Unavailable``. What
         ends a worker ends the call.
         """
-        named = sorted(AllowedAxioms.of(allow_axioms).named)
+        named = AllowedAxioms.of(allow_axioms).entries
         every = [{"source": s, "file": _FILE, "allow_axioms": named} for s in _sources(sources)]
 
         def own(outcomes: list[KernelOutcome]) -> list[KernelOutcome]:

@@ -66,7 +66,8 @@ class Trial:
         if isinstance(answered, CheckResult):
             self._end(Verification(answered.status, (_refusal("elaboration", answered),), answered))
             return
-        self._whole = from_scratch or not _same_start(self._reference, answered)
+        self._whole = from_scratch or not have_library(self._reference, answered)
+        self._answered = answered
         self._job = pool._queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
         if self._chosen and not isinstance(self._reference, CheckResult):
             # Now, so that processes start while the candidate is elaborated.
@@ -103,9 +104,11 @@ class Trial:
         else:
             first = self._job
             more: Message = {"text": text, "whole": self._whole}
+            if not self._whole and self._start is not self._reference:
+                more["candidate"] = codec.request_out(self._answered)
             if self._agreement is not None:
                 more["file"] = bool(self._chosen.programs)
-                library = None if self._whole else self._pool._kernels.library(self._head)
+                library = None if self._whole else self._pool._kernels.library(_head(self._start))
                 self._agreement.begin(text, library)
             self._job = self._pool._queue(
                 self._reference, bounded=self._bounded, kind="verify", more=more, after=first
@@ -115,21 +118,23 @@ class Trial:
                 self._pool.cancel(self._job)
 
     @property
-    def _head(self) -> Head:
+    def _start(self) -> Request:
+        """The one on whose imports the candidate is judged."""
         assert isinstance(self._reference, Request)
-        return head_of(self._reference.source, bare(self._reference.imports))
+        return self._reference if same_start(self._reference, self._answered) else self._answered
 
     def _ask_judge(self, more: Message) -> Job:
-        """Have a judge of the same reference export a part of the library."""
-        assert isinstance(self._reference, Request)
-        return self._pool._queue(self._reference, bounded=False, kind="library", more=more, after=self._job)
+        """Have a judge export a part of the library that the candidate was judged on."""
+        more = {**more, "whole": True}
+        return self._pool._queue(self._start, bounded=False, kind="library", more=more, after=self._job)
 
     def _judged(self, elaborated: CheckResult) -> None:
         judged = self._job.future.result()
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
             found = codec.judgement_in(self._job.extra)
         else:
-            found = Judgement((_refusal("limit", judged),))
+            unsupported = judged.status is Status.UNSUPPORTED
+            found = Judgement((_refusal("reference" if unsupported else "limit", judged),))
         self._verdict = Verification(
             judged.status,
             found.refusals,
@@ -148,7 +153,7 @@ class Trial:
             return
         said: Said = values.into(Said, _part(self._job.extra, "said"))
         if said.library:
-            self._pool._kernels.remember(self._head, said.library)
+            self._pool._kernels.remember(_head(self._start), said.library)
         self._agreement.accepted(said, self._job.text)
 
     def _agreed(self, result: Sequence[Outcome] | BaseException) -> None:
@@ -198,9 +203,16 @@ def _refusal(code: str, result: CheckResult) -> Refusal:
     return Refusal(code, "", result.reasons[0] if result.reasons else "no export")
 
 
-def _same_start(reference: Request | CheckResult, candidate: Request) -> bool:
-    """Whether both can be compared on top of one import; one that has no text is not compared at all."""
-    if isinstance(reference, CheckResult):
-        return True
-    heads = [head_of(each.source, bare(each.imports)) for each in (reference, candidate)]
-    return heads[0].shared_with(heads[1])
+def have_library(*requests: Request | CheckResult) -> bool:
+    """Whether all can be compared on top of imports; one that has no text is not compared at all."""
+    return all(_head(each).has_library for each in requests if isinstance(each, Request))
+
+
+def same_start(*requests: Request) -> bool:
+    """Whether both can be compared on top of one import."""
+    first, second = map(_head, requests)
+    return first.shared_with(second)
+
+
+def _head(request: Request) -> Head:
+    return head_of(request.source, bare(request.imports))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leanhost.errors import UsageError
 from leanhost.lean import names
-from leanhost.lean.constants import used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel import unchecked
@@ -94,7 +94,7 @@ def mentions(
     only = frozenset(stated)
     constants = [Constant(c.name, "axiom", c.info) if c.name in only else c for c in session.added]
     return [
-        (c.name, used) for c, used in zip(constants, used_constants(session.lean, constants), strict=True)
+        (c.name, used) for c, used in zip(constants, kernel_constants(session.lean, constants), strict=True)
     ]
 
 

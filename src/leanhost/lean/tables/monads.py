@@ -11,6 +11,7 @@ from leanhost.lean.tables.declarations import DeclarationTable
 from leanhost.lean.tables.environments import EnvironmentTable
 from leanhost.lean.tables.exprs import ExprTable
 from leanhost.lean.tables.infotree import InfoTreeTable
+from leanhost.lean.tables.kernel import KernelTable
 from leanhost.lean.tables.queries import QueryTable
 
 TRANSPARENCIES = ("all", "default", "reducible", "instances")
@@ -38,7 +39,9 @@ class Six(NamedTuple):
         return (self.core, self.core_state)
 
 
-class MonadTable(ExprTable, DeclarationTable, InfoTreeTable, QueryTable, EnvironmentTable, Table):
+class MonadTable(
+    ExprTable, DeclarationTable, InfoTreeTable, QueryTable, EnvironmentTable, KernelTable, Table
+):
     """Everything that runs inside an elaboration monad; argument order is ``(args..., six, world)``."""
 
     TRANSPARENCY_BYTE: ClassVar[int] = 9

@@ -13,10 +13,12 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
     version = "4.28"
     commits = {"38f3c0c45b8df6da2652faff6dcaa15afb5a6981": "wasm32"}  # noqa: RUF012 - never changed
     HEADER_MODULE_DATA = 5
+    NATIVE_AXIOM = ()  # the library has one for all: Lean.ofReduceBool
     BEYOND = (
         *MonadTable.BEYOND,
         (
-            r"^Unknown constant `(?:_private\.|\S+\._redArg`)",
+            # Names of the compiler's making, and private ones; the tactic that ran the code may say more before it.
+            r"(?m)^\s*Unknown constant `(?:_private\.|[^`\n]*\._(?:redArg|at_|spec|e?lam|boxed|closed|override)\b)",
             "this toolchain does not ship the parts of its library that code run at elaboration needs",
         ),
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from leanhost.engine.base import Guard, Ref, Thrown
 from leanhost.engine.expressions import Arg
+from leanhost.lean.constants import implied
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFETIES
+from leanhost.lean.tables.kernel import LiteralKind
 from leanhost.services.elaboration import WHY_LIMITS
 from leanhost.services.evidence import open_question
-from leanhost.services.exports.lines import LineReader
+from leanhost.services.exports.lines import HAS_NAT, HAS_STRING, LineReader
 from leanhost.services.exports.outcome import (
     Refused,
     ReplayedTheorem,
@@ -28,6 +30,9 @@ from leanhost.services.results import Limit
 
 WINDOW = 4096
 """How many lines are read before they are rebuilt."""
+
+_LITERALS: tuple[tuple[LiteralKind, int], ...] = (("nat", HAS_NAT), ("string", HAS_STRING))
+"""The reader's flag for each kind of literal."""
 
 
 class Ended(Exception):
@@ -93,6 +98,12 @@ class Checking(ABC):
         for number in exprs_of(body):
             flags |= self._tables.flags[number]
         return flags
+
+    def _implied(self, declares: Iterable[NameTuple], body: dict[str, Any]) -> frozenset[NameTuple]:
+        """What the kernel looks up for a declaration that the declaration does not mention."""
+        flags = self._flags(body)
+        literals: list[LiteralKind] = [kind for kind, flag in _LITERALS if flags & flag]
+        return implied(self._lean, declares, literals)
 
     def _declaration(self, record: DeclarationLine, name: Arg) -> Arg:
         """The ``Declaration`` of anything but an inductive type or the quotient package, under *name*."""

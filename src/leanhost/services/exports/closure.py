@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from leanhost.engine.base import Node, Ref
 from leanhost.engine.expressions import Arg, ArrayOf, Ctor, Tag
 from leanhost.errors import UsageError
 from leanhost.lean import names
-from leanhost.lean.constants import WITH_VALUE, used_constants
+from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple, show
-from leanhost.services.exports.form import NAT, QUOT_NAMES, STRING_LITERAL_NEEDS
+from leanhost.services.exports.form import QUOT_NAMES
 
 _STEP = 256
 """How many constants are asked about in one step."""
 _MAX_NESTED = 10_000
 """More recursors than any inductive family has."""
+
+
+Without: TypeAlias = "Callable[[Sequence[NameTuple]], Collection[NameTuple]]"
+"""Tells which of some constants are to be left out, with what only they rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +56,19 @@ def closure_of(
     added: Sequence[Constant],
     pause: Callable[[int], None],
     *,
+    without: Without | None = None,
     proofs: bool = True,
     known: Collection[NameTuple] = (),
 ) -> Closure:
-    """Find everything *wanted* rests on: in *added*, then in *env*.
+    """Find everything *wanted* rests on: in *added*, then in *env*, where *without* does not leave it out.
 
     Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. What is
-    *known*, with all that it rests on, is left out. *pause*
-    hears now and then how many constants were found; what it raises ends the search. Raises
+    *known*, with all that it rests on, is left out. *pause* hears now and then how many constants were found; what
+    it raises ends the search. Raises
     :class:`~leanhost.errors.UsageError` for a wanted name that is not there.
     """
-    added_by_name = {constant.name: constant for constant in added}
-    return _Search(lean, env, added_by_name, pause, proofs, known).run(wanted)
+    by_name = {constant.name: constant for constant in added}
+    return _Search(lean, env, by_name, pause, without, proofs, known).run(wanted)
 
 
 class _Search:
@@ -72,6 +78,7 @@ class _Search:
         env: Ref,
         added: dict[NameTuple, Constant],
         pause: Callable[[int], None],
+        without: Without | None,
         proofs: bool,
         known: Collection[NameTuple],
     ) -> None:
@@ -80,8 +87,10 @@ class _Search:
         self._env = env
         self._added = added
         self._pause = pause
+        self._without = without
         self._proofs = proofs
         self._found: dict[NameTuple, Constant | None] = {}
+        self._left_out: set[NameTuple] = set()
         self._mentions: dict[NameTuple, frozenset[NameTuple]] = {}
         self._head: dict[NameTuple, NameTuple] = {}
         self._families: dict[NameTuple, list[NameTuple]] = {}
@@ -132,10 +141,9 @@ class _Search:
             else:
                 safe.append(constant)
         following: list[NameTuple] = []
-        literals = self._literals(safe)
-        for constant, used, needs in zip(safe, used_constants(lean, safe), literals, strict=True):
-            self._mentions[constant.name] = used | needs
-            following.extend(sorted(used | needs, key=str))
+        for constant, used in zip(safe, kernel_constants(lean, safe), strict=True):
+            self._mentions[constant.name] = used
+            following.extend(sorted(used, key=str))
         following.extend(self._groups(safe))
         return following
 
@@ -143,6 +151,9 @@ class _Search:
         lean = self._lean
         there = [self._added[name] for name in step if name in self._added]
         absent = [name for name in step if name not in self._added]
+        if self._without is not None:
+            self._left_out.update(self._without(absent))
+            absent = [name for name in absent if name not in self._left_out]
         infos = [(n, i) for n, i in zip(absent, lean.find(self._env, absent), strict=True) if i is not None]
         if infos:
             tags = lean.array(ArrayOf([Tag(info) for _, info in infos]))
@@ -186,14 +197,14 @@ class _Search:
             lean, table = self._lean, self._lean.table
             infos = lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in axioms])
             axioms = [Constant(c.name, "axiom", info) for c, info in zip(axioms, infos, strict=True)]
-            for axiom, used in zip(axioms, used_constants(lean, axioms), strict=True):
+            for axiom, used in zip(axioms, kernel_constants(lean, axioms), strict=True):
                 self._found[axiom.name], self._mentions[axiom.name] = axiom, used
                 cut[axiom.name] = None
         return [name for name in cut if self._found[name] is not None]
 
     def _torn(self) -> list[Constant]:
         """The constants of the library that mention what is not there."""
-        absent = {name for name, constant in self._found.items() if constant is None}
+        absent = {name for name, constant in self._found.items() if constant is None} - self._left_out
         if not absent:
             return []
         return [
@@ -203,27 +214,6 @@ class _Search:
             and name not in self._added
             and not absent.isdisjoint(self._mentions.get(name, ()))
         ]
-
-    def _literals(self, constants: list[Constant]) -> list[frozenset[NameTuple]]:
-        """Return for each constant what its literals need: the kernel knows their types by name."""
-        table = self._lean.table
-        asked: list[Arg] = []
-        for constant in constants:
-            parts = [table.constant_type(constant.info)]
-            if constant.kind in WITH_VALUE:
-                parts.append(table.constant_value(constant.info))
-            finds = (table.find_nat_literal, table.find_string_literal)
-            asked.append(ArrayOf([Tag(find(part)) for part in parts for find in finds]))
-        result: list[frozenset[NameTuple]] = []
-        for answer in self._lean.array(ArrayOf(asked)) if asked else []:
-            assert isinstance(answer, list)
-            needs: set[NameTuple] = set()
-            if any(answer[0::2]):
-                needs.add(NAT)
-            if any(answer[1::2]):
-                needs.update((NAT, *STRING_LITERAL_NEEDS))
-            result.append(frozenset(needs))
-        return result
 
     def _groups(self, constants: list[Constant]) -> list[NameTuple]:
         """Note which constants belong together and return the members."""

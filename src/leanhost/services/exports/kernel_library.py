@@ -7,6 +7,7 @@ depends on what was asked for so far, and so a replay on top of it can lack some
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import cast
@@ -17,8 +18,7 @@ from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.elaboration import new_guard
-from leanhost.services.exports.form import NAT, STRING_LITERAL_NEEDS
-from leanhost.services.exports.lines import HAS_NAT, HAS_STRING, ReplayLimits
+from leanhost.services.exports.lines import ReplayLimits
 from leanhost.services.exports.outcome import Replayed, ReplayOutcome
 from leanhost.services.exports.primitives import COMPUTED, KERNELS_OWN
 from leanhost.services.exports.records import DeclarationLine
@@ -80,12 +80,16 @@ def replay_over(
     data: bytes,
     lean: Lean,
     *,
+    imported: Collection[NameTuple] = (),
     options: ElabOptions,
     cancellation: Cancellation = None,
 ) -> ReplayOutcome | Lacking:
-    """Have the kernel check the export *data* on top of *library*, which stays as it is."""
+    """Have the kernel check the export *data* on top of *library*, which stays as it is.
+
+    What is *imported* has to be there as well, and is in :attr:`Replayed.rests`.
+    """
     guard = new_guard(lean, options, None, cancellation, None)
-    return _replayed(library, data, lean, options, guard, part_of_library=False)
+    return _replayed(library, data, lean, options, guard, imported, part_of_library=False)
 
 
 def _replayed(
@@ -94,16 +98,20 @@ def _replayed(
     lean: Lean,
     options: ElabOptions,
     guard: Guard,
+    imported: Collection[NameTuple] = (),
     *,
     part_of_library: bool,
 ) -> ReplayOutcome | Lacking:
     try:
         with lean.options(options.kernel_options()) as kernel_options:
-            run = _Over(library, data, lean, kernel_options, guard, part_of_library=part_of_library)
-            outcome = lean.engine.supervise(run.attempt, guard)
-            if part_of_library and isinstance(outcome, Replayed):
-                run.keep(outcome)
-            return outcome
+            run = _Over(library, data, lean, kernel_options, guard, imported, part_of_library=part_of_library)
+            try:
+                outcome = lean.engine.supervise(run.attempt, guard)
+                if part_of_library and isinstance(outcome, Replayed):
+                    run.keep(outcome)
+                return outcome
+            finally:
+                run.close()
     finally:
         guard.token.close()
 
@@ -122,6 +130,7 @@ class _Over(_Replay):
         lean: Lean,
         options: Ref,
         guard: Guard,
+        imported: Collection[NameTuple],
         *,
         part_of_library: bool,
     ) -> None:
@@ -134,7 +143,8 @@ class _Over(_Replay):
         self._mentioned: set[int] = set()
         self._noted = 0
         self._announced: set[NameTuple] = set()
-        self._lacking: set[NameTuple] = set()
+        self._imported = imported
+        self._lacking = {name for name in imported if name not in library.rests}
         special = self._special
         special.called, special.nat, special.strings = dict(library.called), library.nat, library.strings
         self._quot = library.quot
@@ -143,9 +153,11 @@ class _Over(_Replay):
     def attempt(self) -> ReplayOutcome | Lacking:
         """Read to the end or to the first fault."""
         try:
-            return self.run()
+            outcome = self.run()
         except _Lacks:
             return Lacking(tuple(sorted(self._lacking, key=str)))
+        assert outcome is not None  # all that the kernel computes is trusted: there is nothing to compare
+        return outcome
 
     def keep(self, outcome: Replayed) -> None:
         """Make what was accepted a part of the library."""
@@ -164,7 +176,8 @@ class _Over(_Replay):
     def _replayed(self) -> Replayed:
         if self._lacking:
             raise _Lacks
-        return replace(super()._replayed(), rests=self._new)
+        imported = {name: self._library.rests[name] for name in self._imported if name not in self._new}
+        return replace(super()._replayed(), rests={**imported, **self._new})
 
     def _constant_name(self, number: int) -> Arg:
         self._mentioned.add(number)
@@ -181,12 +194,9 @@ class _Over(_Replay):
         needs = {self._tables.name(number) for number in self._mentioned}
         self._mentioned.clear()
         for record in self._waiting[self._noted :]:
-            self._announced.update(map(self._tables.name, self._names_of(record)))
-            flags = self._flags(record.body)
-            if flags & (HAS_NAT | HAS_STRING):
-                needs.add(NAT)
-            if flags & HAS_STRING:
-                needs.update(STRING_LITERAL_NEEDS)
+            declares = [self._tables.name(number) for number in self._names_of(record)]
+            self._announced.update(declares)
+            needs |= self._implied(declares, record.body)
         self._noted = len(self._waiting)
         self._lacking.update(name for name in needs if name not in self._library.rests)
         # A family's constructors mention it before it is declared.

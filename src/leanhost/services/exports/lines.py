@@ -1,4 +1,7 @@
-"""Reading an export strictly: every line is what the format says and refers to earlier lines, or is refused."""
+"""Reading an export strictly: every line is what the format says and refers to earlier lines, or is refused.
+
+What is handed on has numbers of the reader's own, one after the other, whatever numbers the file has.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,11 @@ from leanhost.services.exports.records import DeclarationLine, ExprLine, LevelLi
 from leanhost.services.exports.shapes import DECLARATIONS, Shape
 from leanhost.services.exports.strict import (
     Malformed,
+    Numbers,
     decode,
     exactly,
     flag,
-    known,
     natural,
-    numbered,
     one_of,
     text,
 )
@@ -77,6 +79,9 @@ class LineReader:
         self._digest = hashlib.sha256() if hashed else None
         self._limits = limits
         self.tables = Tables()
+        self._names = Numbers("name", len(self.tables.names))
+        self._levels = Numbers("level", len(self.tables.level_depth))
+        self._exprs = Numbers("expression", len(self.tables.depth))
         self.line = 0
         self.bytes = 0
         self.meta: dict[str, Any] = {}
@@ -192,8 +197,8 @@ class LineReader:
 
     def _name(self, found: dict[str, Any], prefix: Any, part: str | int) -> Record:
         tables = self.tables
-        numbered(found["in"], len(tables.names), "name")
         at = self._name_number(prefix)
+        self._names.give(found["in"], len(tables.names))
         if part == RESERVED and not at:
             raise Malformed(f"names below {RESERVED} are leanhost's own")
         tables.name_depth.append(self._deep(tables.name_depth[at]))
@@ -215,7 +220,7 @@ class LineReader:
 
     def _level(self, found: dict[str, Any], kind: str, parts: tuple[int, ...]) -> Record:
         tables = self.tables
-        numbered(found["il"], len(tables.level_depth), "level")
+        self._levels.give(found["il"], len(tables.level_depth))
         inner = () if kind == "param" else parts
         nodes = 1 + sum(tables.level_nodes[i] for i in inner)
         if nodes > self._limits.level_nodes:
@@ -250,10 +255,9 @@ class LineReader:
         tables = self.tables
         depth, loose, flags = tables.depth, tables.loose, tables.flags
         count = len(depth)
-        if number != count or argument >= count or function >= count:
-            numbered(number, count, "expression")
-            known(function, count, "expression")
-            known(argument, count, "expression")
+        if number != count or argument >= count or function >= count or not self._exprs.plain:
+            argument, function = self._exprs.place(argument, count), self._exprs.place(function, count)
+            self._exprs.give(number, count)
         deep = 1 + (depth[argument] if depth[argument] > depth[function] else depth[function])
         if deep > self._limits.depth:
             self._deep(deep)
@@ -301,7 +305,7 @@ class LineReader:
 
     def _expr(self, found: dict[str, Any], record: ExprLine, loose: int = 0, flags: int = 0) -> Record:
         tables = self.tables
-        numbered(found["ie"], len(tables.depth), "expression")
+        self._exprs.give(found["ie"], len(tables.depth))
         depth = 0
         last = len(record.exprs) - 1
         binds = record.kind in ("lam", "forallE", "letE")
@@ -324,18 +328,18 @@ class LineReader:
     # --- references ---
 
     def _name_number(self, value: Any) -> int:
-        return known(value, len(self.tables.names), "name")
+        return self._names.place(value, len(self.tables.names))
 
     def _level_number(self, value: Any) -> int:
-        return known(value, len(self.tables.level_depth), "level")
+        return self._levels.place(value, len(self.tables.level_depth))
 
     def _expr_number(self, value: Any) -> int:
-        return known(value, len(self.tables.depth), "expression")
+        return self._exprs.place(value, len(self.tables.depth))
 
     def _closed(self, value: Any) -> int:
         number = self._expr_number(value)
         if self.tables.loose[number]:
-            raise Malformed(f"expression {number} has loose bound variables")
+            raise Malformed(f"expression {value} has loose bound variables")
         return number
 
     # --- declarations ---

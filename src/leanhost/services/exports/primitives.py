@@ -5,7 +5,8 @@ literals by the names ``Nat`` and ``String``, and runs compiled code for ``Lean.
 these names are Lean's own. A file is free to declare something else under them, and a kernel that believed it
 would prove ``False``. So here: ``Nat`` has to be the natural numbers, string literals have to be what the
 kernel expands them to, and a function keeps the name the kernel computes by only if its defining equations hold
-by definition. Otherwise it gets another name inside the kernel, under which it is a definition like any other.
+by definition, or if it is the function of a trusted library, term for term. Otherwise it gets another name inside the
+kernel, under which it is a definition like any other.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.exports.form import QUOT_NAMES, RESERVED, STRING_LITERAL_NEEDS
+from leanhost.services.exports.library import Library
 
 _COMPUTED = """
 add sub mul div mod gcd beq ble land lor xor shiftLeft shiftRight pow log2
@@ -98,6 +100,8 @@ class Primitives:
     options: Ref
     token: Ref
     trusted: Collection[NameTuple] = ()
+    library: Library | None = None
+    """Where the functions are defined as the kernel computes them."""
     nat: bool = False
     """Whether ``Nat`` is declared, and is the natural numbers."""
     strings: bool = False
@@ -110,10 +114,26 @@ class Primitives:
         """The name that means nothing to the kernel."""
         return (RESERVED, *name)
 
+    def compare_with(self, env: Ref) -> None:
+        """Let the functions of a library count that is imported in *env*, an ``Environment``."""
+        self.library = Library(self.lean, env, [name for name in COMPUTED if not self.has_equations(name)])
+
+    @staticmethod
+    def has_equations(name: NameTuple) -> bool:
+        """Whether the kernel can tell by equations that a definition is the function *name* stands for."""
+        return str(name[-1]) in _EQUATIONS
+
     def holds(self, kernel_env: Ref, name: NameTuple) -> bool:
         """Whether what *kernel_env* has under :meth:`aside` is the function *name* stands for."""
+        if not self.nat:
+            return False
+        if self._satisfies(kernel_env, name):
+            return True
+        return self.library is not None and self.library.defines(name, kernel_env, self.aside(name))
+
+    def _satisfies(self, kernel_env: Ref, name: NameTuple) -> bool:
         known = _EQUATIONS.get(str(name[-1]))
-        if known is None or not self.nat:
+        if known is None:
             return False
         equations, needs = known
         if any(self.called.get(("Nat", other)) != ("Nat", other) for other in needs):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -26,13 +26,7 @@ from leanhost.services.elaboration import new_guard
 from leanhost.services.exports.checking import WINDOW, Checking, Ended
 from leanhost.services.exports.families import family_declaration, family_names, mismatch
 from leanhost.services.exports.form import QUOT_NAMES
-from leanhost.services.exports.lines import (
-    HAS_NAT,
-    HAS_NATIVE,
-    HAS_STRING,
-    LineReader,
-    ReplayLimits,
-)
+from leanhost.services.exports.lines import HAS_NAT, HAS_NATIVE, HAS_STRING, LineReader, ReplayLimits
 from leanhost.services.exports.outcome import (
     Refused,
     Replayed,
@@ -59,6 +53,7 @@ def replay(
     options: ElabOptions | None = None,
     limits: ReplayLimits | None = None,
     trusted: Collection[str] = (),
+    library: Callable[[], Ref | None] = lambda: None,
     sha256: str | None = None,
     timeout: float | None = None,
     cancellation: Cancellation = None,
@@ -66,7 +61,9 @@ def replay(
 ) -> ReplayOutcome:
     """Rebuild and kernel-check the export in *source*; see :meth:`leanhost.Host.replay`.
 
-    *limits* bound the file. What *trusted* means is told in :mod:`~leanhost.services.exports.primitives`.
+    *limits* bound the file. What *trusted* means is told in :mod:`~leanhost.services.exports.primitives`. *library*
+    returns an ``Environment`` whose functions on numbers are Lean's own; it is called at most once, and only for a file
+    that declares one the kernel cannot tell by equations.
     """
     options = options or ElabOptions()
     vouched = vouched_for(trusted)
@@ -80,7 +77,15 @@ def replay(
             if isinstance(file, str | os.PathLike):
                 file = opened.enter_context(Path(file).open("rb"))
             run = _Replay(lean, file, limits, kernel_options, guard, vouched, sha256)
-            return lean.engine.supervise(run.run, guard)
+            try:
+                outcome = lean.engine.supervise(run.run, guard)
+                if outcome is None:  # an import is no part of what is supervised
+                    run.compare_with(library())
+                    outcome = lean.engine.supervise(run.run, guard)
+                assert outcome is not None
+                return outcome
+            finally:
+                run.close()
     finally:
         guard.token.close()
 
@@ -114,19 +119,37 @@ class _Replay(Checking):
         self._special = Primitives(lean, options, guard.token, trusted)
         self._real: dict[NameTuple, NameTuple] = {}
         self._quot = False
+        self._records = iter(reader)
+        self._listening = phase(guard, "replay", None)
+        self._asked = False
 
-    def run(self) -> ReplayOutcome:
-        """Read to the end or to the first fault."""
-        reader = self._reader
-        listening = phase(self._guard, "replay", None)
+    def compare_with(self, library: Ref | None) -> None:
+        """Go on with the functions of *library* known."""
+        if library is not None:
+            self._special.compare_with(library)
+
+    def close(self) -> None:
+        """Let go of what was made of the file, but for the environment."""
+        self._builder.close()
+        # It knows this object: without a cycle the environments go when the outcome does.
+        del self._builder
+
+    def run(self) -> ReplayOutcome | None:
+        """Read to the end or to the first fault; ``None``, once, where a library to compare with is wanted."""
+        reader, listening = self._reader, self._listening
         try:
+            if self._asked:
+                self._work()
             line = 0
-            for record in reader:
+            for record in self._records:
                 line = reader.line
                 if isinstance(record, DeclarationLine):
                     self._waiting.append(record)
-                    names_ = self._names_of(record)
-                    if any(self._is_computed(name) for name in names_):
+                    computed = [n for n in self._names_of(record) if self._is_computed(n)]
+                    if any(self._wants_library(self._tables.name(number)) for number in computed):
+                        self._asked = True
+                        return None
+                    if computed:
                         self._work()
                 else:
                     try:
@@ -151,10 +174,10 @@ class _Replay(Checking):
             return self._replayed()
         except Ended as ended:
             return ended.outcome
-        finally:
-            self._builder.close()
-            # It knows this object: without a cycle the environments go when the outcome does.
-            del self._builder
+
+    def _wants_library(self, name: NameTuple) -> bool:
+        special = self._special
+        return not (self._asked or special.has_equations(name) or name in special.trusted)
 
     def _replayed(self) -> Replayed:
         meta = self._reader.meta
@@ -219,7 +242,7 @@ class _Replay(Checking):
                 self._quotient(record, declares[0])
             case _:
                 mentioned = self._single(record, declares[0])
-        self._rest(declares, word, mentioned)
+        self._rest(declares, word, mentioned, self._implied(declares, body))
 
     def _look_at_literals(self, body: dict[str, Any]) -> None:
         flags = self._flags(body)
@@ -299,14 +322,22 @@ class _Replay(Checking):
         aside = self._special.aside(name)
         if name in self._special.trusted:
             return name
-        if record.word != "def" or record.body["safety"] != "safe":
+        body = record.body
+        if (
+            record.word not in ("def", "axiom")
+            or body.get("safety", "safe") != "safe"
+            or body.get("isUnsafe")
+        ):
             return aside
         with self._add(record, name, self._declaration(record, self._lean.name(aside))) as env:
             return name if self._special.holds(env, name) else aside
 
-    def _rest(self, declares: list[NameTuple], word: str, mentioned: list[Arg]) -> None:
+    def _rest(
+        self, declares: list[NameTuple], word: str, mentioned: list[Arg], implied: Iterable[NameTuple]
+    ) -> None:
         """Note the axioms that new constants rest on."""
         total: set[NameTuple] = set(declares) if word == "axiom" else set()
+        total.update(axiom for name in implied for axiom in self._rests.get(name, ()))
         for used in self._lean.array(ArrayOf(mentioned)) if mentioned else []:
             assert isinstance(used, list)
             for item in used:

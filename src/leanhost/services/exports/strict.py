@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+_MAX_NUMBER = 1 << 63
+
 
 class Malformed(Exception):
     """Why a line is refused."""
@@ -55,19 +57,47 @@ def natural(value: Any, below: int) -> int:
     return value
 
 
-def known(value: Any, count: int, what: str) -> int:
-    """Return the number of something that was numbered already."""
-    if type(value) is not int:
-        raise Malformed(f"the number of a {what} is wanted")
-    if not 0 <= value < count:
-        raise Malformed(f"there is no {what} {value} yet")
-    return value
+class Numbers:
+    """The numbers that a file gives to things of one kind, and the places at which they are kept.
 
+    Exporters number one after the other, and then a number is a place. Other files may leave numbers out, or come to
+    them in another order: from the first such number on, each is looked up.
+    """
 
-def numbered(value: Any, expected: int, what: str) -> None:
-    """See that a line gives its subject the next number."""
-    if type(value) is not int or value != expected:
-        raise Malformed(f"the next {what} has the number {expected}, not {value!r}")
+    def __init__(self, what: str, count: int) -> None:
+        """Begin with *count* things that every file has."""
+        self._what = what
+        self._in_order = count
+        self._others: dict[int, int] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether every number so far is a place."""
+        return self._others is None
+
+    def give(self, value: Any, count: int) -> None:
+        """Give the number *value* to the next thing, before which there are *count*."""
+        others = self._others
+        if type(value) is int and value == count and others is None:
+            return
+        number = natural(value, _MAX_NUMBER)
+        if others is None:
+            self._in_order = count
+            others = self._others = {}
+        if number < self._in_order or number in others:
+            raise Malformed(f"the number {number} is given to a second {self._what}")
+        others[number] = count
+
+    def place(self, value: Any, count: int) -> int:
+        """Return the place of the thing of number *value*, of *count* so far."""
+        if type(value) is not int:
+            raise Malformed(f"the number of a {self._what} is wanted")
+        others = self._others
+        if 0 <= value < (count if others is None else self._in_order):
+            return value
+        if others is not None and value in others:
+            return others[value]
+        raise Malformed(f"there is no {self._what} {value} yet")
 
 
 def flag(value: Any) -> bool:

@@ -19,7 +19,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import QUOT_KINDS, SAFETIES
 from leanhost.services.cancellation import Cancellation
-from leanhost.services.exports.closure import Unit, closure_of
+from leanhost.services.exports.closure import Unit, Without, closure_of
 from leanhost.services.exports.form import FORMAT_VERSION
 from leanhost.services.exports.terms import TermWriter, items
 from leanhost.services.progress import Phase, ProgressSink, phase
@@ -75,6 +75,7 @@ def export(
     target: Target,
     *,
     added: Sequence[Constant] = (),
+    without: Without | None = None,
     proofs: bool = True,
     known: Collection[NameTuple] = (),
     max_objects: int = MAX_OBJECTS,
@@ -86,9 +87,10 @@ def export(
 ) -> ExportReport:
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
-    Constants are looked for in *added* first, then in *env* (an ``Environment``). Without *proofs* theorems are
-    written as axioms, and what only proofs need is left out. What the reader has already, *known*, with all it
-    rests on, is not written again. The same environment gives the same bytes. Safe
+    Constants are looked for in *added* first, then in *env* (an ``Environment``), but for those of its constants that
+    *without* returns, which are mentioned only. Without *proofs* theorems are written as axioms, and what only
+    proofs need is left out. What the reader has already, *known*, with all it rests on, is not written again. The
+    same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
     and *grace* are in seconds. *notes* are put into the first line, for readers who know them.
@@ -105,7 +107,7 @@ def export(
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
                 lambda: _Export(lean, env, target, guard, max_objects, proofs, known, notes).run(
-                    wanted, added
+                    wanted, added, without
                 ),
                 guard,
             )
@@ -115,7 +117,7 @@ def export(
             with part.open("wb") as file:
                 report = lean.engine.supervise(
                     lambda: _Export(lean, env, file, guard, max_objects, proofs, known, notes).run(
-                        wanted, added
+                        wanted, added, without
                     ),
                     guard,
                 )
@@ -152,7 +154,9 @@ class _Export:
         self._digest = hashlib.sha256()
         self._lines = 0
 
-    def run(self, wanted: Sequence[NameTuple], added: Sequence[Constant]) -> ExportReport:
+    def run(
+        self, wanted: Sequence[NameTuple], added: Sequence[Constant], without: Without | None
+    ) -> ExportReport:
         collecting = phase(self._guard, "collect", None)
         closure = closure_of(
             self._lean,
@@ -160,6 +164,7 @@ class _Export:
             wanted,
             added,
             lambda n: self._pause(collecting, n),
+            without=without,
             proofs=self._proofs,
             known=self._known,
         )

@@ -142,22 +142,23 @@ class _OfLean(_Question):
             self._ask(library)
 
     def judged(self, said: Said, file: str) -> None:
-        if self._job is not None and self._library == said.library:
+        if self._job is not None and self._library == said.library and not said.imported:
             if self._job.ended and self._job.future.done():
                 self._take(self._job, said)
             return
-        if self._job is not None:  # on top of another library
+        if self._job is not None:  # on top of another library, or without what the candidate imports
             self._kernel.cancel(self._job)
-        self._ask(said.library, trusted=said.trusted)
+        self._ask(said.library, said=said)
 
     def cancel(self) -> None:
         self._cancelled = True
         if self._job is not None:
             self._kernel.cancel(self._job)
 
-    def _ask(self, library: str, part: str = "", trusted: Sequence[str] = ()) -> None:
+    def _ask(self, library: str, part: str = "", said: Said | None = None) -> None:
         self._library = library
-        more = {"on": library, "more": len(part), "trusted": list(trusted)}
+        trusted, imported = ((), ()) if said is None else (said.trusted, said.imported)
+        more = {"on": library, "more": len(part), "trusted": list(trusted), "imported": list(imported)}
         job = self._job = self._kernel.ask(self._request, more, part + self._export)
         job.future.add_done_callback(lambda _: self._agreement.step(lambda said: self._take(job, said)))
         if self._cancelled:
@@ -201,7 +202,7 @@ class _OfLean(_Question):
         if not isinstance(job.extra, dict) or job.extra.get("library") != said.library:
             self._say("limit", "the library was changed while the candidate was judged", Status.CRASHED)
         else:
-            self._ask(said.library, part=job.text)
+            self._ask(said.library, job.text, said)
 
     def _result_of(self, job: Job) -> CheckResult | None:
         """Return how a job ended that has an answer; if it has none, that is the answer."""

@@ -56,14 +56,15 @@ class Said:
     """What the judge says about a candidate that it accepted, for others to be compared with.
 
     ``library`` is the identity of the library it judged on top of, ``""`` where there was none; ``axioms`` are those
-    under everything that the reference asks for; ``trusted`` are the functions among the candidate's declarations
-    that are those which the kernel computes.
+    under everything that the reference asks for (``wanted``), of which the library has what is ``imported``;
+    ``trusted`` are the functions among the candidate's declarations that are those which the kernel computes.
     """
 
     library: str
     digest: str
     axioms: tuple[Resting, ...]
     wanted: tuple[str, ...]
+    imported: tuple[str, ...]
     trusted: tuple[str, ...]
 
 

@@ -56,6 +56,7 @@ class CheckedTwice:
         return head_of(self._request.source, bare(self._request.imports))
 
     def _ask_judge(self, more: Message) -> Job:
+        more = {**more, "whole": False}
         return self._pool._queue(self._request, bounded=False, kind="library", more=more, after=self._job)
 
     def _checked(self) -> None:

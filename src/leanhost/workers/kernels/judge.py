@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
+from contextlib import ExitStack
 
 from leanhost.engine.base import Ref
 from leanhost.engine.expressions import Field
@@ -19,6 +20,7 @@ from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
 from leanhost.services.session import Session
+from leanhost.workers.ground import Ground
 from leanhost.workers.items import Request
 from leanhost.workers.kernels.answers import Resting, Said
 
@@ -26,36 +28,39 @@ from leanhost.workers.kernels.answers import Resting, Said
 class Notes:
     """Notes what a judge accepted."""
 
-    def __init__(self, options: ElabOptions, cancellation: Cancellation, *, whole: bool, file: bool) -> None:
+    def __init__(self, options: ElabOptions, cancellation: Cancellation, *, file: bool) -> None:
         self._options = options
         self._cancellation = cancellation
-        self._whole = whole
         self._file = file
         self.said: Said | None = None
         self.file = ""
         """An export of all that was accepted with what it rests on, if one was asked for."""
 
-    def take(self, base: Session, theirs: Replayed, wanted: Collection[NameTuple]) -> None:
-        """Note it; to be called while what was replayed is there."""
+    def take(self, ground: Ground, theirs: Replayed, wanted: Set[NameTuple]) -> None:
+        """Note it; to be called while what was replayed is there, and the *ground* it was replayed on."""
         declared = [names.parse(name) for name in theirs.names]
         kept = set(declared) & COMPUTED - set(map(names.parse, theirs.set_aside))
+        imported = [] if ground.whole else _present(ground, wanted - theirs.rests.keys())
+        rests = {name: ground.axioms.under({name}, lambda: None).axioms for name in imported}
+        rests.update((name, theirs.rests[name]) for name in wanted if name in theirs.rests)
         self.said = Said(
-            library="" if self._whole else base.library,
-            digest=digest(base.lean, theirs.kernel_env, declared, theirs.set_aside),
-            axioms=Resting.of({name: theirs.rests.get(name, frozenset()) for name in wanted}),
+            library=ground.identity,
+            digest=digest(ground.lean, theirs.kernel_env, declared, theirs.set_aside),
+            axioms=Resting.of(rests),
             wanted=tuple(sorted(map(show, wanted))),
+            imported=tuple(map(show, imported)),
             trusted=tuple(sorted(map(show, kept))),
         )
-        if self._file and not self._whole:
-            self.file = self._exported(base, theirs, declared)
+        if self._file and not ground.whole:
+            self.file = self._exported(ground, theirs, [*declared, *imported])
 
-    def _exported(self, base: Session, theirs: Replayed, declared: Sequence[NameTuple]) -> str:
+    def _exported(self, ground: Ground, theirs: Replayed, wanted: Sequence[NameTuple]) -> str:
         buffer = io.BytesIO()
-        added = _constants(base.lean, theirs, declared)
+        added = _constants(ground.lean, theirs, map(names.parse, theirs.names))
         export(
-            base.lean,
-            base.env,
-            declared,
+            ground.lean,
+            ground.library,
+            wanted,
             buffer,
             added=added,
             timeout=self._options.timeout,
@@ -96,12 +101,13 @@ class Added:
             digest=said,
             axioms=tuple(Resting(theorem.axioms, (theorem.name,)) for theorem in theorems),
             wanted=tuple(theorem.name for theorem in theorems),
+            imported=(),
             trusted=(),
         )
         self.file = buffer.getvalue().decode()
 
 
-def _constants(lean: Lean, theirs: Replayed, declared: Sequence[NameTuple]) -> list[Constant]:
+def _constants(lean: Lean, theirs: Replayed, declared: Iterable[NameTuple]) -> list[Constant]:
     found: list[Constant] = []
     for name in declared:
         with lean.engine.eval(lean.table.kernel_find(theirs.kernel_env, lean.name(name))) as option:
@@ -110,41 +116,50 @@ def _constants(lean: Lean, theirs: Replayed, declared: Sequence[NameTuple]) -> l
     return found
 
 
+def _present(ground: Ground, wanted: Iterable[NameTuple]) -> list[NameTuple]:
+    """Those of *wanted* that are in the library."""
+    asked = sorted(wanted, key=str)
+    found = ground.lean.find(ground.library, asked)
+    return [name for name, info in zip(asked, found, strict=True) if info is not None]
+
+
 def export_library(
     host: Host,
-    reference: Request,
+    request: Request,
     wanted: Sequence[str],
     known: Collection[str],
     options: ElabOptions,
     timeout: float,
     cancellation: Cancellation,
+    *,
+    whole: bool,
 ) -> tuple[str, str]:
-    """Export what *wanted* rests on of the library that *reference* imports, without what is *known* already.
+    """Export what *wanted* rests on of the library that *request* imports, without what is *known* already.
 
-    Returns the identity of the library, and the export. What is *wanted* and is not there is left out.
+    If *whole*, that is all of it even for a ``module``. Returns the identity of the library, and the export. What is
+    *wanted* and is not there is left out.
     """
-    base, _ = host.session_for(
-        reference.source,
-        file=reference.file,
-        options=options,
-        imports=reference.imports,
-        cancellation=cancellation,
-    )
-    buffer = io.BytesIO()
-    with base:
-        asked = [names.parse(name) for name in wanted]
-        there = [
-            name
-            for name, info in zip(asked, base.lean.find(base.env, asked), strict=True)
-            if info is not None
-        ]
+    with ExitStack() as opened:
+        if whole:
+            ground = opened.enter_context(Ground.under(host, request))
+        else:
+            base, _ = host.session_for(
+                request.source,
+                file=request.file,
+                options=options,
+                imports=request.imports,
+                cancellation=cancellation,
+            )
+            session = opened.enter_context(base)
+            ground = opened.enter_context(Ground.of(host, session, request, whole=False))
+        buffer = io.BytesIO()
         export(
-            base.lean,
-            base.env,
-            there,
+            ground.lean,
+            ground.library,
+            _present(ground, map(names.parse, wanted)),
             buffer,
             known=frozenset(map(names.parse, known)),
             timeout=timeout,
             cancellation=cancellation,
         )
-        return base.library, buffer.getvalue().decode()
+        return ground.identity, buffer.getvalue().decode()

@@ -45,7 +45,7 @@ class LeanKernel:
         """Have a process started before it is needed."""
         self.ask(
             Request("", "<kernel>", (), (), self._settings.startup_timeout),
-            {"on": "nothing", "more": 0},
+            {"on": "nothing", "more": 0, "imported": []},
             _NOTHING,
         )
 

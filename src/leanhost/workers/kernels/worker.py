@@ -30,8 +30,8 @@ def answer(
     """Replay a candidate: on top of the library that ``on`` names, or with ``""`` from nothing on.
 
     With ``more``, that many characters of ``text`` are another part of the library, which may take *growing_s*
-    seconds. What the candidate needs of it and is not there is in the answer, and so is what is. Without a
-    library, the functions ``trusted`` are known to be those that the kernel computes.
+    seconds. What the candidate needs of it and is not there is in the answer, and so is what is; it needs what is
+    ``imported``, too. Without a library, the functions ``trusted`` are known to be those that the kernel computes.
     """
     lean = kept.host.lean
     identity, text = message["on"], message["text"]
@@ -58,7 +58,14 @@ def answer(
         if not isinstance(grown, Replayed):
             return _answer(grown, lean, "of the library: ")
     begun()
-    outcome = replay_over(library, candidate.encode(), lean, options=options, cancellation=cancellation)
+    outcome = replay_over(
+        library,
+        candidate.encode(),
+        lean,
+        imported=[names.parse(name) for name in message["imported"]],
+        options=options,
+        cancellation=cancellation,
+    )
     if isinstance(outcome, Lacking):
         return _lacking(library, outcome)
     return _answer(outcome, lean)
