@@ -129,6 +129,7 @@ def test_json(native: Sequence[str], reference: Path) -> None:
         "holes": [],
         "disproved": [],
         "from_scratch": False,
+        "kernels": [],
         "caveats": [],
         "diagnostics": [],
     }
@@ -273,15 +274,26 @@ def test_every_option_reaches_the_pool(
     for path in paths:
         path.mkdir()
     seen: list[Settings] = []
+    programs: list[str] = []
 
     class Pool(WorkerPool):
         def verify_many(self, *asked: object, **how: object) -> Iterator[Verification]:
             seen.append(self._settings)
+            programs.extend(program.name for program in self._kernels.chosen(None).programs)
             raise UsageError("far enough")
 
     monkeypatch.setattr(verify, "WorkerPool", Pool)
     options = [
-        *("--toolchain", "native-runtime", "--timeout", "7.5", "--imports", "A,B"),
+        *(
+            "--toolchain",
+            "native-runtime",
+            "--timeout",
+            "7.5",
+            "--imports",
+            "A,B",
+            "--kernel",
+            "checker {file}",
+        ),
         *(argument for path in paths for argument in ("--search-path", str(path))),
     ]
     arguments = build_parser().parse_args(["verify", str(reference), str(reference), *options])
@@ -290,6 +302,7 @@ def test_every_option_reaches_the_pool(
     (settings,) = seen
     assert settings.toolchain == native_toolchain
     assert settings.options.timeout == 7.5
+    assert programs == ["checker '{file}'"]
     assert settings.imports == parse_imports(["A", "B"])
     assert settings.search_path[:2] == tuple(paths)
 
@@ -344,18 +357,20 @@ def test_the_embedded_toolchain(reference: Path) -> None:
     done = leanhost("verify", "--toolchain", "embedded", reference, path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "proves" in done.stdout
+    assert "kernels: embedded (Lean 4.28.0-pre), native-runtime (Lean 4.35.0)" in done.stdout
 
 
 def test_known_faults_are_told_once_and_strict_refuses(
     embedded_toolchain: Toolchain, reference: Path
 ) -> None:
     path = candidate(reference, PROVED)
-    done = leanhost("verify", "--toolchain", "embedded", reference, path, path)
+    alone = ("--toolchain", "embedded", "--kernel", "none")
+    done = leanhost("verify", *alone, reference, path, path)
     assert (done.returncode, done.stderr) == (0, "")
     notes = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
     assert len(notes) == 1
     assert "#14613" in notes[0]
-    done = leanhost("verify", "--toolchain", "embedded", "--strict", "--json", reference, path)
+    done = leanhost("verify", *alone, "--strict", "--json", reference, path)
     found = answer(done.stdout)
     assert (done.returncode, found["verified"], found["status"]) == (2, False, "refused")
     assert [refusal["code"] for refusal in found["refusals"]] == ["known-faults"]

@@ -87,7 +87,7 @@ def test_the_table_of_errors_is_the_code() -> None:
 
 def test_the_table_of_diagnostic_kinds_is_the_code() -> None:
     source = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
-    used = set(re.findall(r'"(leanhost\.(?:elab\.\w+|known_faults))"', source))
+    used = set(re.findall(r'"(leanhost\.(?:elab\.\w+|known_faults|kernels_disagree))"', source))
     faults = (ROOT / "src/leanhost/services/values/text.py").read_text(encoding="utf-8")
     used |= {f"leanhost.source.{word}" for word in re.findall(r', "(\w+)"\)$', faults, re.MULTILINE)}
     used |= {f"leanhost.source.{word}" for word in re.findall(r'^ +"(\w+)",$', faults, re.MULTILINE)}

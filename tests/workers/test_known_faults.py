@@ -23,7 +23,7 @@ HAS_FAULTS = {"native": False, "wasm": True}
 
 @pytest.fixture(scope="module")
 def strict_pool(engine: str, request: pytest.FixtureRequest) -> Iterator[WorkerPool]:
-    with pool_of(engine, request, spares=0, known_faults="refuse") as made:
+    with pool_of(engine, request, spares=0, known_faults="refuse", kernels=["none"]) as made:
         yield made
 
 

@@ -144,7 +144,7 @@ def test_cancelled_between_the_two_steps(make_pool: MakePool, monkeypatch: pytes
     pool = make_pool()
     trials: list[VerifyJob] = []
     between(pool, monkeypatch, lambda: trials[0].cancel())
-    trials.append(VerifyJob(pool._dispatcher, PAIR, from_scratch=False, bounded=True))
+    trials.append(VerifyJob(pool._dispatcher, pool._kernels, PAIR, from_scratch=False, bounded=True))
     verification = trials[0].future.result(60)
     assert verification.status is Status.CANCELLED
     assert verification.candidate.accepted

@@ -73,7 +73,7 @@ def _verdicts(
         checked: Iterator[CheckResult] = iter(())
         if items:
             pool = stack.enter_context(_pool(arguments, toolchain, min(arguments.jobs, len(items))))
-            checked = pool.check_many(items, ordered=True)
+            checked = pool.check_many(items, ordered=True, second_kernel=arguments.second_kernel)
         for entry in entries:
             yield replace(entry, toolchain=label) if isinstance(entry, CheckResult) else next(checked)
 

@@ -141,6 +141,11 @@ def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     _axioms(parser)
     _strict(parser)
+    parser.add_argument(
+        "--second-kernel",
+        action="store_true",
+        help="accept only what the kernel of another Lean (native-runtime) accepts as well",
+    )
     _jobs(parser, "files to check")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line for each file")
     parser.add_argument(
@@ -196,6 +201,14 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--from-scratch",
         action="store_true",
         help="have the kernel check what the candidate uses of the library, too (minutes on the embedded Lean)",
+    )
+    parser.add_argument(
+        "--kernel",
+        metavar="K",
+        action="append",
+        help="another kernel that has to agree: a toolchain as for --toolchain, or a command with {file} in the "
+        "place of an export ('nanoda_bin {file}'); may be repeated; `none` for none (default: native-runtime, "
+        "where that is another Lean)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object on one line for each candidate"

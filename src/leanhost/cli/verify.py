@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from leanhost import CheckResult, ElabOptions, Status
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
@@ -148,6 +148,7 @@ def _pool(arguments: argparse.Namespace, workers: int) -> WorkerPool:
         search_path=arguments.search_path,
         workers=workers,
         options=ElabOptions(timeout=arguments.timeout),
+        kernels=arguments.kernel,
         imports=arguments.imports,
         known_faults="refuse" if arguments.strict else "tell",
     )
@@ -166,6 +167,7 @@ def _as_json(verification: Verification, reference: str, candidate: str, elapsed
         "holes": list(verification.holes),
         "disproved": list(verification.disproved),
         "from_scratch": verification.from_scratch,
+        "kernels": [asdict(kernel) for kernel in verification.kernels],
         "caveats": list(verification.caveats),
         "diagnostics": verification.candidate.to_json()["diagnostics"],
         "elapsed_s": round(elapsed, 6),
@@ -185,6 +187,9 @@ def _tell(verification: Verification, reference: str, candidate: str, elapsed: f
     how = [verification.status.value.replace("_", " "), f"{elapsed:.2f} s"]
     if verification.from_scratch:
         how.insert(1, "the library as well")
+    agreed = [str(kernel) for kernel in verification.kernels if kernel.answer == "accepted"]
+    if verification.verified and len(agreed) > 1:
+        how.append(f"kernels: {', '.join(map(visible, agreed))}")
     print(f"{one_line(candidate)}: {verdict} {one_line(reference)} ({'; '.join(how)})")
     for refusal in verification.refusals:
         about = f"{refusal.code} {refusal.name}" if refusal.name else refusal.code

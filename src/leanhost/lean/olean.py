@@ -6,8 +6,10 @@ header, the root object's place and the imports are read here, for every module 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -149,12 +151,16 @@ def _imports(data: _Bytes, base: int, root: int, word: int) -> tuple[NameTuple, 
 
 def check_closure(
     modules: Sequence[NameTuple], search_path: Sequence[Path], core: Path | None, word: int, commit: str
-) -> int:
+) -> tuple[int, str]:
     """Look over every module reachable from *modules* that lies outside *core*; return how many were read.
+
+    With the count comes a digest of which files they are, as the file system knows them: it changes when one of
+    them is written again or another takes its place. Of *core*, only what is reached first counts.
 
     Raises :class:`~leanhost.errors.ImportFailed` for an unknown module, a damaged file, or another Lean's file.
     """
     seen: set[NameTuple] = set()
+    files = hashlib.sha256(commit.encode())
     pending: list[tuple[NameTuple, str, NameTuple]] = [(module, "", module) for module in modules]
     while pending:
         module, importer, first = pending.pop()
@@ -170,7 +176,19 @@ def check_closure(
                 module=show(first),
                 hint=_UNKNOWN if core is not None or module[:1] not in _CORE else _NO_CORE,
             )
+        files.update(_identity(module, file))
         if core is not None and file.is_relative_to(core):
             continue
         pending.extend((name, show(module), first) for name in look_over(file, word, commit))
-    return len(seen)
+    return len(seen), files.hexdigest()
+
+
+def _identity(module: NameTuple, file: Path) -> bytes:
+    """What tells a file from one that was there before it, without reading it."""
+    parts: list[object] = [show(module), file]
+    stem = str(file).removesuffix(".olean")
+    for suffix in (".olean", *_PARTS):
+        with suppress(OSError):
+            stat = os.stat(stem + suffix)  # noqa: PTH116 - there are thousands of them
+            parts += [suffix, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    return "\0".join(map(str, parts)).encode("utf-8", "surrogatepass") + b"\n"

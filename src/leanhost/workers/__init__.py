@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leanhost.workers.values.comparator import ComparatorConfig
     from leanhost.workers.values.file_replay import FileReplay
     from leanhost.workers.values.items import CheckItem, Reference
+    from leanhost.workers.values.kernel_answers import KernelAnswer
     from leanhost.workers.values.stats import WorkerStats
     from leanhost.workers.values.verification import Refusal, Verification
 
@@ -28,6 +29,7 @@ __all__ = [
     "CheckProgress",
     "ComparatorConfig",
     "FileReplay",
+    "KernelAnswer",
     "MetaAnswer",
     "Reference",
     "Refusal",
@@ -48,6 +50,7 @@ _HOME = {
     "CheckProgress": "batch.batch",
     "ComparatorConfig": "values.comparator",
     "FileReplay": "values.file_replay",
+    "KernelAnswer": "values.kernel_answers",
     "MetaAnswer": "remote.terms",
     "Reference": "values.items",
     "Refusal": "values.verification",

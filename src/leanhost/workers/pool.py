@@ -23,6 +23,9 @@ from leanhost.workers.batch.submitted import Submitted, known
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Hold
 from leanhost.workers.jobs.settings import SandboxMode, Settings
+from leanhost.workers.kernels.checked import CheckedTwice
+from leanhost.workers.kernels.choice import KernelChoice
+from leanhost.workers.kernels.registry import Kernels
 from leanhost.workers.remote.rpc import RemoteContext
 from leanhost.workers.remote.session import WorkerSession
 from leanhost.workers.supervision.dispatcher import Dispatcher
@@ -63,6 +66,9 @@ class WorkerPool(Closing, ProcessBound):
         max_waiting: requests that may wait for a worker; one more is refused.
         queue_timeout: seconds a request may wait for a worker.
         max_zygotes: imported environments kept in memory to fork from (native engine).
+        kernels: other kernels that have to agree before :meth:`verify` accepts: toolchains, or commands with
+            ``{file}`` in the place of an export (``["nanoda_bin {file}"]``). ``None`` for that of the newest Lean
+            there is (``native-runtime``), where it is another; ``["none"]`` for none.
         sandbox: ``"auto"`` takes what the machine has, ``"required"`` refuses to run without, ``"off"``.
         known_faults: ``"tell"`` names in ``caveats`` the published soundness faults of the Lean in use that no other
             kernel covers, ``"refuse"`` gives no verdict of acceptance then (``Status.REFUSED``).
@@ -93,6 +99,7 @@ class WorkerPool(Closing, ProcessBound):
         max_waiting: int = 1024,
         queue_timeout: float = 600.0,
         max_zygotes: int = 4,
+        kernels: Sequence[KernelChoice] | None = None,
         sandbox: SandboxMode = "auto",
         known_faults: Policy = "tell",
     ) -> None:
@@ -125,10 +132,11 @@ class WorkerPool(Closing, ProcessBound):
             sandbox=sandbox,
             known_faults=known_faults,
         )
+        self._kernels = Kernels(self._settings, kernels)
         self._supervisor = Supervisor(self._settings)
         self._dispatcher = Dispatcher(self._settings, self._supervisor)
         # Of the dispatcher: sessions and iterators use the workers on when nobody has the pool any more.
-        self._close = weakref.finalize(self._dispatcher, self._supervisor.close)
+        self._close = weakref.finalize(self._dispatcher, _close, self._supervisor, self._kernels)
         self._close.atexit = False  # the supervisor looks after that
 
     @property
@@ -146,20 +154,23 @@ class WorkerPool(Closing, ProcessBound):
         """What confines the workers (``"Landlock 7 and seccomp"``, ``"none"``, ``"off"``); empty until one is up."""
         return self._supervisor.sandbox
 
-    def check(self, item: CheckItem | str) -> CheckResult:
+    def check(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
         """Check one item (or source text) and return its verdict, whatever becomes of the worker.
+
+        With *second_kernel* the pool's other ``kernels`` have to accept what it adds, too, or it is ``rejected``.
 
         Raises :class:`~leanhost.errors.TooManyRequests` when the queue is full,
         :class:`~leanhost.errors.PoolTimeout` when no worker became free in time,
         :class:`~leanhost.errors.PoolClosed`, and what keeps a worker from starting
         (:class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.WorkerStartError`).
         """
-        return self._check(item, bounded=True).wait()
+        return self._check(item, bounded=True, second_kernel=second_kernel).wait()
 
     def check_many(
         self,
         items: Iterable[CheckItem | str],
         *,
+        second_kernel: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -174,21 +185,21 @@ class WorkerPool(Closing, ProcessBound):
         no limit.
         """
         check_iterable(items, "check")
-        run = BatchRun(
-            self._dispatcher, self._check, ordered=ordered, progress=progress, cancellation=cancellation
-        )
+        send = partial(self._check, second_kernel=second_kernel)
+        run = BatchRun(self._dispatcher, send, ordered=ordered, progress=progress, cancellation=cancellation)
         return run.results(items)
 
-    async def acheck(self, item: CheckItem | str) -> CheckResult:
+    async def acheck(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
         from leanhost.workers.batch.futures import awaited
 
-        return await awaited(lambda: self._check(item, bounded=True))
+        return await awaited(lambda: self._check(item, bounded=True, second_kernel=second_kernel))
 
     def acheck_many(
         self,
         items: Iterable[CheckItem | str] | AsyncIterable[CheckItem | str],
         *,
+        second_kernel: bool = False,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -198,9 +209,8 @@ class WorkerPool(Closing, ProcessBound):
         Close the iterator (``contextlib.aclosing``) when leaving it early.
         """
         check_iterable(items, "acheck")
-        run = BatchRun(
-            self._dispatcher, self._check, ordered=ordered, progress=progress, cancellation=cancellation
-        )
+        send = partial(self._check, second_kernel=second_kernel)
+        run = BatchRun(self._dispatcher, send, ordered=ordered, progress=progress, cancellation=cancellation)
         return run.aresults(items)
 
     def verify(
@@ -210,6 +220,7 @@ class WorkerPool(Closing, ProcessBound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
     ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
@@ -225,9 +236,12 @@ class WorkerPool(Closing, ProcessBound):
 
         A definition that is ``sorry`` in the reference is a hole, which the candidate fills with a value of the same
         type. With *disproofs* a theorem may also be answered by a theorem of the same name that says its negation.
-        A :class:`~leanhost.workers.values.items.Reference` names what is asked for. Raises as :meth:`check` does.
+        A :class:`~leanhost.workers.values.items.Reference` names what is asked for.
+
+        What was accepted goes to the other *kernels*, too, in processes of their own, and all of them have to accept it
+        (``None`` for the pool's). Raises as :meth:`check` does.
         """
-        return self._trying(from_scratch, disproofs, bounded=True)((reference, candidate)).wait()
+        return self._trying(from_scratch, disproofs, kernels, bounded=True)((reference, candidate)).wait()
 
     def verify_many(
         self,
@@ -235,6 +249,7 @@ class WorkerPool(Closing, ProcessBound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -247,7 +262,7 @@ class WorkerPool(Closing, ProcessBound):
         """
         run = BatchRun(
             self._dispatcher,
-            self._trying(from_scratch, disproofs),
+            self._trying(from_scratch, disproofs, kernels),
             ordered=ordered,
             progress=progress,
             cancellation=cancellation,
@@ -261,11 +276,12 @@ class WorkerPool(Closing, ProcessBound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
         from leanhost.workers.batch.futures import awaited
 
-        send = self._trying(from_scratch, disproofs, bounded=True)
+        send = self._trying(from_scratch, disproofs, kernels, bounded=True)
         return await awaited(lambda: send((reference, candidate)))
 
     def averify_many(
@@ -274,6 +290,7 @@ class WorkerPool(Closing, ProcessBound):
         *,
         from_scratch: bool = False,
         disproofs: bool = False,
+        kernels: Sequence[KernelChoice] | None = None,
         ordered: bool = True,
         progress: ProgressCallback | None = None,
         cancellation: Cancellation = None,
@@ -284,7 +301,7 @@ class WorkerPool(Closing, ProcessBound):
         """
         run = BatchRun(
             self._dispatcher,
-            self._trying(from_scratch, disproofs),
+            self._trying(from_scratch, disproofs, kernels),
             ordered=ordered,
             progress=progress,
             cancellation=cancellation,
@@ -348,18 +365,37 @@ class WorkerPool(Closing, ProcessBound):
         """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
         return self._dispatcher.submit(item, bounded=bounded)
 
-    def _check(self, item: CheckItem | str, *, bounded: bool = False) -> Submitted[CheckResult]:
+    def _check(
+        self, item: CheckItem | str, *, bounded: bool = False, second_kernel: bool = False
+    ) -> Submitted[CheckResult]:
+        if second_kernel:
+            request = self._dispatcher.request(item)
+            if isinstance(request, CheckResult):
+                return known(request)
+            twice = CheckedTwice(self._dispatcher, self._kernels, request, bounded=bounded)
+            return Submitted(twice.future, twice.cancel)
         queued = self._dispatcher.submit(item, bounded=bounded)
         if isinstance(queued, CheckResult):
             return known(queued)
         return Submitted(queued.future, partial(self._dispatcher.cancel, queued))
 
     def _trying(
-        self, from_scratch: bool, disproofs: bool, *, bounded: bool = False
+        self,
+        from_scratch: bool,
+        disproofs: bool,
+        kernels: Sequence[KernelChoice] | None,
+        *,
+        bounded: bool = False,
     ) -> Callable[[Pair], Submitted[Verification]]:
         def send(pair: Pair) -> Submitted[Verification]:
             job = VerifyJob(
-                self._dispatcher, pair, from_scratch=from_scratch, disproofs=disproofs, bounded=bounded
+                self._dispatcher,
+                self._kernels,
+                pair,
+                from_scratch=from_scratch,
+                disproofs=disproofs,
+                bounded=bounded,
+                kernels=kernels,
             )
             return Submitted(job.future, job.cancel)
 
@@ -374,9 +410,14 @@ class WorkerPool(Closing, ProcessBound):
 
         From any thread and as often as wanted: each call returns once the workers are gone.
         """
-        self._supervisor.close()
+        _close(self._supervisor, self._kernels)
         self._close.detach()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{self._supervisor.waiting} requests"
         return f"<WorkerPool of {self.workers} over {self._supervisor.label}: {state}>"
+
+
+def _close(supervisor: Supervisor, kernels: Kernels) -> None:
+    supervisor.close()
+    kernels.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,12 +59,14 @@ def parse_imports(imports: Sequence[str | Import]) -> tuple[Import, ...]:
 class Imported:
     """An imported environment: immutable, shared by the sessions over it, closed by the last of them."""
 
-    __slots__ = ("_lock", "_users", "axioms", "env", "key", "lean")
+    __slots__ = ("_lock", "_users", "axioms", "env", "identity", "key", "lean")
 
-    def __init__(self, lean: Lean, key: ImportKey, env: Ref) -> None:
+    def __init__(self, lean: Lean, key: ImportKey, env: Ref, identity: str = "") -> None:
         self.lean = lean
         self.key = key
         self.env = env
+        self.identity = identity
+        """Which library this is, also to another process: the Lean, the imports, and the files they were read from."""
         self.axioms = ImportedAxioms(lean, env)
         self._users = 1
         # The collector can close a forgotten session in the middle of anything.
@@ -106,13 +109,14 @@ def import_environment(
         importing = Phase(progress, "import")
         importing.at(0)
         modules = [i.module for i in key.imports]
-        found = check_closure(modules, search_path, core, lean.engine.word, lean.commit)
+        found, files = check_closure(modules, search_path, core, lean.engine.word, lean.commit)
         said.set("modules", found)
         importing.total = found
         importing.at(0)
         env = _environment(lean, key, search_path, leak)
         importing.at(found)
-    return Imported(lean, key, env)
+    identity = hashlib.sha256(f"{lean.engine.kind} {key!r} {files}".encode("utf-8", "surrogatepass"))
+    return Imported(lean, key, env, identity.hexdigest())
 
 
 def _environment(lean: Lean, key: ImportKey, search_path: Sequence[Path], leak: bool) -> Ref:

@@ -17,7 +17,7 @@ from leanhost.services.elaboration.header import Header, Headers, import_place
 from leanhost.services.exports.read.outcome import ReplayOutcome
 from leanhost.services.exports.read.replay import Source, replay_export
 from leanhost.services.opening.open import Opened, open_lean
-from leanhost.services.session.session import Session
+from leanhost.services.session.session import Accepted, Session
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
@@ -375,12 +375,14 @@ class Host(Closing, ProcessBound):
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
         imported: Callable[[], None] | None = None,
+        accepted: Accepted | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
 
         *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The
         verdict is computed from the environment; see :class:`~leanhost.services.values.results.CheckResult`.
-        *timeout* in seconds counts from the moment the imports are there, when *imported* is called.
+        *timeout* in seconds counts from the moment the imports are there, when *imported* is called; *accepted* is
+        told of what the kernel accepted, before the verdict is given.
         *progress* hears of the phases ``import`` (modules; not when the environment is there already),
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
@@ -418,6 +420,7 @@ class Host(Closing, ProcessBound):
                 cancellation=cancellation,
                 progress=progress,
                 start=header.end,
+                accepted=accepted,
             )
         return answer.judged(header.diagnostics, result, judgement, options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from leanhost.engine.base import Guard
 from leanhost.engine.values import Ref
@@ -43,7 +43,7 @@ from leanhost.services.values.outcomes import (
     Unavailable,
 )
 from leanhost.services.values.progress import Phase, ProgressSink, phase
-from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position
+from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position, Theorem
 from leanhost.services.values.stats import SessionStats
 from leanhost.services.values.text import prepare
 
@@ -51,6 +51,10 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _OTHER_TOOLCHAIN = "use a toolchain of your own: this one cannot run all code of its library"
+
+
+Accepted: TypeAlias = "Callable[[Session, Ref, Sequence[Constant], Sequence[Theorem]], None]"
+"""Receives a session, the environment after a source, and the constants and theorems that the source added."""
 
 
 class Session(Closing):
@@ -106,6 +110,11 @@ class Session(Closing):
         self._lifecycle.close()
 
     # For the floors above, not for users: what the session is made of.
+
+    @property
+    def library(self) -> str:
+        """Which library was imported (:attr:`Imported.identity`)."""
+        return self._state.imported.identity
 
     @property
     def lean(self) -> Lean:
@@ -320,18 +329,23 @@ class Session(Closing):
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
         start: int = 0,
+        accepted: Accepted | None = None,
     ) -> tuple[CommandResult, Judgement]:
         """Elaborate *source* from byte *start* and judge all it adds: what :meth:`Host.check_source` is made
         of.
 
-        *source* must be Lean text as :func:`leanhost.services.values.text.prepare` returns it.
+        *accepted* is told of what the kernel accepted while that is there. *source* must be Lean text as
+        :func:`leanhost.services.values.text.prepare` returns it.
         """
 
         def unreadable(fault: Diagnostic) -> tuple[CommandResult, Judgement]:
             raise UsageError(str(fault))
 
         def judged(run: Elaboration) -> tuple[CommandResult, Judgement]:
-            return run.result, self._judge.judgement(run, allowed)
+            judgement = self._judge.judgement(run, allowed)
+            if accepted is not None and not (judgement.failures or judgement.open or judgement.unsupported):
+                accepted(self, run.env, run.added.constants, judgement.theorems)
+            return run.result, judgement
 
         call = CallContext(timeout, cancellation, progress, file)
         try:

@@ -35,17 +35,19 @@ class Job:
     identity: str = field(default_factory=lambda: os.urandom(16).hex())
     """Not to be guessed: an answer must have seen the question."""
     kind: str = "check"
-    """What the worker is asked: ``check``, ``ask``, ``export``, ``verify`` or ``replay``."""
+    """What the worker is asked: ``check``, ``ask``, ``export``, ``verify``, ``replay``, ``library`` or ``kernel``."""
     more: Message = field(default_factory=dict)
     """What goes with the request beside the source."""
     lease: Lease | None = None
     """The claim of a session that holds a worker for its requests."""
     extra: object = None
     """What came back beside the verdict."""
+    text: str = ""
+    """An export that came back with it."""
     told: deque[ProgressEvent] | None = None
     """What the worker has told of its progress and nobody has taken yet; ``None`` when nobody wants to know."""
     clean: bool = False
-    """Whether the worker must not have run any candidate before."""
+    """Whether the worker must not have run any candidate before; it will not run one now."""
     fresh: bool = False
     """Whether the worker must not have served at all."""
     starts: int = 0
@@ -66,10 +68,10 @@ class Job:
     @property
     def brings_code(self) -> bool:
         """Whether Lean may have run code that came with the request."""
-        if self.kind == "replay":
-            return False
+        if self.kind in ("replay", "kernel"):
+            return False  # all of it is data
         # What is verified is data. Its reference is not, and only its own caller has to trust it.
-        more = () if self.kind == "verify" else _texts(self.more)
+        more = () if self.clean else _texts(self.more)
         # Without a library the words mean what the source says they do.
         types = (axiom.type for axiom in AllowedAxioms.of(self.request.allow_axioms).typed)
         return self.request.imports == () or own_code.may_run(self.request.source, *types, *more)

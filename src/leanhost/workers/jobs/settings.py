@@ -44,6 +44,8 @@ class Settings:
     max_zygotes: int
     sandbox: SandboxMode
     known_faults: Policy = "tell"
+    kernel: bool = False
+    """Whether the workers are kernels, which replay what they are sent and elaborate nothing."""
     default_profile: ImportProfile = field(init=False)
     """What a source without a header imports."""
 
@@ -91,6 +93,7 @@ class Settings:
             "limits": asdict(Limits(self.memory_limit)),
             "startup_timeout": self.startup_timeout,
             "sandbox": self.sandbox,
+            "kernel": self.kernel,
             "scratch": str(scratch),
         }
         return values

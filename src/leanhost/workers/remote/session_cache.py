@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from leanhost.services.elaboration.source_view import SourceView
+from leanhost.services.exports.read.kernel_library import KernelLibrary
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
@@ -22,6 +23,7 @@ SESSIONS = 4
 STATES = 1024
 VIEWS = 4
 EVIDENCE = 256
+LIBRARIES = 4
 
 V = TypeVar("V")
 
@@ -76,10 +78,11 @@ class CachedSession:
 
 
 class SessionCache:
-    """The sessions a worker has used last."""
+    """The sessions a worker has used last, and the libraries it has as another kernel."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.libraries: Recent[KernelLibrary] = Recent(LIBRARIES, lambda library: library.close())
         self._entries: Recent[CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
 
     def entry(

@@ -31,7 +31,7 @@ REAP_S = 0.005
 LINGER_S = 5.0
 """Seconds after which a killed process that has not ended is no longer waited for."""
 
-JUDGING = ("verify", "replay")
+JUDGING = ("verify", "replay", "library", "kernel")
 """Kinds of requests that are data to a worker: nothing that came with them runs."""
 
 _LATE = "did not start in time"
@@ -179,9 +179,10 @@ class Worker:
             result = codec.result_in(message["result"], job.request.file, *output)
             if self._cause is not None and self._cause[0] is Status.CANCELLED:
                 result = replace(result, status=Status.CANCELLED)
-            if job.kind == "check":
+            if job.kind == "check" and "second" not in job.more:
                 result = self._owner.notice(self).on_check(result)
-            job.extra = message.get("text", message.get("extra"))
+            job.text = message.get("text", "")
+            job.extra = message.get("extra")
             self._answered(job, result, spent=message.get("spent") is not False)
         else:
             raise ProtocolError("a frame of no known kind")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers.values.kernel_answers import KernelAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +13,8 @@ class Refusal:
     """Why a candidate does not prove its reference.
 
     ``code`` is ``reference``, ``elaboration``, ``missing``, ``kind``, ``statement``, ``definition``,
-    ``noncomputable``, ``library``, ``axiom``, ``sorry``, ``kernel``, ``export`` or ``limit``; ``name`` the
-    declaration it is about, or ``""``.
+    ``noncomputable``, ``library``, ``axiom``, ``sorry``, ``kernel``, ``export``, ``kernels-disagree`` or ``limit``;
+    ``name`` the declaration it is about, or ``""``.
     """
 
     code: str
@@ -45,12 +46,16 @@ class Verification:
     ``holes`` are the definitions that the reference left open and the candidate filled, by their names in the
     reference; whether a filling is what was meant is for you to read. ``disproved`` are the theorems that were asked
     for with ``disproofs`` and answered by their negations: ``status`` is ``accepted`` then, and ``verified`` false.
+
+    ``kernels`` are the answers of all kernels to what the judge accepted, its own first: in a proof, all of them
+    accepted it. ``caveats`` say what a verdict does not cover.
     """
 
     status: Status
     refusals: tuple[Refusal, ...]
     candidate: CheckResult
     from_scratch: bool = False
+    kernels: tuple[KernelAnswer, ...] = ()
     caveats: tuple[str, ...] = ()
     """What the verdict could not see: published faults of the Lean that gave it, of which no other kernel is free."""
     holes: tuple[str, ...] = ()

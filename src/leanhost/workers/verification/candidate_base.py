@@ -72,6 +72,11 @@ class CandidateBase:
         return self._imported.env
 
     @property
+    def identity(self) -> str:
+        """Which library this is, as :attr:`Imported.identity`; ``""`` for nothing."""
+        return "" if self.whole else self._imported.identity
+
+    @property
     def axioms(self) -> ImportedAxioms:
         """The axioms under what is imported."""
         return self._imported.axioms

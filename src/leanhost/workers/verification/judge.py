@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from functools import partial
 from types import MappingProxyType
+from typing import TypeAlias
 
 from leanhost.errors import (
     ElaborationError,
@@ -60,6 +61,10 @@ _MACRO_SCOPE = "_@"
 
 _INSTANCE = re.compile(r"instance(?![\w.!?'])")
 """The word that Lean selects for an instance without a name."""
+
+
+Accepted: TypeAlias = Callable[[CandidateBase, Replayed, Set[names.NameTuple]], None]
+"""Told of what the candidate was judged on, of what was replayed, and of what the reference asks for in it."""
 
 
 def export_added(
@@ -158,12 +163,13 @@ def judge_export(
     *,
     whole: bool,
     start: Request | None = None,
+    accepted: Accepted | None = None,
 ) -> Judgement:
     """Compare a candidate's export with a trusted reference; no refusal means that it answers all of it.
 
     Nothing of the candidate runs here: its export is data, which the kernel checks from the first axiom on if
     it is *whole*, and otherwise on top of what the reference imports, or what the candidate *start* imports if that is
-    not the same.
+    not the same. *accepted* is told of a candidate that answers all of it.
     """
     lean = host.lean
     try:
@@ -252,29 +258,31 @@ def judge_export(
                 compiled=with_code(lean, session.env, [c for c in session.added if c.name in open_]),
                 candidate_compiled=_compiled(exported),
             )
-    comparison = Comparison(lean, theirs, everything, options, cancellation)
-    found = [about_axiom(each, typed) for each in comparison.differences(statements.encode())]
-    untyped = permitted.named - allowed
-    told: set[names.NameTuple] = set()
-    for name in sorted(comparison.wanted, key=str):
-        axioms = theirs.rests.get(name)
-        if axioms is None:  # the candidate imports it, or has nothing of the name
-            axioms = ground.axioms.under({name}, lambda: None).axioms if ground.own else frozenset()
-        told |= axioms
-        rests = sorted(map(names.show, axioms - {name}))
-        found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
-    if whole:
-        rest = [axiom for axiom in theirs.axioms if names.parse(axiom) not in told]
-        found.extend(bad_axioms("", rest, allowed, untyped))
-    may_choose = resting(used, set(comparison.filled))
-    disproved = [name for name in comparison.disproved if name not in may_choose]
-    for name in (name for name in comparison.disproved if name in may_choose):
-        found.append(Refusal("statement", names.show(name), _OWN_CHOICE.format(names.show(name))))
-    if not theorems and not unnamed:
-        found.append(Refusal("reference", "", _NO_THEOREM))
-    if found:
-        return Judgement(tuple(found))
-    return Judgement((), *(tuple(map(names.show, each)) for each in (comparison.filled, disproved)))
+        comparison = Comparison(lean, theirs, everything, options, cancellation)
+        found = [about_axiom(each, typed) for each in comparison.differences(statements.encode())]
+        untyped = permitted.named - allowed
+        told: set[names.NameTuple] = set()
+        for name in sorted(comparison.wanted, key=str):
+            axioms = theirs.rests.get(name)
+            if axioms is None:  # the candidate imports it, or has nothing of the name
+                axioms = ground.axioms.under({name}, lambda: None).axioms if ground.own else frozenset()
+            told |= axioms
+            rests = sorted(map(names.show, axioms - {name}))
+            found.extend(bad_axioms(names.show(name), rests, allowed, untyped))
+        if whole:
+            rest = [axiom for axiom in theirs.axioms if names.parse(axiom) not in told]
+            found.extend(bad_axioms("", rest, allowed, untyped))
+        may_choose = resting(used, set(comparison.filled))
+        disproved = [name for name in comparison.disproved if name not in may_choose]
+        for name in (name for name in comparison.disproved if name in may_choose):
+            found.append(Refusal("statement", names.show(name), _OWN_CHOICE.format(names.show(name))))
+        if not theorems and not unnamed:
+            found.append(Refusal("reference", "", _NO_THEOREM))
+        if found:
+            return Judgement(tuple(found))
+        if accepted is not None:
+            accepted(ground, theirs, comparison.wanted)
+        return Judgement((), *(tuple(map(names.show, each)) for each in (comparison.filled, disproved)))
 
 
 def _compiled(exported: str) -> frozenset[str]:

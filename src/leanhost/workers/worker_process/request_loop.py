@@ -27,17 +27,25 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system import process_limits
-from leanhost.workers.protocol import codec
+from leanhost.workers.protocol import codec, encoding
 from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack_reply
 from leanhost.workers.remote import dispatch
 from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.verification import judge, replay_file
+from leanhost.workers.verification.accepted import Added, Notes, export_library
+from leanhost.workers.worker_process import kernel_worker as kernel
+
+IMPORT_S = 120.0
+"""Seconds that an import may take where nobody says."""
 
 CPU_SHARE = 4.0
 """CPU seconds a check may use for each second of its timeout: Lean's own threads count too."""
 
 _READ = 1 << 16
+
+KINDS = ("check", "ask", "export", "verify", "replay", "library", "kernel")
+"""What a worker is asked: each is the key of the request in its message."""
 
 
 def end_with_group() -> None:
@@ -157,7 +165,7 @@ def serve(
     cache = SessionCache(host)
     while True:
         message, cancelled = channel.next()
-        answer(cache, options, message, cancelled, channel.send, allow_cpu)
+        answer(cache, options, message, cancelled, channel.send, allow_cpu, import_s)
         # For the import of the next request; what its check may take is set when that begins.
         allow_cpu(import_s * CPU_SHARE)
 
@@ -169,14 +177,15 @@ def answer(
     cancelled: CancellationToken,
     send: Callable[[Message], None],
     allow_cpu: Callable[[float], None],
+    import_s: float = IMPORT_S,
 ) -> None:
     """Answer one request through *send*; *allow_cpu* is told the CPU seconds that it may take from its import on."""
     identity = message["id"]
-    kind = next(kind for kind in ("check", "ask", "export", "verify", "replay") if kind in message)
+    kind = next(kind for kind in KINDS if kind in message)
     request = codec.request_in(message[kind])
     if request.timeout != options.timeout:
         options = replace(options, timeout=request.timeout)
-    work = Work(cache.host, cache, request, options, cancelled)
+    work = Work(cache.host, cache, request, options, cancelled, import_s)
 
     def begun() -> None:
         allow_cpu(request.timeout * CPU_SHARE + options.grace)
@@ -188,11 +197,19 @@ def answer(
     result, extra, spent = work.done(kind, message, begun, tell)
     verdict: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
     try:
-        send({**verdict, "text" if isinstance(extra, str) else "extra": extra})
+        send({**verdict, **_beside(extra)})
     except ProtocolError as error:
         why = (f"the verdict cannot be sent: {error.message}",)
         short = CheckResult(result.file, Status.REFUSED, reasons=why, toolchain=result.toolchain)
         send({**verdict, "result": codec.result_out(short)})
+
+
+def _beside(extra: object) -> Message:
+    """What goes with a verdict: a text, something else, or both."""
+    if isinstance(extra, tuple):
+        value, text = extra
+        return {"extra": value, "text": text} if text else {"extra": value}
+    return {"text" if isinstance(extra, str) else "extra": extra}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +221,8 @@ class Work:
     request: Request
     options: ElabOptions
     cancelled: CancellationToken
+    growing_s: float
+    """Seconds that a part of a library may take, to export or to replay."""
     since: float = field(default_factory=time.monotonic)
 
     def done(
@@ -227,7 +246,11 @@ class Work:
                 case "replay":
                     begun()
                     return *self._replay(message), False
-            return self._check(begun), None, False
+                case "library":
+                    return *self._library(message), False
+                case "kernel":
+                    return *self._kernel(message, begun), False
+            return *self._check(begun, second="second" in message), False
         except EngineStuck as error:
             status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
             return self._instead(status, error), None, True
@@ -245,9 +268,10 @@ class Work:
         except Exception as error:
             return self._instead(Status.CRASHED, error), None, True
 
-    def _check(self, begun: Callable[[], None]) -> CheckResult:
+    def _check(self, begun: Callable[[], None], *, second: bool) -> tuple[CheckResult, object]:
         request = self.request
-        return self.host.check_source(
+        added = Added(self.options, self.cancelled)
+        result = self.host.check_source(
             request.source,
             file=request.file,
             options=self.options,
@@ -255,7 +279,9 @@ class Work:
             imports=request.imports,
             cancellation=self.cancelled,
             imported=begun,
+            accepted=added.take if second else None,
         )
+        return result, ({"said": encoding.out(added.said)}, added.file) if second else None
 
     def _ask(
         self, message: Message, begun: Callable[[], None], tell: Callable[[Message], None]
@@ -275,6 +301,7 @@ class Work:
 
     def _verify(self, message: Message) -> tuple[CheckResult, object]:
         start = codec.request_in(message["candidate"]) if "candidate" in message else None
+        notes = Notes(self.options, self.cancelled, file=message.get("file", False))
         judged = judge.judge_export(
             self.host,
             self.request,
@@ -283,11 +310,34 @@ class Work:
             self.cancelled,
             whole=message["whole"],
             start=start,
+            accepted=notes.take if "file" in message else None,
         )
         status = Status.REJECTED if judged.refusals else Status.ACCEPTED
         reasons = tuple(refusal.message for refusal in judged.refusals)
         result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)
-        return result, codec.judgement_out(judged)
+        extra = {**codec.judgement_out(judged), "said": encoding.out(notes.said)}
+        return result, (extra, notes.file)
+
+    def _library(self, message: Message) -> tuple[CheckResult, object]:
+        """Export a part of the library, which is getting ready: it has the time of an import."""
+        identity, text = export_library(
+            self.host,
+            self.request,
+            message["wanted"],
+            message["known"],
+            self.options,
+            self.growing_s,
+            self.cancelled,
+            whole=message["whole"],
+        )
+        return self._data_read(), ({"library": identity}, text)
+
+    def _kernel(self, message: Message, begun: Callable[[], None]) -> tuple[CheckResult, object]:
+        said = kernel.answer(self.cache, message, self.options, self.growing_s, self.cancelled, begun)
+        return self._data_read(), encoding.out(said)
+
+    def _data_read(self) -> CheckResult:
+        return CheckResult(self.request.file, Status.ACCEPTED, toolchain=self.host.label)
 
     def _replay(self, message: Message) -> tuple[CheckResult, object]:
         return replay_file.answer(self.host, self.request, message, self.options, self.cancelled)

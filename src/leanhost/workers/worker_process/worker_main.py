@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
         channel = Channel(connection)
         threading.Thread(target=channel.watch, name="leanhost-channel", daemon=True).start()
         host = open_host(config)
-        if preload(host, config):
+        if preload(host, config) and not config["kernel"]:
             rehearse(host, config, channel.has_request)
             host.lean.engine.check_alive()
     except Exception as error:

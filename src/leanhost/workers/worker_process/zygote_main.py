@@ -185,7 +185,7 @@ def main(argv: list[str]) -> int:
     try:
         with Watch(control, config["scratch"]):
             host = open_host(config, tasks=False)
-            imported = preload(host, config)
+            imported = preload(host, config) and not config["kernel"]
             host.lean_options(host.lean, codec.options_in(config["options"]))
             if imported:
                 rehearse(host, config)

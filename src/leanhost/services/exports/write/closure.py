@@ -58,15 +58,17 @@ def closure_of(
     *,
     without: Without | None = None,
     proofs: bool = True,
+    known: Collection[NameTuple] = (),
 ) -> Closure:
     """Find everything *wanted* rests on: in *added*, then in *env*, where *without* does not leave it out.
 
-    Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. *pause*
-    hears now and then how many constants were found; what it raises ends the search. Raises
+    Without *proofs* theorems count as axioms: only what statements and definitions rest on is found. What is
+    *known*, with all that it rests on, is left out. *pause* hears now and then how many constants were found; what
+    it raises ends the search. Raises
     :class:`~leanhost.errors.UsageError` for a wanted name that is not there.
     """
     by_name = {constant.name: constant for constant in added}
-    return _Search(lean, env, by_name, pause, without, proofs).run(wanted)
+    return _Search(lean, env, by_name, pause, without, proofs, known).run(wanted)
 
 
 class _Search:
@@ -78,7 +80,9 @@ class _Search:
         pause: Callable[[int], None],
         without: Without | None,
         proofs: bool,
+        known: Collection[NameTuple],
     ) -> None:
+        self._known = known
         self._lean = lean
         self._env = env
         self._added = added
@@ -86,6 +90,7 @@ class _Search:
         self._without = without
         self._proofs = proofs
         self._found: dict[NameTuple, Constant | None] = {}
+        self._left_out: set[NameTuple] = set()
         self._mentions: dict[NameTuple, frozenset[NameTuple]] = {}
         self._head: dict[NameTuple, NameTuple] = {}
         self._families: dict[NameTuple, list[NameTuple]] = {}
@@ -93,10 +98,14 @@ class _Search:
 
     def run(self, wanted: Sequence[NameTuple]) -> Closure:
         result = Closure()
-        roots = list(dict.fromkeys(wanted))
+        roots = [name for name in dict.fromkeys(wanted) if name not in self._known]
         front = roots
         while front:
-            step = [name for name in dict.fromkeys(front[:_STEP]) if name not in self._found]
+            step = [
+                name
+                for name in dict.fromkeys(front[:_STEP])
+                if name not in self._found and name not in self._known
+            ]
             front = front[_STEP:]
             if step:
                 front.extend(self._read(step, result))
@@ -104,9 +113,10 @@ class _Search:
         for name in roots:
             if self._found[name] is None:
                 raise UsageError(f"the environment has no constant named {show(name)}")
+        cut = self._cut()
         skipped = set(result.skipped)
-        self._order([name for name in roots if name not in skipped], result)
-        result.missing_bodies = self._missing_bodies(result.units)
+        self._order([name for name in roots if name not in skipped and self._found[name] is not None], result)
+        result.missing_bodies = list(dict.fromkeys([*self._missing_bodies(result.units), *cut]))
         result.skipped = [name for name in roots if name in skipped]
         return result
 
@@ -142,8 +152,8 @@ class _Search:
         there = [self._added[name] for name in step if name in self._added]
         absent = [name for name in step if name not in self._added]
         if self._without is not None:
-            left_out = self._without(absent)
-            absent = [name for name in absent if name not in left_out]
+            self._left_out.update(self._without(absent))
+            absent = [name for name in absent if name not in self._left_out]
         infos = [(n, i) for n, i in zip(absent, lean.find(self._env, absent), strict=True) if i is not None]
         if infos:
             kinds = reading.constant_kinds(lean, [info for _, info in infos])
@@ -162,6 +172,47 @@ class _Search:
         infos = self._lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in theorems])
         others = [constant for constant in constants if constant.kind != "theorem"]
         return others + [Constant(c.name, "axiom", info) for c, info in zip(theorems, infos, strict=True)]
+
+    def _cut(self) -> list[NameTuple]:
+        """Put axioms in the place of what the library has and cannot show, and return their names.
+
+        A library that does not ship all of its parts has values, and constructors, that mention what is not there.
+        Without its value a constant is what any of its type is; so is a type without its constructors. What has no
+        type left is not there either.
+        """
+        cut: dict[NameTuple, None] = {}
+        while torn := self._torn():
+            axioms: list[Constant] = []
+            for constant in torn:
+                family = self._families.pop(self._head.get(constant.name, constant.name), [constant.name])
+                for name in family:
+                    own, recursors = self._parts.pop(name, ([], []))
+                    self._found.update(dict.fromkeys((*own, *recursors)))
+                    self._head[name] = name
+                    found = self._found[name]
+                    if found is not None and found.kind != "axiom":
+                        axioms.append(found)
+                    self._found[name] = None
+            lean, table = self._lean, self._lean.table
+            infos = lean.engine.eval_all([table.axiom_info(table.constant_val(c.info)) for c in axioms])
+            axioms = [Constant(c.name, "axiom", info) for c, info in zip(axioms, infos, strict=True)]
+            for axiom, used in zip(axioms, kernel_constants(lean, axioms), strict=True):
+                self._found[axiom.name], self._mentions[axiom.name] = axiom, used
+                cut[axiom.name] = None
+        return [name for name in cut if self._found[name] is not None]
+
+    def _torn(self) -> list[Constant]:
+        """The constants of the library that mention what is not there."""
+        absent = {name for name, constant in self._found.items() if constant is None} - self._left_out
+        if not absent:
+            return []
+        return [
+            constant
+            for name, constant in self._found.items()
+            if constant is not None
+            and name not in self._added
+            and not absent.isdisjoint(self._mentions.get(name, ()))
+        ]
 
     def _groups(self, constants: list[Constant]) -> list[NameTuple]:
         """Note which constants belong together and return the members."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -82,6 +82,7 @@ def export(
     added: Sequence[Constant] = (),
     without: Without | None = None,
     proofs: bool = True,
+    known: Collection[NameTuple] = (),
     max_objects: int = MAX_OBJECTS,
     timeout: float | None = None,
     grace: float = 5.0,
@@ -92,8 +93,9 @@ def export(
     """Write the constants *wanted*, and all they rest on, to *target* in lean4export's NDJSON format.
 
     Constants are looked for in *added* first, then in *env* (an ``Environment``), but for those of its constants that
-    *without* returns, which are mentioned only. Without *proofs* theorems are
-    written as axioms, and what only proofs need is left out. The same environment gives the same bytes. Safe
+    *without* returns, which are mentioned only. Without *proofs* theorems are written as axioms, and what only
+    proofs need is left out. What the reader has already, *known*, with all it rests on, is not written again. The
+    same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
     *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
     and *grace* are in seconds. *notes* are put into the first line, for readers who know them.
@@ -109,7 +111,7 @@ def export(
     try:
         if not isinstance(target, str | os.PathLike):
             return lean.engine.supervise(
-                lambda: _Export(lean, env, target, guard, max_objects, proofs, notes).run(
+                lambda: _Export(lean, env, target, guard, max_objects, proofs, known, notes).run(
                     wanted, added, without
                 ),
                 guard,
@@ -119,7 +121,7 @@ def export(
         try:
             with part.open("wb") as file:
                 report = lean.engine.supervise(
-                    lambda: _Export(lean, env, file, guard, max_objects, proofs, notes).run(
+                    lambda: _Export(lean, env, file, guard, max_objects, proofs, known, notes).run(
                         wanted, added, without
                     ),
                     guard,
@@ -141,8 +143,10 @@ class _Export:
         guard: Guard,
         max_objects: int,
         proofs: bool,
+        known: Collection[NameTuple],
         notes: Mapping[str, Sequence[str]],
     ) -> None:
+        self._known = known
         self._lean = lean
         self._env = env
         self._file = file
@@ -167,6 +171,7 @@ class _Export:
             lambda n: self._pause(collecting, n),
             without=without,
             proofs=self._proofs,
+            known=self._known,
         )
         missing = tuple(map(show, sorted(closure.missing_bodies, key=str)))
         total = sum(len(unit.constants) for unit in closure.units)

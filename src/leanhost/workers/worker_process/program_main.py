@@ -1,0 +1,64 @@
+"""``python -m leanhost.workers.worker_process.program_main FD``: runs one program, confined, and says how it ended.
+
+Its first frame on FD says which. When the pool has gone, or time is over, it ends with everything it started.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from leanhost.errors import LeanHostError
+from leanhost.system import process_limits as limits
+from leanhost.workers.protocol.framing import MAX_CONTROL_BYTES, pack, receive
+from leanhost.workers.worker_process.confine import confine, settle_in
+from leanhost.workers.worker_process.request_loop import CPU_SHARE, end_with_group
+
+
+def main(argv: list[str]) -> int:
+    """Run the program on the inherited socket named by the only argument."""
+    channel = socket.socket(fileno=int(argv[0]))
+    channel.set_inheritable(False)
+    config = receive(channel)
+    if config is None:
+        return 0
+    settle_in(config)
+    deadline = time.monotonic() + config["seconds"]
+    try:
+        confine(config, programs=True)
+        bounds = limits.Limits(**config["limits"])
+        limits.hand_down(bounds)
+        limits.take_on(bounds)
+        limits.allow_cpu(config["seconds"] * CPU_SHARE)
+        program = subprocess.Popen(config["command"], stdin=subprocess.DEVNULL)
+    except LeanHostError as error:
+        return _say(channel, {"failed": error.message})
+    except (OSError, ValueError) as error:
+        return _say(channel, {"failed": f"cannot start {config['command'][0]}: {error}"})
+    threading.Thread(target=_watch, args=(channel,), daemon=True).start()
+    try:
+        return _say(channel, {"status": program.wait(max(0.0, deadline - time.monotonic()))})
+    except subprocess.TimeoutExpired:
+        return _say(channel, {"late": True})
+
+
+def _watch(channel: socket.socket) -> None:
+    """Wait until the pool has gone, and end everything then."""
+    look = select.poll()
+    look.register(channel, 0)  # only that the other end is closed
+    look.poll()
+    end_with_group()
+
+
+def _say(channel: socket.socket, message: dict[str, object]) -> int:
+    channel.sendall(pack(message, MAX_CONTROL_BYTES))
+    end_with_group()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
