@@ -35,12 +35,13 @@ def open_engine(toolchain: Toolchain, *, tasks: bool = True, scratch: Path | Non
         return NativeEngine.open(toolchain.library, tasks=tasks)
     from leanhost.engine.wasm import WasmEngine
 
-    if toolchain.node is None or toolchain.glue is None or toolchain.core is None:
-        raise ValueError(f"a wasm toolchain needs node, glue and core: {toolchain!r}")
+    node, glue, module, core = toolchain.node, toolchain.glue, toolchain.module, toolchain.core
+    if node is None or glue is None or module is None or core is None:
+        raise ValueError(f"a wasm toolchain needs node, glue, module and core: {toolchain!r}")
     return WasmEngine.open(
-        node=toolchain.node,
-        glue=toolchain.glue,
-        wasm=toolchain.library,
-        mounts=[toolchain.core],
+        node=node,
+        glue=glue,
+        wasm=module,
+        mounts=[core],
         scratch=scratch,
     )

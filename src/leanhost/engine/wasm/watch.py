@@ -33,6 +33,11 @@ class Watch:
                 cancel(self._token)
         return max(self._asked + guard.grace - now, 0.0) + 0.001
 
+    @property
+    def asked(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._asked is not None
+
     def stuck(self, now: float) -> bool:
         """Whether the grace is over."""
         return self._asked is not None and now > self._asked + self.guard.grace
