@@ -16,10 +16,10 @@ import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import IO, Any, ClassVar, Literal, Protocol, TypeVar
 
 from leanhost.engine.expressions import Arg, ArrayOf, Build, Call
 from leanhost.engine.values import Data, Ref
@@ -128,6 +128,10 @@ class Engine(ABC):
         self.live = 0
         self.released: deque[int] = deque()
         self.lost: str = ""
+        self.roots: dict[str, Ref] = {}
+        """The handles that came with the image this engine was started from."""
+        self.notes: dict[str, Any] = {}
+        """What was noted with that image."""
 
     # What an implementation provides; each is called with the lock held and the engine alive.
 
@@ -200,6 +204,14 @@ class Engine(ABC):
         again, except for those that were closed. An engine that cannot be put back is lost.
         """
         raise UsageError(f"the {self.kind} engine cannot be reset; fork its process instead")
+
+    def save(self, out: IO[bytes], key: str, roots: Mapping[str, Ref], notes: Mapping[str, Any]) -> None:
+        """Write an image of Lean as it is now, between two calls; another engine can start from it.
+
+        *roots* are handles and *notes* JSON values that it will have then. Raises
+        :class:`~leanhost.errors.EngineError` when Lean holds what no other process can have: callbacks.
+        """
+        raise UsageError(f"the {self.kind} engine has no images; fork its process instead")
 
     @abstractmethod
     def private_bytes(self) -> int:

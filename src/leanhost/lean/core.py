@@ -71,7 +71,8 @@ class Lean:
     def __init__(self, engine: Engine, table: Table) -> None:
         self.engine = engine
         self.table = table
-        self._option_types: dict[str, int] = {}
+        self.option_types: dict[str, int] = {}
+        """The tag of the default value of each registered option, once one was asked for."""
         self._counter = itertools.count()
         self._capture: Ref | None = None
         self._capturing: Callable[..., Arg] | None = None
@@ -150,10 +151,10 @@ class Lean:
 
     def _option_type(self, name: str) -> int:
         """Return the tag of the default ``DataValue`` of a registered option."""
-        if name not in self._option_types:
+        if name not in self.option_types:
             self._load_options()
         try:
-            return self._option_types[name]
+            return self.option_types[name]
         except KeyError:
             raise UsageError(f"Lean knows no option named {name}", hint="see Lean's `#help option`") from None
 
@@ -173,7 +174,7 @@ class Lean:
                     assert isinstance(row, Node)
                     tag = row.fields[1]
                     assert isinstance(tag, int)
-                    self._option_types[names.show(names.decode(row.fields[0]))] = tag
+                    self.option_types[names.show(names.decode(row.fields[0]))] = tag
 
     # --- values out ---
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from leanhost.errors import ToolchainCorrupt, ToolchainError, ToolchainInstallError
-from leanhost.toolchain import npm
+from leanhost.toolchain import images, npm
 from leanhost.toolchain.cache import (
     cache_dir,
     ensure_dir,
@@ -142,12 +142,13 @@ def verify(env: Mapping[str, str] | None = None, *, full: bool = True) -> int:
 
 
 def remove(env: Mapping[str, str] | None = None) -> bool:
-    """Remove the embedded toolchain from the cache; return whether there was one."""
+    """Remove the embedded toolchain and its images from the cache; return whether there was one."""
     at = _Installation(cache_dir(env))
     if not at.cache.is_dir():
         return False
     with locked(at.lock), temp_dir(at.cache) as work:
         remove_stale(at.cache)
+        images.remove(env)
         # By one rename, so that a kill in the middle leaves no half toolchain behind.
         with suppress(FileNotFoundError):
             (at.cache / "glue").rename(work / "glue")

@@ -33,6 +33,7 @@ from leanhost.errors import (
     OutOfMemory,
     UsageError,
 )
+from leanhost.toolchain.images import discard
 
 T = TypeVar("T")
 
@@ -82,10 +83,6 @@ class WasmEngine(Engine):
         self.eras = Eras()
         self._time = 0  # of the runtime: orders to cancel are void in another one
         self._snapshot: _Snapshot | None = None
-        self.roots: dict[str, Ref] = {}
-        """The handles that came with the image this was started from."""
-        self.notes: dict[str, Any] = {}
-        """What was noted with that image."""
         # Runs at garbage collection, and at exit from `leave`: no child is left behind, and no zombie.
         self._finalizer = weakref.finalize(self, _end, child, self._pid, scratch)
         self._finalizer.atexit = False
@@ -144,8 +141,9 @@ class WasmEngine(Engine):
                 image.close()
         engine = cls(child, max_frame, place)
         try:
-            if engine._await_start(time.monotonic() + startup_timeout) and image is not None:
-                engine._take_over(image)
+            adopted = engine._await_start(time.monotonic() + startup_timeout)
+            if image is not None:
+                engine._take_over(image) if adopted else discard(image.path)
             for path in mounts:
                 engine.mount(path)
             if scratch is not None:
@@ -450,10 +448,7 @@ class WasmEngine(Engine):
             self._mounts.reset(self._snapshot.mounts)
 
     def save(self, out: IO[bytes], key: str, roots: Mapping[str, Ref], notes: Mapping[str, Any]) -> None:
-        """Write an image of Lean as it is now, between two calls, to *out*: *roots* are found again in it.
-
-        Raises :class:`~leanhost.errors.EngineError` when it holds what no other process can have: callbacks.
-        """
+        """Write an image of Lean; see :meth:`leanhost.engine.base.Engine.save`."""
         self.drain()
         with self.lock:
             self.check_alive()

@@ -15,7 +15,10 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leanhost.toolchain import Toolchain
 
 _MAGIC = b"leanhost image 1\n"
 _START = struct.Struct("<I32s")
@@ -62,6 +65,35 @@ class Image:
         os.close(self.fd)
 
 
+def image_key(toolchain: Toolchain, what: str) -> str:
+    """Return the digest of all that an image of *what* depends on: the module, the glue, Node, this host's code, the
+    core library, and what Python says it holds.
+
+    Raises ``OSError`` where that cannot be read.
+    """
+    assert toolchain.node is not None
+    assert toolchain.glue is not None
+    digest = hashlib.sha256(_MAGIC)
+    node = toolchain.node.stat()
+    parts = [
+        what,
+        toolchain.fingerprint,
+        str(toolchain.core),
+        str(toolchain.node),
+        node.st_size,
+        node.st_mtime_ns,
+    ]
+    for part in parts:
+        digest.update(f"{part}\0".encode("utf-8", "surrogateescape"))
+    # The glue's description has the digests of glue and module; the manifest those of the library.
+    files = [toolchain.glue.with_suffix(".json"), *sorted(Path(__file__).parent.glob("*.js"))]
+    if toolchain.sysroot is not None:
+        files.append(toolchain.sysroot / "manifest.json")
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:32]
+
+
 def read_image(path: Path, key: str) -> Image | None:
     """Open the image at *path*, if it is there, is *key*'s, and its header is whole.
 
@@ -103,9 +135,7 @@ def read_image(path: Path, key: str) -> Image | None:
         raise
 
 
-def write_image(
-    out: IO[bytes], key: str, runtime: dict[str, Any], notes: dict[str, Any], read: Read
-) -> None:
+def write_image(out: IO[bytes], key: str, runtime: dict[str, Any], notes: dict[str, Any], read: Read) -> None:
     """Write the image of a runtime that is at rest, on disk when this returns.
 
     The payload goes first, to where it belongs, because the header that has its digest comes before it.

@@ -40,7 +40,7 @@ class EraRef(Ref):
     """A :class:`~leanhost.engine.base.Ref` that knows when it was made."""
 
     __slots__ = ("era",)
-    engine: WasmEngine  # type: ignore[assignment]
+    engine: WasmEngine
 
     def __init__(self, engine: Engine, word: int) -> None:
         super().__init__(engine, word)
