@@ -105,6 +105,10 @@ class Lean:
             self._capture = self.engine.callback(7, capture)
         return self._capture
 
+    def drop_capture(self) -> None:
+        """Let go of the closure itself, which went with a reset of the engine."""
+        self._capture = self._capturing = None
+
     def forget_capture(self) -> None:
         """Let go of what the closure last called, and of what that holds."""
         self._capturing = None

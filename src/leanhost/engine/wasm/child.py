@@ -137,6 +137,10 @@ class Child:
         """Return the end of what the child printed."""
         return bytes(self._output).decode("utf-8", "replace")
 
+    def forget_output(self) -> None:
+        """Drop what the child has printed so far."""
+        self._output.clear()
+
     def send(self, frame: bytes, tick: Tick) -> None:
         """Write one frame."""
         view = memoryview(frame)

@@ -9,6 +9,7 @@ import re
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, NoReturn, TypeVar
@@ -401,10 +402,17 @@ class WasmEngine(Engine):
             finally:
                 self._shield = outer
                 self._watches.remove(watch)
-                if watch.asked and not self.lost:
-                    # The token may be freed now, and the order may still be under way.
-                    self._request(wire.SETTLE, b"")
-                    self._time += 1
+                if watch.asked:
+                    self._settle()
+
+    def _settle(self) -> None:
+        """Void the order to cancel that may still be under way: its token may be freed, and the memory used again."""
+        with suppress(EngineError):
+            self.check_alive()
+            self._request(wire.SETTLE, b"")
+            self._time += 1
+            for watch in self._watches:
+                watch.repeat(self._cancel)
 
     def mount(self, directory: Path, writable: bool = False) -> None:
         """Let Lean see one more host directory under its own absolute path; write to it, if in the scratch one."""
@@ -446,6 +454,7 @@ class WasmEngine(Engine):
             self._request(wire.RESET, b"")
             self._time += 1
             self._mounts.reset(self._snapshot.mounts)
+            self._child.forget_output()
 
     def save(self, out: IO[bytes], key: str, roots: Mapping[str, Ref], notes: Mapping[str, Any]) -> None:
         """Write an image of Lean; see :meth:`leanhost.engine.base.Engine.save`."""

@@ -58,6 +58,14 @@ class ImportedAxioms:
     _literals: tuple[LiteralKind, ...] | None = None
     spelling: Spelling = field(default_factory=Spelling)
 
+    def known(self) -> dict[NameTuple, AxiomSet]:
+        """Return a copy of what has been found out."""
+        return dict(self._known)
+
+    def know(self, known: Mapping[NameTuple, AxiomSet]) -> None:
+        """Know this, and nothing that was found out otherwise."""
+        self._known = dict(known)
+
     def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> AxiomSet:
         """Return what the constants in *wanted* rest on together.
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leanhost.engine.values import Ref
-from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
+from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean, OptionValue
 from leanhost.services.elaboration.environment import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.elaboration.header import Header, Headers, import_place
@@ -20,6 +20,7 @@ from leanhost.services.opening import images
 from leanhost.services.opening.open import Opened, is_under_test, open_lean, settle
 from leanhost.services.session.rehearsal import rehearse
 from leanhost.services.session.session import Session
+from leanhost.services.session.snapshot import HostSnapshot
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
@@ -125,6 +126,8 @@ class Host(Closing, ProcessBound):
         self._life = Life()
         self._closed = False
         self._kept_from_image: Imported | None = None
+        self._snapshot: HostSnapshot | None = None
+        self._pristine = False
         core = toolchain.core
         self.search_path: tuple[Path, ...] = (*search_path, *((core,) if core is not None else ()))
         self._opened: Opened = self._open(tasks=tasks)
@@ -173,6 +176,7 @@ class Host(Closing, ProcessBound):
             if self._opened.lean.engine.lost:
                 self._kept.clear()
                 self._options.clear()
+                self._snapshot = None
                 self._opened = self._open()
             return self._opened.lean
 
@@ -197,6 +201,7 @@ class Host(Closing, ProcessBound):
     @property
     def lean(self) -> Lean:
         """The Lean in use, opened anew when the last was lost; for the floors above, not for users."""
+        self._pristine = False  # whatever is done with it
         return self._lean
 
     def session(
@@ -251,7 +256,7 @@ class Host(Closing, ProcessBound):
         """
         return replay_export(
             source,
-            self._lean,
+            self.lean,
             options=options,
             trusted=trusted,
             library=self._library,
@@ -336,6 +341,44 @@ class Host(Closing, ProcessBound):
             self._life = Life()
         self._lean.engine.start_tasks()
 
+    def snapshot(self) -> None:
+        """Keep this host's Lean as it is now, with all it has imported, for :meth:`reset`; the last snapshot counts.
+
+        :class:`~leanhost.errors.UsageError` where Lean cannot be reset (native): fork the process instead.
+        """
+        with self._lock:
+            lean = self._lean
+            lean.drop_capture()
+            if self._snapshot is not None:
+                self._snapshot.close()
+                self._snapshot = None
+            lean.engine.snapshot()
+            self._snapshot = HostSnapshot.take(lean, self._kept, self._options, self._headers)
+            self._pristine = True
+
+    def reset(self) -> None:
+        """Put Lean back to the last snapshot: nothing that any source has done since is left.
+
+        Sessions and other handles made since end. An environment imported before any code ran belongs to the
+        snapshot. Raises :class:`~leanhost.errors.EngineLost` when Lean cannot be put back.
+        """
+        with self._lock:
+            lean, snapshot = self._lean, self._snapshot
+            if snapshot is None:
+                raise UsageError("there is no snapshot to reset this host to")
+            for guest in list(self._guests):
+                guest.close()
+            self._guests.clear()
+            lean.engine.reset()
+            lean.drop_capture()
+            for imported in self._kept.values():
+                imported.close()
+            self._kept = snapshot.put_back()
+            self._options = OrderedDict(snapshot.options)
+            self._last_options = None
+            self._headers = snapshot.headers.copy()
+            self._pristine = True
+
     def _kept_import(
         self, lean: Lean, key: ImportKey, cancellation: Cancellation, progress: ProgressSink | None
     ) -> Imported:
@@ -348,6 +391,9 @@ class Host(Closing, ProcessBound):
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT_IMPORTS:
                 self._kept.popitem(last=False)[1].close()
+            if self._pristine and self._snapshot is not None and key not in self._snapshot.kept:
+                self.snapshot()  # no code of a source has run: the next one will find the import
+            self._pristine = False
             return found.share()
 
     def session_for(

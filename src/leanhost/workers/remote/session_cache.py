@@ -82,6 +82,10 @@ class SessionCache:
         self.host = host
         self._entries: Recent[CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
 
+    def clear(self) -> None:
+        """Let all of them go."""
+        self._entries.clear()
+
     def entry(
         self,
         spec: Message,

@@ -62,6 +62,8 @@ def main(argv: list[str]) -> int:
         if preload(host, config):
             rehearse(host, config, channel.has_request)
             host.lean.engine.check_alive()
+        if host.lean.engine.can_reset:
+            host.snapshot()
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
