@@ -99,7 +99,6 @@ class Runtime {
     const memory = this.bytes();
     zero(memory, words.stack.low, words.pointer);
     zero(memory, words.end, memory.length);
-    return memory;
   }
 
   // --- in this process
@@ -109,7 +108,7 @@ class Runtime {
     const words = this.words();
     const identity = this.identity();
     this.thread = identity.thread;
-    const memory = this.clear(words);
+    const memory = this.bytes();
     const low = Buffer.from(memory.subarray(0, words.stack.low));
     const high = Buffer.from(memory.subarray(words.pointer, words.end));
     const { variables } = lean;
@@ -167,7 +166,7 @@ class Runtime {
   describe() {
     if (this.callbacks !== 0) throw new Unfit("there are callbacks");
     const words = this.words();
-    const memory = this.clear(words);
+    const memory = this.bytes();
     const runs = [];
     for (const [from, to] of [
       [0, words.stack.low],

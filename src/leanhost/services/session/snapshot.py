@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leanhost.engine.base import Ref
+    from leanhost.engine.values import Ref
     from leanhost.lean.core import Lean
     from leanhost.lean.names import NameTuple
     from leanhost.services.elaboration.environment import Imported, ImportKey
