@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from leanhost.engine.base import Engine, Ref
+    from leanhost.engine.base import Engine
+    from leanhost.engine.values import Ref
     from leanhost.engine.wasm.image import Image
     from leanhost.toolchain import Toolchain
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from leanhost.engine.values import Thrown
 from leanhost.engine.expressions import Call, Unwrap
-from leanhost.engine.values import Ref
+from leanhost.engine.values import Ref, Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.engine.wasm.image import Image, read_image
 from leanhost.errors import ClosedError, EngineError, UsageError
@@ -44,8 +43,12 @@ class Kept:
         assert self.elaborator.run(REJECTED)
         self.cell = self.engine.call("lean_st_mk_ref", 5)
         self.calls: list[int] = []
-        self.callback = self.engine.callback(1, lambda _: self.calls.append(1) or 7)
+        self.callback = self.engine.callback(1, self.called)
         self.engine.snapshot()
+
+    def called(self, _: Ref) -> int:
+        self.calls.append(1)
+        return 7
 
     def value(self) -> object:
         return self.engine.eval_data(Call("lean_st_ref_get", (self.cell,)))
@@ -237,9 +240,9 @@ def image(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
             engine.save(out, KEY, roots, {"said": ["something"]})
         # Nothing has changed for the one that was saved.
         assert elaborator.run(REJECTED)
-        with pytest.raises(EngineError, match="callbacks"), io.BytesIO() as nowhere:
-            engine.callback(1, lambda _: 0)
-            engine.save(nowhere, KEY, {}, {})
+        engine.callback(1, lambda _: 0)
+        with pytest.raises(EngineError, match="callbacks"):
+            engine.save(io.BytesIO(), KEY, {}, {})
     finally:
         engine.close()
     return path
@@ -266,7 +269,7 @@ def test_another_process_goes_on_from_an_image(parts: Parts, image: Path) -> Non
         assert elaborator.run(REJECTED)
         assert elaborator.run("#eval (List.range 10).foldl (· + ·) 0\n") == ["45\n"]
         engine.snapshot()
-        assert elaborator.run("macro \"it\" : term => `(1)\n#eval it + 1\n") == ["2\n"]
+        assert elaborator.run('macro "it" : term => `(1)\n#eval it + 1\n') == ["2\n"]
         engine.reset()
         assert elaborator.run(ACCEPTED) == []
         # Another import on top, which takes memory and opens files.
