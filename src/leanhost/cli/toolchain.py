@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import leanhost
 from leanhost.cli.entry import ACCEPTED
 from leanhost.cli.text import visible
 from leanhost.errors import LeanHostError
@@ -22,10 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
         case "install":
             installed = embedded.install(force=arguments.force)
             # The self-test, and an image of Lean to start from: whatever goes wrong there is for its first use to say.
-            from leanhost.services.session.host import make_ready  # here: nothing else needs so much
-
-            with suppress(LeanHostError):
-                make_ready(installed)
+            with suppress(LeanHostError), leanhost.open(toolchain=installed):
+                pass
             print(visible(str(place(installed))))
         case "remove":
             where = embedded.path()

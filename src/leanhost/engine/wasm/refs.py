@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from leanhost.engine.values import Ref
+from leanhost.engine.values import Memory, Ref
 from leanhost.errors import ClosedError
-
-if TYPE_CHECKING:
-    from leanhost.engine.base import Engine
-    from leanhost.engine.wasm.engine import WasmEngine
 
 
 class Eras:
@@ -36,13 +32,19 @@ class Eras:
         return era == self.now or era in self._kept
 
 
+class Resettable(Memory, Protocol):
+    """What an :class:`EraRef` needs of its engine."""
+
+    eras: Eras
+
+
 class EraRef(Ref):
-    """A :class:`~leanhost.engine.base.Ref` that knows when it was made."""
+    """A :class:`~leanhost.engine.values.Ref` that knows when it was made."""
 
     __slots__ = ("era",)
-    engine: WasmEngine
+    engine: Resettable
 
-    def __init__(self, engine: Engine, word: int) -> None:
+    def __init__(self, engine: Memory, word: int) -> None:
         super().__init__(engine, word)
         self.era: int = self.engine.eras.now
 

@@ -155,7 +155,7 @@ class Host(Closing, ProcessBound):
                 return False
             imported = self._kept_import(lean, self.first, None, None)
         try:
-            rehearse(self)
+            rehearse(lambda source: self.check_source(source, imports=self.first.imports))
             return images.keep(lean, self.toolchain, imported)
         finally:
             imported.close()

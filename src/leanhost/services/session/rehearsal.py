@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from leanhost.services.session.host import Host
+from collections.abc import Callable
 
 STATED = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := sorry\n"
 COMMON = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := k h\n"
@@ -23,7 +20,7 @@ theorem rehearsed_and (p q : Prop) (h : p ∧ q) : q ∧ p := ⟨h.2, h.1⟩
 """What most sources mention of the library, whose axioms are looked for once."""
 
 
-def rehearse(host: Host) -> None:
-    """Check the sources with *host*; whatever the verdicts are, errors have been rehearsed as well."""
+def rehearse(check: Callable[[str], object]) -> None:
+    """Have *check* check the sources; whatever the verdicts are, errors have been rehearsed as well."""
     for source in (*REHEARSAL, LIBRARY):
-        host.check_source(source, file="<rehearsal>", imports=host.first.imports)
+        check(source)
