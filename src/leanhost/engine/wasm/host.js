@@ -445,6 +445,7 @@ function main() {
       names = new Symbols(bytes);
       mark("read");
       const module = new WebAssembly.Module(bytes);
+      bytes.buffer.transfer(0); // frees it now, and not when the collector comes
       mark("compiled");
       receive(new WebAssembly.Instance(module, imports), module);
       mark("received");
