@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from leanhost.engine.values import Ref
 from leanhost.lean.constants import kernel_constants
@@ -58,13 +58,9 @@ class ImportedAxioms:
     _literals: tuple[LiteralKind, ...] | None = None
     spelling: Spelling = field(default_factory=Spelling)
 
-    def known(self) -> dict[NameTuple, AxiomSet]:
-        """Return a copy of what has been found out."""
-        return dict(self._known)
-
-    def know(self, known: Mapping[NameTuple, AxiomSet]) -> None:
-        """Know this, and nothing that was found out otherwise."""
-        self._known = dict(known)
+    def copy(self) -> ImportedAxioms:
+        """Return another one that knows as much now, and learns on its own."""
+        return replace(self, _known=dict(self._known), spelling=replace(self.spelling))
 
     def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> AxiomSet:
         """Return what the constants in *wanted* rest on together.

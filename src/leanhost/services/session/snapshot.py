@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
     from leanhost.engine.values import Ref
     from leanhost.lean.core import Lean
-    from leanhost.lean.names import NameTuple
     from leanhost.services.elaboration.environment import Imported, ImportKey
     from leanhost.services.elaboration.header import Headers
-    from leanhost.services.kernel.axioms import AxiomSet
+    from leanhost.services.kernel.axioms import ImportedAxioms
 
 Options = OrderedDict[tuple[int, str], "tuple[Lean, Ref]"]
 """Option sets in Lean's form, those used last at the end."""
@@ -28,7 +27,7 @@ class HostSnapshot:
     """
 
     lean: Lean
-    kept: Mapping[ImportKey, tuple[Imported, dict[NameTuple, AxiomSet]]]
+    kept: Mapping[ImportKey, tuple[Imported, ImportedAxioms]]
     options: Options
     headers: Headers
     option_types: dict[str, int]
@@ -38,15 +37,15 @@ class HostSnapshot:
         cls, lean: Lean, kept: Mapping[ImportKey, Imported], options: Options, headers: Headers
     ) -> HostSnapshot:
         """Take note of everything; the environments are used until :meth:`close`."""
-        shared = {key: (imported.share(), imported.axioms.known()) for key, imported in kept.items()}
+        shared = {key: (imported.share(), imported.axioms.copy()) for key, imported in kept.items()}
         return cls(lean, shared, OrderedDict(options), headers.copy(), dict(lean.option_types))
 
     def put_back(self) -> OrderedDict[ImportKey, Imported]:
         """Have Lean's own values know what they did; return the environments, each with a use of its own."""
         self.lean.option_types = dict(self.option_types)
         kept: OrderedDict[ImportKey, Imported] = OrderedDict()
-        for key, (imported, known) in self.kept.items():
-            imported.axioms.know(known)
+        for key, (imported, axioms) in self.kept.items():
+            imported.axioms = axioms.copy()
             kept[key] = imported.share()
         return kept
 
