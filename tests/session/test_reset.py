@@ -27,7 +27,7 @@ def test_what_was_found_out_since_is_forgotten(host: Host) -> None:
     (imported,) = [found for key, found in host._kept.items() if key == host.first]
     before = imported.axioms.copy()
     kept, options, headers = list(host._kept), list(host._options), dict(host._headers._known)
-    assert host.check_source("import Init.Classical\n" + CLASSICAL).accepted
+    assert host.check_source(CLASSICAL).accepted
     assert host.check_source('def s : String := "text"\n' + CLASSICAL).accepted
     host.session(["Init"], leanhost.ElabOptions(max_heartbeats=12345)).close()
     imported.axioms.spelling.sound = not before.spelling.sound
