@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,15 @@ class Recorder:
         recorder = self
         sent: list[bytes] = []
 
-        def recording_init(child: Child, node: Path, config: dict[str, object], scratch: Scratch) -> None:
+        def recording_init(
+            child: Child,
+            node: Path,
+            config: dict[str, object],
+            scratch: Scratch,
+            inherited: Sequence[int] = (),
+        ) -> None:
             recorder.node, recorder.config = node, dict(config)
-            init(child, node, config, scratch)
+            init(child, node, config, scratch, inherited)
 
         def recording_send(child: Child, frame: bytes, tick: Callable[[], float]) -> None:
             if recorder.on:

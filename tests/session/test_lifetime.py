@@ -109,7 +109,7 @@ def test_handles_come_back(engine: str, request: pytest.FixtureRequest) -> None:
     host = open_host(engine, request)
     native = host.lean.engine
     gc.collect()
-    before = native.live
+    before = native.live if engine == "native" else 0  # a wasm engine may come with an environment
     session = host.session(["Init"])
     assert session.run(GOOD).ok
     assert isinstance(session.kernel_check(GOOD), Checked)

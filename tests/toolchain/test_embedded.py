@@ -144,24 +144,30 @@ def test_the_command_line_names_the_damage_and_the_way_out(cache_copy: Path) -> 
         ]
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "no description"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "no description", "no module", "short module"])
 def test_damaged_glue_is_prepared_again_without_a_network(cache_copy: Path, damage: str) -> None:
     env = env_of(cache_copy) | {"npm_config_registry": "http://127.0.0.1:9"}
     before = embedded.installed(env)
     assert before is not None
     assert before.glue is not None
-    content = before.glue.read_bytes()
+    assert before.module is not None
+    content, module = before.glue.read_bytes(), before.module.read_bytes()
     if damage == "missing":
         before.glue.unlink()
     elif damage == "truncated":
         replace(before.glue, content[:1000])
-    else:
+    elif damage == "no description":
         before.glue.with_suffix(".json").unlink()
+    else:
+        before.module.unlink()
+        if damage == "short module":
+            before.module.write_bytes(module[:1000])
     after = embedded.installed(env)
     assert after is not None
     assert after.glue == before.glue
     assert after.glue is not None
     assert after.glue.read_bytes() == content
+    assert before.module.read_bytes() == module
     assert leftovers(cache_copy) == []
 
 

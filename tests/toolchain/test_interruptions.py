@@ -83,7 +83,7 @@ def test_two_at_once_and_what_they_say(install_env: dict[str, str], tarball: Pat
     assert "another process is installing" in said
     # Off a terminal, progress is plain lines.
     assert [out for out, _ in results] == ["", ""]
-    assert "390 MB on disk" in said
+    assert "530 MB on disk" in said
     assert "\x1b" not in said
     assert all(line.startswith("leanhost: ") for line in said.splitlines())
     assert leftovers(Path(env["LEANHOST_CACHE"])) == []

@@ -14,7 +14,7 @@ from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Status
 from leanhost.workers import WorkerPool
 from tests.faults.candidates import NATIVE
-from tests.workers.conftest import ENDLESS, GOOD, MakePool, pool_of
+from tests.workers.conftest import ENDLESS, GOOD, MakePool
 from tests.workers.test_remote_proofs import worker_of
 from tests.workers.test_supervision import eventually
 from tests.workers.test_zygotes import busy_worker
@@ -82,24 +82,6 @@ def test_a_worker_that_grew_between_two_calls_is_replaced(make_pool: MakePool) -
         session.run(GOOD)
         eventually(lambda: pool.stats().ended.get("memory", 0) >= 1)
         assert session.run(GOOD).ok
-
-
-def test_own_code_goes_with_the_session(request: pytest.FixtureRequest) -> None:
-    with pool_of("native", request, workers=1, spares=0, max_requests=1000) as pool:
-        with pool.session(["Init"]) as session:
-            session.run('macro "one" : term => `(1)\n')
-            process = worker_of(pool, session)
-            assert session.run(GOOD).ok
-            assert worker_of(pool, session) == process
-        eventually(lambda: pool.stats().ended == {"own code": 1})
-        with pool.session(["Init"]) as session:
-            session.run(GOOD)
-            clean = worker_of(pool, session)
-            assert clean != process
-        with pool.session(["Init"]) as session:
-            session.run(GOOD)
-            assert worker_of(pool, session) == clean
-        assert pool.stats().ended == {"own code": 1}
 
 
 def test_a_session_is_entered_once_and_again_after(make_pool: MakePool) -> None:

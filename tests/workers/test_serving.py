@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from leanhost.services.session.host import Host
+from leanhost.services.session.rehearsal import REHEARSAL
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Status
@@ -18,7 +19,7 @@ from leanhost.workers.protocol.framing import Message, Unpacker, pack, pack_repl
 from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.worker_process.request_loop import CPU_SHARE, Channel, answer
-from leanhost.workers.worker_process.worker_main import REHEARSAL, rehearse
+from leanhost.workers.worker_process.worker_main import rehearse
 from tests.workers.conftest import GOOD
 
 

@@ -119,15 +119,6 @@ def test_a_worker_that_does_not_say_that_it_can_go_on_is_replaced(fake_pool: Mak
     assert pool.stats().ended == {"spent": 1}
 
 
-def test_code_of_a_source_counts_though_its_check_did_not_begin(fake_pool: MakePool) -> None:
-    pool = fake_pool()
-    assert pool.check("unready").status is Status.REFUSED
-    assert pool.check("accept").accepted
-    assert pool.stats().ended == {}
-    assert pool.check("unready #eval 1").status is Status.REFUSED
-    eventually(lambda: pool.stats().ended == {"own code": 1})
-
-
 def test_the_memory_of_the_first_check_of_a_starting_worker_is_watched(fake_pool: MakePool) -> None:
     pool = fake_pool(memory_limit=32 << 20)
     result = pool.check(CheckItem(source="hoard 64", timeout=60))

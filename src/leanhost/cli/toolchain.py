@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from typing import Any
 
+import leanhost
 from leanhost.cli.entry import ACCEPTED
 from leanhost.cli.text import visible
-from leanhost.toolchain import Toolchain, embedded, list_toolchains, resolve
+from leanhost.errors import LeanHostError
+from leanhost.toolchain import Toolchain, embedded, images, list_toolchains, resolve
+from leanhost.toolchain.progress import megabytes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -17,7 +21,11 @@ def run(arguments: argparse.Namespace) -> int:
         case "list":
             _list(as_json=arguments.json)
         case "install":
-            print(visible(str(place(embedded.install(force=arguments.force)))))
+            installed = embedded.install(force=arguments.force)
+            # The self-test, and an image of Lean to start from: whatever goes wrong there is for its first use to say.
+            with suppress(LeanHostError), leanhost.open(toolchain=installed):
+                pass
+            print(visible(str(place(installed))))
         case "remove":
             where = embedded.path()
             print(f"removed {where}" if embedded.remove() else f"nothing to remove: there is no {where}")
@@ -49,8 +57,11 @@ def describe(toolchain: Toolchain) -> dict[str, Any]:
 
 def _list(*, as_json: bool) -> None:
     found = list_toolchains()
+    kept = images.listed()
     if as_json:
-        print(json.dumps([describe(toolchain) for toolchain in found]))
+        print(
+            json.dumps([{**describe(toolchain), "images": _images(toolchain, kept)} for toolchain in found])
+        )
         return
     if not found:
         print("no toolchain can be named; `leanhost toolchain install` fetches the embedded one")
@@ -59,3 +70,12 @@ def _list(*, as_json: bool) -> None:
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
         print(visible("  ".join([*cells, row[-1]])))
+    for image in kept:
+        print(visible(f"  image of {image.label}, {megabytes(image.size)}: {image.path}"))
+
+
+def _images(toolchain: Toolchain, kept: list[images.ImageFile]) -> list[dict[str, Any]]:
+    """Return the images of *toolchain*: those in the cache are the embedded one's."""
+    if toolchain.name != embedded.NAME:
+        return []
+    return [{"of": image.label, "bytes": image.size, "path": str(image.path)} for image in kept]

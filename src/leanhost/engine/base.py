@@ -16,14 +16,14 @@ import itertools
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import IO, Any, ClassVar, Literal, Protocol, TypeVar
 
 from leanhost.engine.expressions import Arg, ArrayOf, Build, Call
 from leanhost.engine.values import Data, Ref
-from leanhost.errors import EngineLost, ForeignHandleError
+from leanhost.errors import EngineLost, ForeignHandleError, UsageError
 
 T = TypeVar("T")
 
@@ -116,6 +116,10 @@ class Engine(ABC):
     kind: ClassVar[str]
     lost_hint: ClassVar[str] = "open a new host or take a new session; handles into the lost Lean are gone"
     """What to do when this engine is lost."""
+    handle: ClassVar[type[Ref]] = Ref
+    """The type of this engine's handles."""
+    can_reset: ClassVar[bool] = False
+    """Whether :meth:`snapshot` and :meth:`reset` are supported. An engine whose process forks has no need of them."""
     word: int
     """Bytes in an object word: 8 native, 4 on wasm32."""
 
@@ -124,6 +128,10 @@ class Engine(ABC):
         self.live = 0
         self.released: deque[int] = deque()
         self.lost: str = ""
+        self.roots: dict[str, Ref] = {}
+        """The handles that came with the image this engine was started from."""
+        self.notes: dict[str, Any] = {}
+        """What was noted with that image."""
 
     # What an implementation provides; each is called with the lock held and the engine alive.
 
@@ -185,6 +193,26 @@ class Engine(ABC):
         """
         work()
 
+    def snapshot(self) -> None:
+        """Keep Lean's state as it is now, between two calls, for :meth:`reset`; the last snapshot counts."""
+        raise UsageError(f"the {self.kind} engine cannot be reset; fork its process instead")
+
+    def reset(self) -> None:
+        """Put Lean back to the last snapshot: nothing that happened since is left.
+
+        Handles made since end: :class:`~leanhost.errors.ClosedError` when one is used. Those made before are valid
+        again, except for those that were closed. An engine that cannot be put back is lost.
+        """
+        raise UsageError(f"the {self.kind} engine cannot be reset; fork its process instead")
+
+    def save(self, out: IO[bytes], key: str, roots: Mapping[str, Ref], notes: Mapping[str, Any]) -> None:
+        """Write an image of Lean as it is now, between two calls; another engine can start from it.
+
+        *roots* are handles and *notes* JSON values that it will have then. Raises
+        :class:`~leanhost.errors.EngineError` when Lean holds what no other process can have: callbacks.
+        """
+        raise UsageError(f"the {self.kind} engine has no images; fork its process instead")
+
     @abstractmethod
     def private_bytes(self) -> int:
         """Return the runtime's private memory in bytes (native: private pages; wasm: the heap in use)."""
@@ -199,13 +227,13 @@ class Engine(ABC):
         """Evaluate one expression and own its result. Raises :class:`Thrown` from :class:`Unwrap`."""
         with self.lock:
             self.check_alive()
-            return Ref(self, self._eval((arg,))[0])
+            return self.handle(self, self._eval((arg,))[0])
 
     def eval_all(self, args: Sequence[Arg]) -> list[Ref]:
         """Evaluate several expressions in one step, left to right."""
         with self.lock:
             self.check_alive()
-            return [Ref(self, word) for word in self._eval(args)]
+            return [self.handle(self, word) for word in self._eval(args)]
 
     def call(self, symbol: str, *args: Arg) -> Ref:
         """Shorthand for ``eval(Call(symbol, args))``."""

@@ -71,7 +71,8 @@ class Lean:
     def __init__(self, engine: Engine, table: Table) -> None:
         self.engine = engine
         self.table = table
-        self._option_types: dict[str, int] = {}
+        self.option_types: dict[str, int] = {}
+        """The tag of the default value of each registered option, once one was asked for."""
         self._counter = itertools.count()
         self._capture: Ref | None = None
         self._capturing: Callable[..., Arg] | None = None
@@ -103,6 +104,10 @@ class Lean:
 
             self._capture = self.engine.callback(7, capture)
         return self._capture
+
+    def drop_capture(self) -> None:
+        """Let go of the closure itself, which went with a reset of the engine."""
+        self._capture = self._capturing = None
 
     def forget_capture(self) -> None:
         """Let go of what the closure last called, and of what that holds."""
@@ -150,10 +155,10 @@ class Lean:
 
     def _option_type(self, name: str) -> int:
         """Return the tag of the default ``DataValue`` of a registered option."""
-        if name not in self._option_types:
+        if name not in self.option_types:
             self._load_options()
         try:
-            return self._option_types[name]
+            return self.option_types[name]
         except KeyError:
             raise UsageError(f"Lean knows no option named {name}", hint="see Lean's `#help option`") from None
 
@@ -173,7 +178,7 @@ class Lean:
                     assert isinstance(row, Node)
                     tag = row.fields[1]
                     assert isinstance(tag, int)
-                    self._option_types[names.show(names.decode(row.fields[0]))] = tag
+                    self.option_types[names.show(names.decode(row.fields[0]))] = tag
 
     # --- values out ---
 

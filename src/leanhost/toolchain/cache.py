@@ -89,6 +89,13 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
         yield
 
 
+@contextmanager
+def try_locked(path: Path) -> Iterator[bool]:
+    """Hold a lock like :func:`locked`, without waiting; yields whether it is held, or locks do not work here."""
+    with path.open("ab") as handle:
+        yield _try_lock(handle) is not False
+
+
 # --- temporary directories ------------------------------------------------------------------------
 
 

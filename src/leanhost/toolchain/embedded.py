@@ -8,7 +8,8 @@ Layout of an installation, which appears by one rename and is never changed afte
         lib/lean/**.olean
         lean.js.gz          the original glue: a later leanhost prepares it anew without a download
     glue/<key>.cjs          the prepared glue, one per version of the preparation
-    glue/<key>.json         its size and digest
+    glue/<key>.wasm         the prepared module
+    glue/<key>.json         sizes and digests of both
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from leanhost.errors import ToolchainCorrupt, ToolchainError, ToolchainInstallError
-from leanhost.toolchain import npm
+from leanhost.toolchain import images, npm
 from leanhost.toolchain.cache import (
     cache_dir,
     ensure_dir,
@@ -55,6 +56,7 @@ NAME = "embedded"
 _FORMAT = 1
 _REINSTALL = "leanhost toolchain install --force"
 _CHECK_BELOW = 4096
+_FORMER_S = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,17 @@ class _Installation:
     def glue(self) -> Path:
         return self.cache / "glue" / f"{_glue_key()}.cjs"
 
+    @property
+    def module(self) -> Path:
+        return self.glue.with_suffix(".wasm")
+
 
 def _glue_key() -> str:
-    """Name the preparation by its own source: any change to it prepares the glue anew."""
-    source = Path(__file__).with_name("glue.py").read_bytes()
-    return hashlib.sha256(source + TARBALL_SHA256.encode()).hexdigest()[:16]
+    """Name the preparation by its own source: any change to it prepares glue and module anew."""
+    digest = hashlib.sha256(TARBALL_SHA256.encode())
+    for name in ("glue.py", "module.py"):
+        digest.update(Path(__file__).with_name(name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def path(env: Mapping[str, str] | None = None) -> Path:
@@ -102,7 +110,7 @@ def installed(env: Mapping[str, str] | None = None) -> Toolchain | None:
     if not at.root.exists():
         return None
     _check(at, full=False)
-    if not _glue_ok(at.glue):
+    if not _prepared_ok(at):
         _prepare_again(at)
     return Toolchain(
         name=NAME,
@@ -114,6 +122,7 @@ def installed(env: Mapping[str, str] | None = None) -> Toolchain | None:
         library=at.root / "lean.wasm",
         core=at.root / "lib" / "lean",
         glue=at.glue,
+        module=at.module,
         node=npm.node_binary(),
         origin=f"the embedded toolchain in {at.root}",
     )
@@ -125,16 +134,21 @@ def verify(env: Mapping[str, str] | None = None, *, full: bool = True) -> int:
     With ``full`` every byte is read (about a second); without, sizes and small files only. Raises
     :class:`~leanhost.errors.ToolchainCorrupt`, also when nothing is installed.
     """
-    return _check(_Installation(cache_dir(env)), full=full)
+    at = _Installation(cache_dir(env))
+    count = _check(at, full=full)
+    if full and at.glue.with_suffix(".json").exists() and not _prepared_ok(at, full=True):
+        raise ToolchainCorrupt(f"{at.module} was changed after it was prepared", hint=_REINSTALL)
+    return count
 
 
 def remove(env: Mapping[str, str] | None = None) -> bool:
-    """Remove the embedded toolchain from the cache; return whether there was one."""
+    """Remove the embedded toolchain and its images from the cache; return whether there was one."""
     at = _Installation(cache_dir(env))
     if not at.cache.is_dir():
         return False
     with locked(at.lock), temp_dir(at.cache) as work:
         remove_stale(at.cache)
+        images.remove(env)
         # By one rename, so that a kill in the middle leaves no half toolchain behind.
         with suppress(FileNotFoundError):
             (at.cache / "glue").rename(work / "glue")
@@ -206,8 +220,8 @@ def _install(at: _Installation, reporter: Reporter, env: Mapping[str, str] | Non
         tree = work / "tree"
         tree.mkdir()
         files = unpack.unpack(tarball, tree, work / "lean.js", reporter)
-        reporter.stage("preparing the JavaScript glue")
-        _prepare(work / "lean.js", at.glue, work)
+        reporter.stage("preparing the module and its JavaScript glue")
+        _prepare(work / "lean.js", tree / "lean.wasm", at, work)
         files["lean.js.gz"] = unpack.compress(work / "lean.js", tree / "lean.js.gz")
         (work / "lean.js").unlink()
         write_json(
@@ -233,44 +247,62 @@ def _put_in_place(tree: Path, root: Path, work: Path) -> None:
 # --- the prepared glue ----------------------------------------------------------------------------
 
 
-def _prepare(lean_js: Path, target: Path, work: Path) -> None:
-    """Prepare *lean_js* and put the result and its description in place; the description comes last."""
+def _prepare(lean_js: Path, wasm: Path, at: _Installation, work: Path) -> None:
+    """Prepare glue and module and put them in place; their description comes last."""
     from leanhost.toolchain.glue import prepare_glue
+    from leanhost.toolchain.module import prepare_module, used_exports
 
-    made = work / "glue.cjs"
-    prepare_glue(lean_js, made)
-    with made.open("rb") as handle:
+    glue, module = work / "glue.cjs", work / "module.wasm"
+    prepare_glue(lean_js, glue)
+    prepare_module(wasm, module, used_exports(glue.read_text(encoding="utf-8")))
+    with glue.open("rb") as handle:
         os.fsync(handle.fileno())
-    ensure_dir(target.parent)
-    description = {"size": made.stat().st_size, "sha256": sha256_file(made)}
-    made.replace(target)
-    write_json(target.with_suffix(".json"), description)
+    ensure_dir(at.glue.parent)
+    description = {
+        name: {"size": made.stat().st_size, "sha256": sha256_file(made)}
+        for name, made in (("glue", glue), ("module", module))
+    }
+    glue.replace(at.glue)
+    module.replace(at.module)
+    write_json(at.glue.with_suffix(".json"), description)
 
 
-def _glue_ok(glue: Path) -> bool:
-    """Return whether the prepared glue is there and whole (a fraction of a millisecond)."""
+def _prepared_ok(at: _Installation, *, full: bool = False) -> bool:
+    """Return whether what was prepared is there and whole; the module is only read when *full*."""
     try:
-        description = json.loads(glue.with_suffix(".json").read_bytes())
-        content = glue.read_bytes()
-        return bool(hashlib.sha256(content).hexdigest() == description["sha256"])
+        description = json.loads(at.glue.with_suffix(".json").read_bytes())
+        glue, module = description["glue"], description["module"]
+        if hashlib.sha256(at.glue.read_bytes()).hexdigest() != glue["sha256"]:
+            return False
+        if at.module.stat().st_size != module["size"]:
+            return False
+        return not full or sha256_file(at.module) == module["sha256"]
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
 
 def _prepare_again(at: _Installation) -> None:
-    """Prepare the kept original glue: after an update of leanhost, or when the prepared file was damaged."""
+    """Prepare glue and module from the originals: after an update of leanhost, or when a file was damaged."""
     try:
         with locked(at.cache / "glue.lock"), temp_dir(at.cache) as work:
-            if _glue_ok(at.glue):
+            if _prepared_ok(at):
                 return
             from leanhost.toolchain import unpack
 
             unpack.decompress(at.root / "lean.js.gz", work / "lean.js")
-            _prepare(work / "lean.js", at.glue, work)
+            _prepare(work / "lean.js", at.root / "lean.wasm", at, work)
+            _remove_former(at)
     except OSError as error:
         raise ToolchainCorrupt(
             f"cannot prepare the glue of the embedded toolchain: {error}", hint=_REINSTALL
         ) from error
+
+
+def _remove_former(at: _Installation) -> None:
+    """Remove what other versions of leanhost prepared long ago: it is large, and they can prepare it again."""
+    for file in at.glue.parent.iterdir():
+        if file.stem != at.glue.stem and time.time() - file.stat().st_mtime > _FORMER_S:
+            file.unlink(missing_ok=True)
 
 
 # --- checking -------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from leanhost.errors import ToolchainCorrupt
 
 _ASSIGN_START = b"function assignWasmExports(wasmExports){"
 _NAME = re.compile(rb"[A-Za-z_$][\w$]*")
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 _STATEMENT = re.compile(rb'([\w$]+)=Module\["[\w$]+"\]=wasmExports\["[^"]+"\](?:\.value)?')
 
 _EXPOSED = (
@@ -30,7 +31,7 @@ _EXPOSED = (
     "convertJsFunctionToWasm",
     "getWasmTableEntry",
 )
-_LIVE = ("wasmExports", "wasmMemory", "wasmTable")
+_LIVE = ("wasmExports", "wasmMemory", "wasmTable", "wasmTableMirror", "wasmImports", "freeTableIndexes")
 
 # (what the published glue says, what the prepared one says). Each must occur exactly once.
 _EDITS: tuple[tuple[str, str], ...] = (
@@ -61,14 +62,10 @@ _EDITS: tuple[tuple[str, str], ...] = (
         "updateGOT(origExports);",
         "wasmTableMirror=new Array(wasmTable.length).fill(undefined);updateGOT(origExports);",
     ),
+    # A symbol's slot or address is found in the names of the prepared module.
     (
-        "newSymIndex=Object.keys(lib.exports).indexOf(symbol);if(newSymIndex==-1||",
-        "newSymIndex=symbol in wasmExports?0:-1;if(newSymIndex==-1||",
-    ),
-    # Data symbols are globals holding an address; as they stand they would convert to 0, "not found".
-    (
-        "result=lib.exports[symbol];",
-        "result=lib.exports[symbol];if(result instanceof WebAssembly.Global)return result.value;",
+        "newSymIndex=Object.keys(lib.exports).indexOf(symbol);if(newSymIndex==-1||lib.exports[symbol].stub){",
+        'result=Module["addressOf"](symbol);if(result!==undefined)return result;{',
     ),
     # With one thread nobody can ever signal a condition: the host is told of a wait that would not end.
     (
@@ -78,6 +75,11 @@ _EDITS: tuple[tuple[str, str], ...] = (
     ),
     # Node's permission model refuses `process.binding`.
     ('var flags=process.binding("constants")["fs"];', "var flags=fs.constants;"),
+    # The host can keep a slot's former value, to put it back.
+    (
+        "var setWasmTableEntry=(idx,func)=>{",
+        'var setWasmTableEntry=(idx,func)=>{if(Module["onSlot"])Module["onSlot"](idx,wasmTable.get(idx));',
+    ),
     # A memory limit of our own, and a mark when it is reached.
     ("var getHeapMax=()=>2147483648;", 'var getHeapMax=()=>Module["heapMax"]||2147483648;'),
     (
@@ -131,7 +133,7 @@ def _prepare(text: mmap.mmap) -> str:
     )
     for old, new in _EDITS:
         glue = _replace(glue, old, new)
-    return _replace(_wrap(glue), _MAIN, _main())
+    return _replace(_wrap(glue), _MAIN, _main(_variables(glue)))
 
 
 def _statements(body: bytes, kept: frozenset[bytes]) -> list[str]:
@@ -161,6 +163,43 @@ def _wrap(glue: str) -> str:
     return f"module.exports=function start(Module){{{glue}\n}};\n"
 
 
-def _main() -> str:
+_TOKEN = re.compile(
+    r"""
+      "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `(?:\\.|[^`\\])*`
+    | (?<=[=(,:!?&|;{}\[])/(?![/*])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\[\n])+/
+    | [(){}\[\];,]
+    | (?<![\w$.])(?:var|let)\s+(?=[\w$]+)
+    """,
+    re.VERBOSE,
+)
+
+
+def _variables(glue: str) -> list[str]:
+    """Return the glue's own variables, those outside of all functions."""
+    found: list[str] = []
+    depth, declaring = 0, False
+    for token in _TOKEN.finditer(glue):
+        text = token[0]
+        if text in ("(", "{", "["):
+            depth += 1
+        elif text in (")", "}", "]"):
+            depth -= 1
+        elif depth == 0 and text == ";":
+            declaring = False
+        elif depth == 0 and (text[:3] in ("var", "let") or (declaring and text == ",")):
+            declaring = True
+            if name := _IDENTIFIER.match(glue, token.end()):
+                found.append(name[0])
+    if depth != 0 or not {"ABORT", "FS", "GOT", "freeTableIndexes"} <= set(found):
+        raise _unexpected("the variables of the glue")
+    return list(dict.fromkeys(found))
+
+
+def _main(variables: list[str]) -> str:
+    """Return the last statements: what the host is given, with all the glue's variables to keep and put back."""
     members = list(_EXPOSED) + [f"get {name}(){{return {name}}}" for name in _LIVE]
+    members += [
+        f"get variables(){{return[{','.join(variables)}]}}",
+        f"set variables(values){{[{','.join(variables)}]=values}}",
+    ]
     return f'var wasmExports;Module["leanhost"]={{{",".join(members)}}};createWasm();run()'

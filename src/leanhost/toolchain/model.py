@@ -40,6 +40,8 @@ class Toolchain:
     """The directory of the core library's ``.olean`` files; ``None`` when the toolchain has none."""
     glue: Path | None = None
     """The prepared JavaScript glue (wasm only)."""
+    module: Path | None = None
+    """``lean.wasm`` as it was prepared for that glue (wasm only)."""
     node: Path | None = None
     """The Node executable that runs it (wasm only)."""
     origin: str = ""

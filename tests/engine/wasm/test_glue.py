@@ -19,7 +19,7 @@ def lean_js(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if package := os.environ.get("LEANHOST_TEST_WASM"):
         return Path(package) / "lean.js"
     path = tmp_path_factory.mktemp("js") / "lean.js"
-    with gzip.open(parts.wasm.with_name("lean.js.gz")) as packed, path.open("wb") as file:
+    with gzip.open(parts.core.parents[1] / "lean.js.gz") as packed, path.open("wb") as file:
         shutil.copyfileobj(packed, file)
     return path
 

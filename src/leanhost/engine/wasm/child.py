@@ -7,9 +7,10 @@ import os
 import resource
 import select
 import signal
+import struct
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from leanhost.engine.wasm.mounts import Scratch
@@ -22,6 +23,7 @@ _READ = 1 << 16
 _V8_STACK = 96 * 1024 * 1024
 """Half of Lean's C stack, so that a RangeError comes first: the interpreter needs about as much of one as
 of the other."""
+_ORDER = struct.Struct("<cIi")
 _STACK_RESERVE = 32 * 1024 * 1024
 
 Tick = Callable[[], float]
@@ -43,7 +45,10 @@ def _v8_stack() -> int:
 class Child:
     """A running ``host.js``. Reads and writes wait only as long as *tick* says, then call it again."""
 
-    def __init__(self, node: Path, config: Mapping[str, object], scratch: Scratch) -> None:
+    def __init__(
+        self, node: Path, config: Mapping[str, object], scratch: Scratch, inherited: Sequence[int] = ()
+    ) -> None:
+        """Start *node*; it also gets the descriptors *inherited*, which *config* names."""
         request_read, self._request = os.pipe()
         self._reply, reply_write = os.pipe()
         control_read, self._control = os.pipe()
@@ -88,7 +93,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output_write,
                 stderr=output_write,
-                pass_fds=theirs,
+                pass_fds=(*theirs, *inherited),
                 start_new_session=True,  # the terminal's Ctrl-C is for the Python side to handle
                 cwd="/",
                 env=environment,
@@ -132,6 +137,10 @@ class Child:
         """Return the end of what the child printed."""
         return bytes(self._output).decode("utf-8", "replace")
 
+    def forget_output(self) -> None:
+        """Drop what the child has printed so far."""
+        self._output.clear()
+
     def send(self, frame: bytes, tick: Tick) -> None:
         """Write one frame."""
         view = memoryview(frame)
@@ -164,10 +173,10 @@ class Child:
                 raise ChildGone
             buffer += data
 
-    def cancel(self, ref: int) -> None:
-        """Ask the child's second thread to set the cancel token at address *ref*."""
+    def cancel(self, ref: int, time: int) -> None:
+        """Ask the child's second thread to set the cancel token at address *ref*, if it is still that *time*."""
         try:
-            os.write(self._control, b"C" + ref.to_bytes(4, "little"))
+            os.write(self._control, _ORDER.pack(b"C", ref, time))
         except OSError:
             pass  # a child that is gone, or that has a thousand such orders already
 

@@ -16,6 +16,7 @@ const WRITING = 3 | 512; // O_WRONLY, O_RDWR, O_TRUNC
 const REFUSED = [
   "_emscripten_system",
   "_dlopen_js",
+  "_dlsym_catchup_js",
   "_emscripten_dlopen_js",
   "emscripten_run_script",
   "emscripten_run_script_int",
@@ -28,7 +29,7 @@ const REFUSED = [
   "__syscall_bind",
   "__syscall_listen",
 ];
-const ANSWERS = { _dlopen_js: 0, emscripten_wget_data: undefined };
+const ANSWERS = { _dlopen_js: 0, _dlsym_catchup_js: 0, emscripten_wget_data: undefined };
 
 function refuseCalls(imports) {
   for (const name of REFUSED) {

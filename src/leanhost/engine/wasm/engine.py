@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NoReturn, TypeVar
+from typing import IO, Any, ClassVar, NoReturn, TypeVar
 
 from leanhost.engine.base import Engine, Guard
 from leanhost.engine.checks import check_callback
@@ -17,8 +20,10 @@ from leanhost.engine.expressions import Arg
 from leanhost.engine.values import Data, Ref, Thrown
 from leanhost.engine.wasm import wire
 from leanhost.engine.wasm.child import Child, ChildGone
+from leanhost.engine.wasm.image import Image, write_image
 from leanhost.engine.wasm.interrupt import Shield
 from leanhost.engine.wasm.mounts import Mounts, Scratch, mountable
+from leanhost.engine.wasm.refs import EraRef, Eras
 from leanhost.engine.wasm.watch import Watch
 from leanhost.errors import (
     EngineError,
@@ -29,13 +34,14 @@ from leanhost.errors import (
     OutOfMemory,
     UsageError,
 )
+from leanhost.toolchain.images import discard
 
 T = TypeVar("T")
 
 MAX_HEAP = 2 * 1024**3
 """Bytes of memory the WebAssembly Lean can have at most."""
 
-_INITIAL_MEMORY = 512 * 1024**2  # reserved, not touched: saves growing step by step
+_INITIAL_MEMORY = 384 * 1024**2  # reserved, not touched: saves growing step by step
 _C_STACK = 192 * 1024**2  # of wasm memory, without any check at its end: V8's own stack must overflow first
 _MAX_FRAME = 64 * 1024**2
 _IDLE_SLICE = 0.05  # between looks at a flag that a signal handler or another thread sets
@@ -45,6 +51,14 @@ _CLOSED = "the engine was closed"
 _NOISE = re.compile(r"^(?:\[DEBUG|LLVM Profile).*\n?(?: +(?:- /|mainModule\?).*\n?)*", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What Python knew when a snapshot was taken."""
+
+    functions: int
+    mounts: dict[Path, bool]
+
+
 class WasmEngine(Engine):
     """A WebAssembly Lean in a child process; see :mod:`leanhost.engine.base` for the contract.
 
@@ -52,6 +66,8 @@ class WasmEngine(Engine):
     """
 
     kind: ClassVar[str] = "wasm"
+    handle: ClassVar[type[Ref]] = EraRef
+    can_reset: ClassVar[bool] = True
 
     def __init__(self, child: Child, max_frame: int, scratch: Scratch) -> None:
         super().__init__()
@@ -65,6 +81,9 @@ class WasmEngine(Engine):
         self._watches: list[Watch] = []
         self._shield: Shield | None = None  # of the supervised work, lowered between its exchanges
         self._last_id = 0
+        self.eras = Eras()
+        self._time = 0  # of the runtime: orders to cancel are void in another one
+        self._snapshot: _Snapshot | None = None
         # Runs at garbage collection, and at exit from `leave`: no child is left behind, and no zombie.
         self._finalizer = weakref.finalize(self, _end, child, self._pid, scratch)
         self._finalizer.atexit = False
@@ -82,13 +101,15 @@ class WasmEngine(Engine):
         heap_limit: int = MAX_HEAP,
         max_frame: int = _MAX_FRAME,
         startup_timeout: float = 120.0,
+        image: Image | None = None,
     ) -> WasmEngine:
         """Start a runtime and initialise Lean (seconds); nothing is imported.
 
         *glue* is what :func:`leanhost.toolchain.glue.prepare_glue` wrote. Lean sees the host directories
         *mounts* under their own absolute paths, and no other files. It can read them and nothing more; it can
         write to *scratch*. Without one, see :meth:`scratch`. *heap_limit* bounds Lean's memory and *max_frame*
-        one message, both in bytes; *startup_timeout* is in seconds.
+        one message, both in bytes; *startup_timeout* is in seconds. From an *image*, which is closed, Lean goes on as
+        it was when that was saved, see :attr:`roots`; one that is damaged is as good as none, and ``roots`` is empty.
 
         Raises :class:`~leanhost.errors.EngineError` (or its :class:`~leanhost.errors.EngineLost`) when Lean
         does not come up.
@@ -106,18 +127,24 @@ class WasmEngine(Engine):
             "wasm": str(wasm.absolute()),
             "maxFrame": max_frame,
             "heapMax": heap_limit,
-            "initialMemory": _INITIAL_MEMORY,
+            "initialMemory": max(_INITIAL_MEMORY, image.memory if image is not None else 0),
             "stackBytes": _C_STACK,
+            **({"image": image.config()} if image is not None else {}),
         }
         place = Scratch(scratch)
         try:
-            child = Child(node, config, place)
+            child = Child(node, config, place, [image.fd] if image is not None else ())
         except BaseException:
             place.remove()
             raise
+        finally:
+            if image is not None:
+                image.close()
         engine = cls(child, max_frame, place)
         try:
-            engine._await_start(time.monotonic() + startup_timeout)
+            adopted = engine._await_start(time.monotonic() + startup_timeout)
+            if image is not None:
+                engine._take_over(image) if adopted else discard(image.path)
             for path in mounts:
                 engine.mount(path)
             if scratch is not None:
@@ -139,7 +166,9 @@ class WasmEngine(Engine):
 
     # --- one exchange
 
-    def _await_start(self, deadline: float) -> None:
+    def _await_start(self, deadline: float) -> bool:
+        """Wait until Lean is there; whether it comes from the image."""
+
         def tick() -> float:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -152,6 +181,11 @@ class WasmEngine(Engine):
             self._lose()
         if frame[4] == wire.CRASHED:
             self._crashed(frame[5:])
+        return frame[5:] == b"\1"
+
+    def _take_over(self, image: Image) -> None:
+        self.notes = image.notes["notes"]
+        self.roots = {name: EraRef(self, word) for name, word in image.notes["roots"].items()}
 
     def _request(self, operation: int, body: bytes) -> bytes:
         """Put one request and return its answer's payload; whatever it cannot be is raised."""
@@ -181,7 +215,7 @@ class WasmEngine(Engine):
         if status == wire.OK:
             return payload
         if status == wire.THROWN:
-            raise Thrown(Ref(self, wire.words(payload)[0]))
+            raise Thrown(EraRef(self, wire.words(payload)[0]))
         if status == wire.TOO_LARGE:
             raise ObjectTooLarge("a Lean object is larger than the limit it was to be read with")
         raise EngineError(payload.decode("utf-8", "replace"))
@@ -227,7 +261,7 @@ class WasmEngine(Engine):
             now = time.monotonic()
             wait = _IDLE_SLICE
             for watch in self._watches:
-                wait = min(wait, watch.tick(now, shield.pending, self._child.cancel))
+                wait = min(wait, watch.tick(now, shield.pending, self._cancel))
                 if watch.stuck(now):
                     reason = (
                         f"Lean did not stop within {watch.guard.grace:g} s of being asked ({watch.guard.why})"
@@ -242,6 +276,9 @@ class WasmEngine(Engine):
             return wait
 
         return tick
+
+    def _cancel(self, token: int) -> None:
+        self._child.cancel(token, self._time)
 
     def _give_up(self, reason: str) -> None:
         if not self.lost:
@@ -271,7 +308,7 @@ class WasmEngine(Engine):
     def _serve(self, payload: bytes, shield: Shield) -> tuple[bytes, BaseException | None]:
         """Run a Python function for Lean and return the encoded answer, or what it raised."""
         number, *words = wire.words(payload)
-        arguments = [Ref(self, word) for word in words]
+        arguments = [EraRef(self, word) for word in words]
         try:
             shield.lowered = True
             value = self._functions[number](*arguments)
@@ -315,7 +352,7 @@ class WasmEngine(Engine):
         return wire.decode(self._request(wire.EVAL_DATA, body))
 
     def _dump(self, word: int, limit: int) -> Data:
-        lent = Ref(self, word)
+        lent = EraRef(self, word)
         try:
             return self._data(lent, limit)
         finally:
@@ -347,7 +384,7 @@ class WasmEngine(Engine):
             number = len(self._functions)
             self._functions.append(function)
             body = wire.U32.pack(number) + bytes((arity,))
-            return Ref(self, wire.words(self._request(wire.MAKE_CALLBACK, body))[0])
+            return EraRef(self, wire.words(self._request(wire.MAKE_CALLBACK, body))[0])
 
     def supervise(self, work: Callable[[], T], guard: Guard) -> T:
         """Run *work* under *guard*; see :meth:`leanhost.engine.base.Engine.supervise`."""
@@ -365,6 +402,17 @@ class WasmEngine(Engine):
             finally:
                 self._shield = outer
                 self._watches.remove(watch)
+                if watch.asked:
+                    self._settle()
+
+    def _settle(self) -> None:
+        """Void the order to cancel that may still be under way: its token may be freed, and the memory used again."""
+        with suppress(EngineError):
+            self.check_alive()
+            self._request(wire.SETTLE, b"")
+            self._time += 1
+            for watch in self._watches:
+                watch.repeat(self._cancel)
 
     def mount(self, directory: Path, writable: bool = False) -> None:
         """Let Lean see one more host directory under its own absolute path; write to it, if in the scratch one."""
@@ -382,6 +430,44 @@ class WasmEngine(Engine):
         """
         self.mount(self._mounts.scratch.path, writable=True)
         return self._mounts.scratch.path
+
+    def snapshot(self) -> None:
+        """Keep Lean's state; see :meth:`leanhost.engine.base.Engine.snapshot`."""
+        self.drain()
+        with self.lock:
+            self.check_alive()
+            self._request(wire.KEEP, b"")
+            self.eras.keep()
+            self._snapshot = _Snapshot(len(self._functions), dict(self._mounts.done))
+
+    def reset(self) -> None:
+        """Put Lean back; see :meth:`leanhost.engine.base.Engine.reset`. A private scratch directory is emptied."""
+        with self.lock:
+            self.check_alive()
+            if self._snapshot is None:
+                raise UsageError("there is no snapshot to reset Lean to")
+            if self._watches:
+                raise UsageError("Lean cannot be reset while it works")
+            self.eras.reset()
+            self.released.clear()
+            del self._functions[self._snapshot.functions :]
+            self._request(wire.RESET, b"")
+            self._time += 1
+            self._mounts.reset(self._snapshot.mounts)
+            self._child.forget_output()
+
+    def save(self, out: IO[bytes], key: str, roots: Mapping[str, Ref], notes: Mapping[str, Any]) -> None:
+        """Write an image of Lean; see :meth:`leanhost.engine.base.Engine.save`."""
+        self.drain()
+        with self.lock:
+            self.check_alive()
+            runtime = json.loads(self._request(wire.DESCRIBE, b""))
+            words = {name: self.own(ref) for name, ref in roots.items()}
+
+            def read(address: int, size: int) -> bytes:
+                return self._request(wire.READ, wire.U32.pack(address) + wire.U32.pack(size))
+
+            write_image(out, key, runtime, {"roots": words, "notes": dict(notes)}, read)
 
     def private_bytes(self) -> int:
         """Return the bytes of memory Lean's allocator has taken so far; it keeps what is freed for itself."""

@@ -8,6 +8,16 @@ const MAX_SMALL = 4096;
 const BOX0 = 1;
 const USER_ERROR = 18; // IO.Error.userError
 
+// Functions of Lean's runtime that are called from here.
+const OWN = [
+  "free",
+  "lean_alloc_object",
+  "lean_cstr_to_nat",
+  "lean_dec_ref_cold",
+  "lean_mk_string_from_bytes",
+  "malloc",
+];
+
 const box = (n) => ((n << 1) | 1) >>> 0;
 
 // An error constructor met by an Unwrap; owns the error.
@@ -25,12 +35,12 @@ class Refused {
 }
 
 class Heap {
-  constructor(lean) {
+  constructor(lean, names) {
     this.lean = lean;
-    this.exports = lean.wasmExports;
+    this.names = names;
+    this.exports = Object.fromEntries(OWN.map((name) => [name, names.function(name)]));
     this.memory = lean.wasmMemory;
     this.symbols = []; // what the Python side calls by number
-    this.slots = new Map(); // exported name -> table index
     this.scratch = 0;
     this.scratchSize = 0;
     this.views();
@@ -172,17 +182,7 @@ class Heap {
   }
 
   define(name) {
-    this.symbols.push({ name, value: this.exports[name] });
-  }
-
-  slot(entry) {
-    let slot = this.slots.get(entry.name);
-    if (slot === undefined) {
-      if (typeof entry.value !== "function") throw new Refused(`${entry.name} is not a function`);
-      slot = this.lean.addFunction(entry.value);
-      this.slots.set(entry.name, slot);
-    }
-    return slot;
+    this.symbols.push({ name, value: this.names.value(name) });
   }
 
   // Evaluate `count` expressions; when one fails, release the ones before it.
@@ -262,12 +262,12 @@ class Heap {
         const arity = r.u8();
         if (typeof entry.value !== "function" || entry.value.length !== arity)
           throw new Refused(`${entry.name} is not a function of ${arity} parameters (${entry.value.length})`);
-        return this.closure(this.slot(entry), arity, this.several(r, r.u8()));
+        return this.closure(this.names.address(entry.name), arity, this.several(r, r.u8()));
       }
       case 11: {
         const entry = this.symbol(r.u32());
         if (typeof entry.value === "function") throw new Refused(`${entry.name} is a function, not a constant`);
-        const word = this.h32[entry.value.value >>> 2] >>> 0;
+        const word = this.h32[entry.value >>> 2] >>> 0;
         if (word === 0) throw new Refused(`${entry.name} is not initialised`);
         this.inc(word);
         return word;

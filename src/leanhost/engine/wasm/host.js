@@ -8,6 +8,9 @@ const { Reader, Writer } = require("./bytes.js");
 const { Files, refuseCalls } = require("./confine.js");
 const { TooLarge, dump } = require("./dump.js");
 const { BOX0, Heap, Refused, Thrown } = require("./heap.js");
+const { Runtime, Unfit } = require("./image.js");
+const { LOADED, WAITING } = require("./load.js");
+const { Symbols } = require("./symbols.js");
 const { Deadlock, Tasks } = require("./tasks.js");
 
 const config = JSON.parse(process.argv[2]);
@@ -26,11 +29,19 @@ const MAKE_CALLBACK = 4;
 const RETURN = 5;
 const USAGE = 6;
 const MOUNT = 7;
+const KEEP = 8;
+const RESET = 9;
+const DESCRIBE = 10;
+const READ = 11;
+const SETTLE = 12;
 
+const MAX_PAGES = 32768;
 const HEADER = 9; // length of the rest, request id, status
 
 let files;
 let heap;
+let names;
+let runtime;
 let tasks;
 let Module;
 
@@ -116,30 +127,34 @@ function explain(error) {
     return ["stack", "the stack overflowed (very deep recursion)"];
   if (error instanceof RangeError) return ["memory", `${error.message}`];
   if (error instanceof Module.leanhost.ExitStatus) return ["exit", `Lean exited with status ${error.status}`];
+  if (error instanceof Unfit) return ["image", error.message];
   if (error instanceof WebAssembly.RuntimeError) return ["trap", error.message];
   if (typeof error === "number") return ["exception", "a C++ exception reached the top"];
   return ["internal", (error && error.stack) || String(error)];
 }
 
 const CANARY = 0x5ca1ab1e;
-let canary;
 
 // Lean's C stack grows down towards this zone, which nothing else writes.
-function placeStack(exports, memory) {
+function placeStack() {
+  const { malloc, emscripten_stack_set_limits: setLimits, _emscripten_stack_restore: restore } =
+    Module.leanhost.wasmExports;
   const zone = 1 << 16;
-  const base = exports.malloc(zone + config.stackBytes) >>> 0;
+  const base = malloc(zone + config.stackBytes) >>> 0;
   if (!base) throw new Error("no memory for the stack");
   const low = (base + zone + 15) & ~15;
   const high = (base + zone + config.stackBytes) & ~15;
-  canary = { from: (base + 3) >>> 2, to: low >>> 2 };
-  new Int32Array(memory.buffer).fill(CANARY, canary.from, canary.to);
-  exports.emscripten_stack_set_limits(high, low);
-  exports._emscripten_stack_restore(high);
+  runtime.stack = { zone: (base + 3) & ~3, low, high };
+  heap.views();
+  heap.h32.fill(CANARY, runtime.stack.zone >>> 2, low >>> 2);
+  setLimits(high, low);
+  restore(high);
 }
 
 function stackIntact() {
-  const h32 = heap.h32;
-  for (let i = canary.to - 1; i >= canary.from; i -= 64) if (h32[i] !== CANARY) return false;
+  const { h32 } = heap;
+  const { zone, low } = runtime.stack;
+  for (let i = (low >>> 2) - 1; i >= zone >>> 2; i -= 64) if (h32[i] !== CANARY) return false;
   return true;
 }
 
@@ -183,7 +198,7 @@ function evalDataRequest(r) {
 
 function missingRequest(r) {
   const out = newReply();
-  for (let n = r.u32(); n > 0; n--) out.u8(r.take(r.u16()).toString("latin1") in heap.exports ? 0 : 1);
+  for (let n = r.u32(); n > 0; n--) out.u8(names.has(r.take(r.u16()).toString("latin1")) ? 0 : 1);
   return out;
 }
 
@@ -192,6 +207,7 @@ function callbackRequest(r) {
   const arity = r.u8();
   const f = (...words) => askPython(number, words);
   const slot = heap.lean.addFunction(heap.lean.convertJsFunctionToWasm(f, "i".repeat(arity + 1)));
+  runtime.callbacks++;
   const out = newReply();
   out.u32(heap.closure(slot, arity, []));
   return out;
@@ -234,7 +250,7 @@ function askPython(number, words) {
 
 function usageRequest() {
   const out = newReply();
-  out.u32(heap.h32[heap.exports.emscripten_get_sbrk_ptr() >>> 2] - config.stackBytes);
+  out.u32(runtime.end() - config.stackBytes);
   return out;
 }
 
@@ -249,6 +265,52 @@ function mountRequest(r) {
   return newReply();
 }
 
+// --- images
+
+// Orders to cancel that were given before this are void.
+function newTime() {
+  while (Atomics.compareExchange(gate, 0, 0, 1) !== 0);
+  gate[1]++;
+  Atomics.store(gate, 0, 0);
+}
+
+function settleRequest() {
+  newTime();
+  return newReply();
+}
+
+function atRest() {
+  if (depth !== 0) throw new Refused("an image is taken and put back between calls only");
+}
+
+function keepRequest() {
+  atRest();
+  runtime.take();
+  return newReply();
+}
+
+function resetRequest() {
+  atRest();
+  newTime();
+  runtime.putBack();
+  return newReply();
+}
+
+function describeRequest() {
+  atRest();
+  const out = newReply();
+  const text = Buffer.from(JSON.stringify(runtime.describe()));
+  out.bytes(text, 0, text.length);
+  return out;
+}
+
+function readRequest(r) {
+  const from = r.u32();
+  const out = newReply();
+  out.bytes(heap.h8, from, from + r.u32());
+  return out;
+}
+
 const REQUESTS = {
   [EVAL]: evalRequest,
   [EVAL_DATA]: evalDataRequest,
@@ -256,6 +318,11 @@ const REQUESTS = {
   [MAKE_CALLBACK]: callbackRequest,
   [USAGE]: usageRequest,
   [MOUNT]: mountRequest,
+  [KEEP]: keepRequest,
+  [RESET]: resetRequest,
+  [DESCRIBE]: describeRequest,
+  [READ]: readRequest,
+  [SETTLE]: settleRequest,
 };
 
 function serve(id, op, r) {
@@ -288,60 +355,111 @@ function serve(id, op, r) {
 // --- start
 
 function call(name, ...args) {
-  const f = Module.leanhost.wasmExports[name];
-  if (typeof f !== "function") throw new Error(`lean.wasm exports no ${name}`);
+  const f = names.function(name);
   // Where this build still has a world token, it is the last parameter.
   while (args.length < f.length) args.push(BOX0);
   return f(...args);
 }
 
+const memory = new WebAssembly.Memory({ initial: config.initialMemory >>> 16, maximum: MAX_PAGES, shared: true });
+const gate = new Int32Array(new SharedArrayBuffer(8)); // a lock, and the time that orders are for
+const image = describedImage();
+
+// The image to start from, as the thread that reads it is told.
+function describedImage() {
+  if (config.image === undefined) return undefined;
+  const { fd, header, offset, sha256 } = config.image;
+  const text = Buffer.alloc(header[1]);
+  fs.readSync(fd, text, 0, header[1], header[0]);
+  const description = JSON.parse(text).runtime;
+  const { runs, words } = description;
+  const from = words.stack.low;
+  const below = runs.reduce((size, [at, length]) => (at < from ? size + length : size), 0);
+  const low = new Uint8Array(new SharedArrayBuffer(below));
+  const state = new Int32Array(new SharedArrayBuffer(4));
+  return { description, load: { fd, offset, sha256, runs, from, low, state } };
+}
+
+// Whether Lean is now as it was when the image was taken. If not, whatever of it has arrived is gone again.
+function adopted() {
+  const { description, load } = image;
+  Atomics.wait(load.state, 0, WAITING);
+  mark("loaded");
+  try {
+    if (load.state[0] !== LOADED) throw new Unfit("the image is damaged");
+    const low = [];
+    let at = 0;
+    for (const [address, length] of load.runs) {
+      if (address < load.from) low.push([address, load.low.subarray(at, (at += length))]);
+    }
+    runtime.adopt(description, low);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error;
+    for (const [address, length] of load.runs) {
+      if (address >= load.from) heap.h8.fill(0, address, address + length);
+    }
+    return false;
+  }
+}
+
+// Returns whether Lean comes from the image.
 function initialise() {
-  const { wasmExports, wasmMemory } = Module.leanhost;
   mark("instantiated");
-  new Worker(path.join(__dirname, "control.js"), {
-    workerData: { memory: wasmMemory, fd: config.controlFd, parent: config.parent, scratch: config.scratch },
-  });
-  placeStack(wasmExports, wasmMemory);
+  names.table = Module.leanhost.wasmTable;
+  heap = new Heap(Module.leanhost, names);
+  tasks = new Tasks(heap);
   files = new Files(Module.leanhost);
+  runtime = new Runtime(heap, tasks);
+  Module.onSlot = (slot, former) => runtime.slots.push([slot, former]);
+  if (image !== undefined && adopted()) return true;
+  placeStack();
   call("lean_initialize_runtime_module");
   call("lean_initialize");
   mark("initialised");
   call("lean_enable_initializer_execution");
   call("lean_io_mark_end_initialization");
   call("lean_init_task_manager_using", 1);
-  heap = new Heap(Module.leanhost);
-  tasks = new Tasks(heap);
+  heap.views();
+  return false;
 }
 
-const began = performance.now();
 function mark(what) {
-  if (config.trace) console.error(`[${what} ${(performance.now() - began).toFixed(0)} ms]`);
+  if (config.trace) console.error(`[${what} ${performance.now().toFixed(0)} ms]`);
 }
 
 function main() {
+  const workerData = { memory, gate, fd: config.controlFd, parent: config.parent, scratch: config.scratch };
+  new Worker(path.join(__dirname, "control.js"), { workerData: { ...workerData, image: image && image.load } });
   Module = {
     noInitialRun: true,
-    INITIAL_MEMORY: config.initialMemory,
+    wasmMemory: memory,
     heapMax: config.heapMax,
     locateFile: () => config.wasm,
+    addressOf: (name) => names.address(name),
     onThread: () => 0, // never runs; work that nobody waits for is not missed
     onWait: (condition, mutex) => tasks.wait(condition, mutex),
     instantiateWasm: (imports, receive) => {
       refuseCalls(imports.env);
       const bytes = fs.readFileSync(config.wasm);
+      names = new Symbols(bytes);
       mark("read");
       const module = new WebAssembly.Module(bytes);
+      bytes.buffer.transfer(0); // frees it now, and not when the collector comes
       mark("compiled");
       receive(new WebAssembly.Instance(module, imports), module);
       mark("received");
     },
     onRuntimeInitialized: () => {
       try {
-        initialise();
+        const fromImage = initialise();
+        const out = newReply();
+        out.u8(fromImage ? 1 : 0);
+        mark("ready");
+        reply(out, 0, OK);
       } catch (error) {
         crash(0, ...explain(error));
       }
-      reply(newReply(), 0, OK);
       for (;;) {
         const r = readFrame();
         serve(r.u32(), r.u8(), r);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,15 @@ class Scratch:
         """Whether *directory* is the scratch directory or below it."""
         return directory.resolve().is_relative_to(self.real)
 
+    def empty(self) -> None:
+        """Remove what is in a private directory."""
+        if self.private:
+            for entry in os.scandir(self.path):
+                if entry.is_dir(follow_symlinks=False):
+                    remove_tree(entry.path)
+                else:
+                    os.unlink(entry.path)  # noqa: PTH108 - no Path for each of many files
+
     def remove(self) -> None:
         """Remove a private directory with everything in it."""
         if self.private:
@@ -51,6 +61,12 @@ class Mounts:
         # A mount hides those below it.
         hidden = [(inner, True) for inner, writes in self.done.items() if writes and path in inner.parents]
         return [(path, writable), *hidden]
+
+    def reset(self, done: dict[Path, bool]) -> None:
+        """Know of *done* only, and empty a private scratch directory that Lean may have written to."""
+        if self.done.get(self.scratch.path):
+            self.scratch.empty()
+        self.done = dict(done)
 
 
 def mountable(path: Path) -> Path:

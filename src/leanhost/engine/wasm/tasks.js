@@ -11,10 +11,16 @@ class Idle {}
 
 const IDLE_WORKERS = 9; // the word of lean::task_manager that counts workers with nothing to do
 
+// The body of the thread that `task_manager::spawn_worker` starts.
+const WORKER_BODY = "_ZZN4lean12task_manager12spawn_workerEvENKUlvE_clEv";
+
 class Tasks {
   constructor(heap) {
     this.heap = heap;
-    this.lean = heap.exports;
+    this.lean = heap.lean.wasmExports;
+    this.workerBody = heap.names.function(WORKER_BODY);
+    this.countHeartbeats = heap.names.function("lean_io_get_num_heartbeats");
+    this.unlock = heap.names.function("pthread_mutex_unlock");
     this.finished = 0;
     this.closure = 0;
     this.place = "";
@@ -43,7 +49,7 @@ class Tasks {
   }
 
   heartbeats() {
-    const counted = this.lean.lean_io_get_num_heartbeats(BOX0); // some builds have a world token there
+    const counted = this.countHeartbeats(BOX0); // some builds have a world token there
     if (!(counted & 1)) this.heap.dec(counted);
     return counted;
   }
@@ -51,14 +57,14 @@ class Tasks {
   runQueued(mutex) {
     const { heap, lean } = this;
     if (!this.closure) {
-      this.closure = lean.malloc(16) >>> 0;
+      this.closure = heap.exports.malloc(16) >>> 0;
       heap.views();
       heap.h32[this.closure >>> 2] = mutex;
     }
     const stack = lean.emscripten_stack_get_current();
-    lean.pthread_mutex_unlock(mutex);
+    this.unlock(mutex);
     try {
-      lean._ZZN4lean12task_manager12spawn_workerEvENKUlvE_clEv(this.closure);
+      this.workerBody(this.closure);
     } catch (error) {
       if (!(error instanceof Idle)) throw error;
       lean._emscripten_stack_restore(stack); // with the mutex locked again, as a wait returns

@@ -33,6 +33,16 @@ class Watch:
                 cancel(self._token)
         return max(self._asked + guard.grace - now, 0.0) + 0.001
 
+    @property
+    def asked(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._asked is not None
+
+    def repeat(self, cancel: Callable[[int], None]) -> None:
+        """Ask again, if a stop was asked for: the order may have been for a time that is over."""
+        if self.asked and not self._token & 1:
+            cancel(self._token)
+
     def stuck(self, now: float) -> bool:
         """Whether the grace is over."""
         return self._asked is not None and now > self._asked + self.guard.grace

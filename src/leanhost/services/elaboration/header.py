@@ -65,6 +65,12 @@ class Headers:
     def __init__(self) -> None:
         self._known: OrderedDict[str, Header] = OrderedDict()
 
+    def copy(self) -> Headers:
+        """Return headers that know as much as these do now."""
+        copied = Headers()
+        copied._known = OrderedDict(self._known)
+        return copied
+
     def parse(self, lean: Lean, text: str, file: str) -> Header:
         """Return what :func:`parse_header` does."""
         for beginning, known in tuple(self._known.items()):

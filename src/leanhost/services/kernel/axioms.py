@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from leanhost.engine.values import Ref
 from leanhost.lean.constants import kernel_constants
@@ -57,6 +57,10 @@ class ImportedAxioms:
     _known: dict[NameTuple, AxiomSet] = field(default_factory=dict)
     _literals: tuple[LiteralKind, ...] | None = None
     spelling: Spelling = field(default_factory=Spelling)
+
+    def copy(self) -> ImportedAxioms:
+        """Return another one that knows as much now, and learns on its own."""
+        return replace(self, _known=dict(self._known), spelling=replace(self.spelling))
 
     def under(self, wanted: Collection[NameTuple], pause: Callable[[], None]) -> AxiomSet:
         """Return what the constants in *wanted* rest on together.

@@ -15,11 +15,12 @@ from leanhost.engine import open_engine
 from leanhost.errors import EngineError, ToolchainCorrupt, UnsupportedToolchain
 from leanhost.lean.core import Lean
 from leanhost.lean.tables import TABLES, Table, candidates, table_for
-from leanhost.services.opening import selftest_cache
+from leanhost.services.opening import images, selftest_cache
 from leanhost.services.opening.selftest_cache import Record
 from leanhost.toolchain import Toolchain
 
 if TYPE_CHECKING:
+    from leanhost.services.elaboration.environment import ImportKey
     from leanhost.services.opening.selftest import Report
 
 _DOCTOR = "`leanhost doctor` shows what there is; name another toolchain by toolchain= or LEANHOST_TOOLCHAIN"
@@ -45,13 +46,21 @@ def put_under_test(opened: Opened) -> None:
     _under_test = opened
 
 
-def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True) -> Opened:
+def is_under_test() -> bool:
+    """Whether this is the self-test's child process."""
+    return _under_test is not None
+
+
+def open_lean(
+    toolchain: Toolchain, *, strict: bool = False, tasks: bool = True, first: ImportKey | None = None
+) -> Opened:
     """Open *toolchain* with a table that fits it.
 
     The first time, a child process runs the self-test with the table that names the toolchain's commit, or
     with one table after the other when none does; later the remembered result is used. ``verified`` of the
     returned toolchain is ``"table"`` or ``"self-test"`` accordingly. ``strict=True`` refuses the second kind
-    untried. *tasks* as in :func:`~leanhost.engine.open_engine`.
+    untried. *tasks* as in :func:`~leanhost.engine.open_engine`. Lean is started from the image of *first*, where the
+    cache has one: see :func:`leanhost.services.opening.images.taken_over`.
 
     Raises :class:`~leanhost.errors.UnsupportedToolchain` with what failed for each table, and
     :class:`~leanhost.errors.EngineError` when Lean does not start at all.
@@ -59,10 +68,10 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
     if _under_test is not None:
         return _under_test
     record = selftest_cache.load(toolchain)
-    if record is not None and (opened := _open_recorded(toolchain, record, strict, tasks)) is not None:
+    if record is not None and (opened := _open_recorded(toolchain, record, strict, tasks, first)) is not None:
         return opened
     record = settle(toolchain, strict=strict)
-    opened = _open_recorded(toolchain, record, strict, tasks)
+    opened = _open_recorded(toolchain, record, strict, tasks, first)
     if opened is None:
         raise ToolchainCorrupt(
             f"{toolchain.library} does not run as the Lean it was a moment ago ({record.commit})",
@@ -71,24 +80,34 @@ def open_lean(toolchain: Toolchain, *, strict: bool = False, tasks: bool = True)
     return opened
 
 
-def settle(toolchain: Toolchain, *, strict: bool = False) -> Record:
-    """Return what is remembered about *toolchain*; find it out, and write it down, when that is nothing."""
+def settle(toolchain: Toolchain, *, strict: bool = False, first: ImportKey | None = None) -> Record:
+    """Return what is remembered about *toolchain*; find it out, and write it down, when that is nothing.
+
+    An image of *first* is due then, because whoever waited for the self-test waits for that, too, and never again.
+    """
+    record = selftest_cache.load(toolchain)
+    if record is not None:
+        return record
     with selftest_cache.alone(toolchain):
         # Another process may have done it meanwhile; a record that misled us once is gone.
         record = selftest_cache.load(toolchain)
         if record is None:
             record = _establish(toolchain, strict)
             selftest_cache.save(toolchain, record)
+            if first is not None:
+                images.expect(toolchain, record, first)
         return record
 
 
-def _open_recorded(toolchain: Toolchain, record: Record, strict: bool, tasks: bool) -> Opened | None:
+def _open_recorded(
+    toolchain: Toolchain, record: Record, strict: bool, tasks: bool, first: ImportKey | None
+) -> Opened | None:
     """Open as *record* says; ``None``, and the record dropped, when it is about another Lean."""
     table = next((table for table in TABLES if table.version == record.table), None)
     if table is not None:
         if strict and record.verified != "table":
             raise _refused(toolchain, record.version, record.commit)
-        opened = start(toolchain, table, record.verified, tasks=tasks)
+        opened = start(toolchain, table, record.verified, tasks=tasks, first=first)
         if opened.toolchain.commit == record.commit:
             return opened
         opened.lean.engine.close()
@@ -97,10 +116,16 @@ def _open_recorded(toolchain: Toolchain, record: Record, strict: bool, tasks: bo
 
 
 def start(
-    toolchain: Toolchain, table: type[Table], how: selftest_cache.How = "table", *, tasks: bool = True
+    toolchain: Toolchain,
+    table: type[Table],
+    how: selftest_cache.How = "table",
+    *,
+    tasks: bool = True,
+    first: ImportKey | None = None,
 ) -> Opened:
     """Start *toolchain*'s engine with a table that is known to fit it."""
-    engine = open_engine(toolchain, tasks=tasks)
+    image = images.find(toolchain, table.version, first) if first is not None else None
+    engine = open_engine(toolchain, tasks=tasks, image=image)
     lean = Lean(engine, table(engine.word))
     version, commit = lean.version()
     # What its files say is more exact: "4.28.0-pre".

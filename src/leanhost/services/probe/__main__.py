@@ -77,7 +77,7 @@ def _limit_this_process(timeout: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, timeout + EXIT_GRACE)
 
 
-_PATHS = ("sysroot", "library", "core", "glue", "node")
+_PATHS = ("sysroot", "library", "core", "glue", "module", "node")
 
 
 def _unpack(values: dict[str, Any]) -> Toolchain:

@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from leanhost.engine.values import Ref
-from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed
+from leanhost.errors import Cancelled, ClosedError, ElaborationError, ImportFailed, UsageError
 from leanhost.lean.core import Import, Lean, OptionValue
 from leanhost.services.elaboration.environment import Imported, ImportKey, import_environment, parse_imports
 from leanhost.services.elaboration.header import Header, Headers, import_place
 from leanhost.services.exports.read.outcome import ReplayOutcome
 from leanhost.services.exports.read.replay import Source, replay_export
-from leanhost.services.opening.open import Opened, open_lean
+from leanhost.services.opening import images
+from leanhost.services.opening.open import Opened, is_under_test, open_lean, settle
+from leanhost.services.session.rehearsal import rehearse
 from leanhost.services.session.session import Accepted, Session
+from leanhost.services.session.snapshot import HostSnapshot
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
@@ -36,6 +39,9 @@ from leanhost.toolchain.faults import caveat
 
 KEPT_IMPORTS = 4
 """How many imported environments a host keeps for :meth:`Host.check_source`."""
+
+INIT = ImportKey(parse_imports(["Init"]))
+"""What a source without a header imports."""
 
 KEPT_OPTIONS = 16
 """How many different option sets a host keeps in Lean's form."""
@@ -67,7 +73,28 @@ def open(
         else resolve(toolchain, Path(project) if project else None)
     )
     extra = (*first, *(lake.search_path if lake else ()), *lean_path())
+    make_ready(found, search_path=extra, strict=strict)
     return Host(found, extra, strict=strict)
+
+
+def make_ready(
+    toolchain: Toolchain, first: ImportKey = INIT, search_path: Sequence[Path] = (), *, strict: bool = False
+) -> None:
+    """Do once what makes later starts of *toolchain* quick: the self-test, and an image where one is due.
+
+    Raises what :func:`open` does. A cache that cannot be written costs time with each start, and nothing else.
+    """
+    if is_under_test():
+        return
+    record = settle(toolchain, strict=strict, first=first)
+    if not images.is_core(
+        first, (*search_path, *([toolchain.core] if toolchain.core else [])), toolchain.core
+    ):
+        return
+    with images.making(toolchain, record, first) as ours:
+        if ours:
+            with Host(toolchain, search_path, strict=strict, first=first) as host:
+                host.keep_image()
 
 
 class Host(Closing, ProcessBound):
@@ -83,8 +110,12 @@ class Host(Closing, ProcessBound):
         *,
         strict: bool = False,
         tasks: bool = True,
+        first: ImportKey = INIT,
     ) -> None:
+        """Open *toolchain*; *first* is what will be imported first, as far as that is known."""
         self._wanted = toolchain
+        self.first = first
+        """What was expected to be imported first."""
         self._strict = strict
         self._lock = threading.RLock()
         self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
@@ -94,9 +125,40 @@ class Host(Closing, ProcessBound):
         self._headers = Headers()
         self._life = Life()
         self._closed = False
-        self._opened: Opened = open_lean(toolchain, strict=strict, tasks=tasks)
-        core = self._opened.toolchain.core
+        self._kept_from_image: Imported | None = None
+        self._snapshot: HostSnapshot | None = None
+        self._pristine = False
+        core = toolchain.core
         self.search_path: tuple[Path, ...] = (*search_path, *((core,) if core is not None else ()))
+        self._opened: Opened = self._open(tasks=tasks)
+
+    def _open(self, *, tasks: bool = True) -> Opened:
+        """Open the Lean, from an image of what is imported first where there is one."""
+        first = self.first if images.is_core(self.first, self.search_path, self._wanted.core) else None
+        opened = open_lean(self._wanted, strict=self._strict, tasks=tasks, first=first)
+        self._kept_from_image = images.taken_over(opened.lean, self.first)
+        if self._kept_from_image is not None:
+            self._kept[self.first] = self._kept_from_image
+        return opened
+
+    def keep_image(self) -> bool:
+        """Keep an image of this Lean over what it was to import first, for later starts; return whether it was done.
+
+        For a host that has run nobody's code. It rehearses first, so that what is made on first use is there.
+        """
+        with self._lock:
+            lean = self._lean
+            if (
+                not images.is_core(self.first, self.search_path, self._wanted.core)
+                or not lean.engine.can_reset
+            ):
+                return False
+            imported = self._kept_import(lean, self.first, None, None)
+        try:
+            rehearse(lambda source: self.check_source(source, imports=self.first.imports))
+            return images.keep(lean, self.toolchain, imported)
+        finally:
+            imported.close()
 
     @property
     def toolchain(self) -> Toolchain:
@@ -114,7 +176,8 @@ class Host(Closing, ProcessBound):
             if self._opened.lean.engine.lost:
                 self._kept.clear()
                 self._options.clear()
-                self._opened = open_lean(self._wanted, strict=self._strict)
+                self._snapshot = None
+                self._opened = self._open()
             return self._opened.lean
 
     @property
@@ -138,6 +201,7 @@ class Host(Closing, ProcessBound):
     @property
     def lean(self) -> Lean:
         """The Lean in use, opened anew when the last was lost; for the floors above, not for users."""
+        self._pristine = False  # whatever is done with it
         return self._lean
 
     def session(
@@ -192,7 +256,7 @@ class Host(Closing, ProcessBound):
         """
         return replay_export(
             source,
-            self._lean,
+            self.lean,
             options=options,
             trusted=trusted,
             library=self._library,
@@ -263,6 +327,8 @@ class Host(Closing, ProcessBound):
         key = _key(self._headers.parse(lean, header, "<header>"), imports)
         with self._lock:
             if key in self._kept:
+                if self._kept[key] is self._kept_from_image:
+                    return
                 self._kept.pop(key).close()
             self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
 
@@ -274,6 +340,44 @@ class Host(Closing, ProcessBound):
         if self._life.is_foreign:
             self._life = Life()
         self._lean.engine.start_tasks()
+
+    def snapshot(self) -> None:
+        """Keep this host's Lean as it is now, with all it has imported, for :meth:`reset`; the last snapshot counts.
+
+        :class:`~leanhost.errors.UsageError` where Lean cannot be reset (native): fork the process instead.
+        """
+        with self._lock:
+            lean = self._lean
+            lean.drop_capture()
+            if self._snapshot is not None:
+                self._snapshot.close()
+                self._snapshot = None
+            lean.engine.snapshot()
+            self._snapshot = HostSnapshot.take(lean, self._kept, self._options, self._headers)
+            self._pristine = True
+
+    def reset(self) -> None:
+        """Put Lean back to the last snapshot: nothing that any source has done since is left.
+
+        Sessions and other handles made since end. An environment imported before any code ran belongs to the
+        snapshot. Raises :class:`~leanhost.errors.EngineLost` when Lean cannot be put back.
+        """
+        with self._lock:
+            lean, snapshot = self._lean, self._snapshot
+            if snapshot is None:
+                raise UsageError("there is no snapshot to reset this host to")
+            for guest in list(self._guests):
+                guest.close()
+            self._guests.clear()
+            lean.engine.reset()
+            lean.drop_capture()
+            for imported in self._kept.values():
+                imported.close()
+            self._kept = snapshot.put_back()
+            self._options = OrderedDict(snapshot.options)
+            self._last_options = None
+            self._headers = snapshot.headers.copy()
+            self._pristine = True
 
     def _kept_import(
         self, lean: Lean, key: ImportKey, cancellation: Cancellation, progress: ProgressSink | None
@@ -287,6 +391,9 @@ class Host(Closing, ProcessBound):
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT_IMPORTS:
                 self._kept.popitem(last=False)[1].close()
+            if self._pristine and self._snapshot is not None and key not in self._snapshot.kept:
+                self.snapshot()  # no code of a source has run: the next one will find the import
+            self._pristine = False
             return found.share()
 
     def session_for(

@@ -72,6 +72,15 @@ def profile_of(source: str, otherwise: ImportProfile) -> ImportProfile:
     return otherwise
 
 
+def plain_imports(header: str) -> list[str] | None:
+    """Return the modules that a profile's header imports besides ``Init``; ``None`` where it says more than that."""
+    lines = [line.partition(" ") for line in header.splitlines()]
+    modules = list(dict.fromkeys(module for _, _, module in lines))
+    if any(word != "import" or " " in module for word, _, module in lines) or "Init" in modules:
+        return None
+    return modules
+
+
 def headerless(imports: tuple[Import, ...] | None) -> ImportProfile:
     """Return the profile of sources without a header: *imports*, or what Lean imports into those."""
     modules = tuple(each.text for each in (_IMPLICIT if imports is None else imports))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
-from leanhost.workers.jobs import own_code
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.protocol.framing import Message
@@ -65,17 +63,6 @@ class Job:
         """The claim to a worker that the request comes under, unless that has ended."""
         return None if self.lease is None or self.lease.over else self.lease
 
-    @property
-    def brings_code(self) -> bool:
-        """Whether Lean may have run code that came with the request."""
-        if self.kind in ("replay", "kernel"):
-            return False  # all of it is data
-        # What is verified is data. Its reference is not, and only its own caller has to trust it.
-        more = () if self.clean else _texts(self.more)
-        # Without a library the words mean what the source says they do.
-        types = (axiom.type for axiom in AllowedAxioms.of(self.request.allow_axioms).typed)
-        return self.request.imports == () or own_code.may_run(self.request.source, *types, *more)
-
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, unless there is an end already."""
         if self.request.id is not None:
@@ -101,16 +88,3 @@ class Job:
     def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
         """Return a verdict that Lean did not give."""
         return CheckResult(self.request.file, status, reasons=(why,), toolchain=toolchain, elapsed=elapsed)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield the texts in a message, but for the names of operations and arguments."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
-            if key != "operation":
-                yield from _texts(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _texts(entry)

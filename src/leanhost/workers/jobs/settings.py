@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from leanhost.engine import can_fork
+from leanhost.engine import can_fork, keeps_images
 from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.values.options import ElabOptions
@@ -75,6 +75,11 @@ class Settings:
     def forks(self) -> bool:
         """Whether workers are forked from zygotes."""
         return can_fork(self.toolchain)
+
+    @property
+    def resets(self) -> bool:
+        """Whether workers are put back to what they were after each request."""
+        return keeps_images(self.toolchain)
 
     @property
     def label(self) -> str:

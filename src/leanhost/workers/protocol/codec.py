@@ -27,7 +27,7 @@ from leanhost.workers.protocol.framing import Message, ProtocolError
 from leanhost.workers.values.items import Asked, Request
 from leanhost.workers.values.verification import Judgement, Refusal
 
-_PATHS = ("sysroot", "library", "core", "glue", "node")
+_PATHS = ("sysroot", "library", "core", "glue", "module", "node")
 
 
 def toolchain_out(toolchain: Toolchain) -> Message:

@@ -85,6 +85,10 @@ class SessionCache:
         self.libraries: Recent[KernelLibrary] = Recent(LIBRARIES, lambda library: library.close())
         self._entries: Recent[CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
 
+    def clear(self) -> None:
+        """Let all of them go."""
+        self._entries.clear()
+
     def entry(
         self,
         spec: Message,

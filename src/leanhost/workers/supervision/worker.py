@@ -93,7 +93,7 @@ class Worker:
         self.lease: Lease | None = None
         self.served = 0
         self.touched = False
-        """Whether a candidate was given to it, whose code may have run in it."""
+        """Whether a candidate was given to it, whose code may have run in it, and it was not reset since."""
         self.sandbox = ""
         self.label = owner.settings.label
         self.lean = (owner.settings.toolchain.version, owner.settings.toolchain.platform)
@@ -108,7 +108,8 @@ class Worker:
         self._memory_at_start = 0
         self._grown = 0
         self._was_starting = False
-        self._own_code = False
+        self._keeps_state = False
+        """Whether it was told to keep what its requests leave, and not yet to be reset."""
         self._why = ""
         self._gone_at = float("inf")
         self._awaited = selectors.EVENT_READ
@@ -118,8 +119,8 @@ class Worker:
 
     @property
     def is_judge(self) -> bool:
-        """Whether it has verified what others elaborated, and done nothing else."""
-        return self.served > 0 and not self.touched
+        """Whether it has verified what others elaborated, and done nothing else; any worker can that is reset."""
+        return self.served > 0 and not self.touched and not self._owner.settings.resets
 
     # --- work ---
 
@@ -132,8 +133,10 @@ class Worker:
 
         Raises :class:`ProtocolError`, with nothing done, when the request is larger than a frame.
         """
-        request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more}
+        held = self.lease is not None
+        request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more, "held": held}
         frame = pack(request, MAX_REQUEST_BYTES)
+        self._keeps_state = self._keeps_state or held
         self.job = job
         self.touched = self.touched or job.kind not in JUDGING
         self._begun = False
@@ -171,7 +174,6 @@ class Worker:
             self._begun = True
             if self._cause is None:
                 self.deadline = time.monotonic() + job.request.timeout + self._owner.settings.grace
-            self._note_code(job)
         elif "progress" in message and self._begun and job.told is not None:
             job.told.append(encoding.into(ProgressEvent, message["progress"]))
         elif "result" in message:
@@ -222,8 +224,8 @@ class Worker:
         self.state = State.IDLE
         self.deadline = float("inf")
         self._owner.answered(job, result)
-        if not self._begun:
-            self._note_code(job)
+        if self._owner.settings.resets and not self._keeps_state:
+            self.touched = False
         if spent:
             self.kill(None, "spent")
         elif self.lease is None:
@@ -231,27 +233,23 @@ class Worker:
         elif self._grown > settings.max_private_bytes:
             self.kill(None, "memory")
 
-    def _note_code(self, job: Job) -> None:
-        """Find out whether others may have this process after *job*, while it works and nobody waits for that."""
-        if self._owner.settings.max_requests > 1 and not self._own_code:
-            self._own_code = job.brings_code
-
     def let_go(self) -> None:
         """Serve others than the session that held it, or end if it has served enough."""
         if self.state is State.IDLE:
             self._retire()
 
     def _retire(self) -> None:
-        """End the process if nobody else may have it, or nobody else should."""
+        """End the process if it has served long enough; else have it reset, if a session left something in it."""
         settings = self._owner.settings
-        if settings.max_requests > 1 and self._own_code:
-            self.kill(None, "own code")
-        elif self.served >= settings.max_requests:
+        if self.served >= settings.max_requests:
             self.kill(None, "requests")
         elif time.monotonic() - self.born > settings.max_age:
             self.kill(None, "age")
         elif self._grown > settings.max_private_bytes:
             self.kill(None, "memory")
+        elif self._keeps_state and settings.resets:
+            self._send(pack({"reset": True}, MAX_REQUEST_BYTES))
+            self._keeps_state = self.touched = False
 
     # --- memory ---
 

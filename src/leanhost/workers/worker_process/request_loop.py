@@ -159,15 +159,31 @@ def serve(
 ) -> None:
     """Answer requests until the pool closes the channel.
 
-    An import may take *import_s* seconds; *helpers* are the processes of the engine.
+    An import may take *import_s* seconds; *helpers* are the processes of the engine. Where Lean can be reset, it is
+    after each request, or when the session is over that holds this worker.
     """
     allow_cpu = partial(process_limits.allow_cpu, helpers=helpers)
     cache = SessionCache(host)
+    resets = host.lean.engine.can_reset
     while True:
         message, cancelled = channel.next()
-        answer(cache, options, message, cancelled, channel.send, allow_cpu, import_s)
+        held = message.get("held") is True
+        if "reset" not in message:
+            answer(cache, options, message, cancelled, channel.send, allow_cpu, import_s)
+        # A kernel runs nothing of what it is sent, and the libraries it has grown are to stay.
+        if resets and not held and "kernel" not in message:
+            put_back(cache)
         # For the import of the next request; what its check may take is set when that begins.
         allow_cpu(import_s * CPU_SHARE)
+
+
+def put_back(cache: SessionCache) -> None:
+    """Put Lean back to what it was before the first request; a process that fails to do so ends."""
+    try:
+        cache.clear()
+        cache.host.reset()
+    except Exception:
+        end_with_group()
 
 
 def answer(

@@ -16,11 +16,13 @@ from pathlib import Path
 
 from leanhost.engine import can_fork
 from leanhost.errors import ImportFailed
-from leanhost.services.opening.open import settle
-from leanhost.services.session.host import Host
+from leanhost.services.elaboration.environment import ImportKey, parse_imports
+from leanhost.services.session.host import INIT, Host, make_ready
+from leanhost.services.session.rehearsal import COMMON, LIBRARY, REHEARSAL, STATED
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.system import process_limits
 from leanhost.system.pages import Ranges, populate
+from leanhost.workers.jobs.import_profiles import plain_imports
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import (
     LENGTH,
@@ -36,20 +38,6 @@ from leanhost.workers.values.items import Request
 from leanhost.workers.worker_process.confine import confine, settle_in
 from leanhost.workers.worker_process.request_loop import Channel, answer, serve
 
-STATED = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := sorry\n"
-COMMON = "theorem rehearsed (p q : Prop) (h : p) (k : p → q) : q := k h\n"
-REHEARSAL = (
-    COMMON,
-    "def rehearsed (n : Nat) : Nat := n\nexample (p : Prop) (h : p) : p := by exact h\nexample : Prop := unknown\n",
-    "example (a b : Nat) (h : a = b) : b = a := by simp [h]\n",
-    "example : 1 + 1 = 2 := by decide\n",
-    "example (a b : Nat) (h : a < b) : a + 1 ≤ b := by omega\n",
-)
-"""What sources commonly ask of Lean, an error among it."""
-LIBRARY = """theorem rehearsed_eq (a b : Nat) (h : a = b) : b = a := h.symm
-theorem rehearsed_and (p q : Prop) (h : p ∧ q) : q ∧ p := ⟨h.2, h.1⟩
-"""
-"""What most sources mention of the library, whose axioms are looked for once."""
 ROUNDS = 10
 """How often the plainest source is repeated: Python settles its own instructions within a few calls."""
 REHEARSAL_S = 60.0
@@ -65,7 +53,8 @@ def main(argv: list[str]) -> int:
     settle_in(config)
     try:
         # What is found out about a toolchain is written to the cache, which is out of reach from here on.
-        settle(codec.toolchain_in(config["toolchain"]), strict=config["strict"])
+        toolchain = codec.toolchain_in(config["toolchain"])
+        make_ready(toolchain, first_of(config), search_path_of(config), strict=config["strict"])
         confined = confine(config, programs=True)
         channel = Channel(connection)
         threading.Thread(target=channel.watch, name="leanhost-channel", daemon=True).start()
@@ -73,6 +62,8 @@ def main(argv: list[str]) -> int:
         if preload(host, config) and not config["kernel"]:
             rehearse(host, config, channel.has_request)
             host.lean.engine.check_alive()
+        if host.lean.engine.can_reset:
+            host.snapshot()
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
@@ -126,8 +117,23 @@ def ready(channel: Channel, host: Host, confined: str) -> None:
 def open_host(config: Message, *, tasks: bool = True) -> Host:
     """Open the host a pool's configuration describes."""
     toolchain = codec.toolchain_in(config["toolchain"])
-    search_path = [Path(p) for p in config["search_path"]]
-    return Host(toolchain, search_path, strict=config["strict"], tasks=tasks)
+    return Host(
+        toolchain, search_path_of(config), strict=config["strict"], tasks=tasks, first=first_of(config)
+    )
+
+
+def search_path_of(config: Message) -> list[Path]:
+    """Return where a pool's modules are looked for first."""
+    return [Path(p) for p in config["search_path"]]
+
+
+def first_of(config: Message) -> ImportKey:
+    """Return what a worker with this configuration will import first, as far as that can be told without Lean."""
+    imports = codec.imports_in(config["preload"])
+    if not config["header"]:
+        return INIT if imports is None else ImportKey(imports)
+    modules = plain_imports(config["header"])
+    return INIT if modules is None else ImportKey((*INIT.imports, *parse_imports(modules)))
 
 
 def preload(host: Host, config: Message) -> bool:

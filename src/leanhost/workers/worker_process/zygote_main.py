@@ -23,6 +23,7 @@ import warnings
 from contextlib import suppress
 
 from leanhost.services.session.host import Host
+from leanhost.services.session.rehearsal import COMMON
 from leanhost.system import process_limits
 from leanhost.system.pages import small_pages, written
 from leanhost.system.removal import remove_tree
@@ -30,7 +31,6 @@ from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import Message, ProtocolError, receive, receive_packet
 from leanhost.workers.worker_process.confine import make_ready, settle_in
 from leanhost.workers.worker_process.worker_main import (
-    COMMON,
     limits_of,
     open_host,
     preload,
