@@ -14,7 +14,7 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.workers.protocol import codec
 from leanhost.workers.remote import session_cache
-from leanhost.workers.remote.session_cache import CachedSession, Recent, SessionCache
+from leanhost.workers.remote.session_cache import CachedSession, SessionCache
 
 DEFINED = ("def mine : Nat := Nat.zero\n", "a.lean")
 USED = ("def more : Nat := mine\n", "a.lean")
@@ -110,18 +110,3 @@ def test_what_was_made_in_a_session_goes_with_it_and_views_before(cached: Cached
     assert all("closed" in repr(view) for view in views)
     assert made.states.get("state") is None
     assert made.evidence.get("evidence") is None
-
-
-def test_what_has_to_go_is_told_once() -> None:
-    gone: list[str] = []
-    recent: Recent[str] = Recent(2, gone.append)
-    for key in ("a", "b", "c"):
-        assert recent.put(key, key * 2) == key * 2
-    assert (gone, recent.get("a"), recent.get("b")) == (["aa"], None, "bb")
-    recent.put("b", recent.get("b") or "")
-    assert gone == ["aa"]
-    recent.put("b", "other")
-    assert gone == ["aa", "bb"]
-    recent.clear()
-    assert sorted(gone) == ["aa", "bb", "cc", "other"]
-    assert recent.get("b") is None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from leanhost.services.elaboration.environment import Imported, ImportKey
+from leanhost.services.values.recent import Recent
 
 REMEMBERED = 256
 """How many evicted keys a pool remembers, to be able to say that it once had them."""
@@ -49,13 +49,13 @@ class FreeList:
     def __init__(self) -> None:
         # From the least to the most recently put.
         self._free: list[tuple[PoolKey, Imported]] = []
-        self._evicted: OrderedDict[PoolKey, None] = OrderedDict()
+        self._evicted: Recent[PoolKey, None] = Recent(REMEMBERED)
 
     def put(self, key: PoolKey, imported: Imported) -> None:
         """Add an environment, as the first to be taken."""
         self._free.append((key, imported))
         if self._evicted:  # to hash a key takes longer than all the rest
-            self._evicted.pop(key, None)
+            self._evicted.forget(key)
 
     def take(self, key: PoolKey) -> Imported | None:
         """Take out the environment with *key* that was put last, if there is one."""
@@ -71,10 +71,7 @@ class FreeList:
 
     def remember(self, key: PoolKey) -> None:
         """Note that an environment with *key* was dropped; the oldest of many such notes are forgotten."""
-        self._evicted[key] = None
-        self._evicted.move_to_end(key)
-        while len(self._evicted) > REMEMBERED:
-            self._evicted.popitem(last=False)
+        self._evicted.put(key, None)
 
     def forget_lost(self) -> None:
         """Drop the environments of a Lean that was lost; their memory is gone with it."""

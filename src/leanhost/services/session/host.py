@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.recent import Recent
 from leanhost.services.values.results import (
     CheckResult,
     CommandResult,
@@ -87,9 +87,10 @@ class Host(Closing, ProcessBound):
         self._wanted = toolchain
         self._strict = strict
         self._lock = threading.RLock()
-        self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
+        self._kept = _imports()
         self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
-        self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
+        # Not closed: a session may still use what is dropped here.
+        self._options: Recent[tuple[int, str], tuple[Lean, Ref]] = Recent(KEPT_OPTIONS)
         self._last_options: tuple[Lean, ElabOptions, Ref] | None = None
         self._headers = Headers()
         self._life = Life()
@@ -243,10 +244,7 @@ class Host(Closing, ProcessBound):
         with self._lock:
             found = self._options.get(key)
             if found is None:
-                found = self._options[key] = (lean, lean.options(values))
-                # Not closed: a session may still use what is dropped here.
-                while len(self._options) > KEPT_OPTIONS:
-                    self._options.popitem(last=False)
+                found = self._options.put(key, (lean, lean.options(values)))
             return found[1]
 
     def private_bytes(self) -> int:
@@ -262,9 +260,9 @@ class Host(Closing, ProcessBound):
         lean = self._lean
         key = _key(self._headers.parse(lean, header, "<header>"), imports)
         with self._lock:
-            if key in self._kept:
-                self._kept.pop(key).close()
-            self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
+            self._kept.put(
+                key, import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
+            )
 
     def start_tasks(self) -> None:
         """Make a host that was opened with ``tasks=False`` this process's own, in the forked child.
@@ -283,10 +281,7 @@ class Host(Closing, ProcessBound):
             found = self._kept.get(key)
             if found is None or found.lean is not lean:
                 check(cancellation, "the import")
-                found = self._kept[key] = self.import_fresh(lean, key, progress)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT_IMPORTS:
-                self._kept.popitem(last=False)[1].close()
+                found = self._kept.put(key, self.import_fresh(lean, key, progress))
             return found.share()
 
     def session_for(
@@ -445,21 +440,23 @@ class Host(Closing, ProcessBound):
             self._closed = True
             self._life.over = "closed"
             guests = list(self._guests)
-            kept = list(self._kept.values())
+            kept, self._kept = self._kept, _imports()
             options = [ref for _, ref in self._options.values()]
-            self._kept.clear()
             self._options.clear()
             self._last_options = None
         for guest in guests:
             guest.close()
-        for imported in kept:
-            imported.close()
+        kept.clear()
         for ref in options:
             ref.close()
         self._opened.lean.engine.close()
 
     def __repr__(self) -> str:
         return f"<Host {self.label}{', closed' if self._closed else ''}>"
+
+
+def _imports() -> Recent[ImportKey, Imported]:
+    return Recent(KEPT_IMPORTS, Imported.close)
 
 
 def _key(header: Header, imports: Sequence[str | Import] | None) -> ImportKey:
