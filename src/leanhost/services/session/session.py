@@ -46,6 +46,7 @@ from leanhost.services.values.progress import Phase, ProgressSink, phase
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position, Theorem
 from leanhost.services.values.stats import SessionStats
 from leanhost.services.values.text import prepare
+from leanhost.services.values.validate import many, texts
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -297,7 +298,8 @@ class Session(Closing):
         *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
         rest are ``Unavailable``.
         """
-        allowed = tuple(allow_axioms) if not isinstance(allow_axioms, str) else allow_axioms
+        many("allow_axioms", allow_axioms)
+        allowed = tuple(allow_axioms)
 
         def check(source: str) -> KernelOutcome:
             return self.kernel_check(source, allow_axioms=allowed, timeout=timeout, cancellation=cancellation)
@@ -306,8 +308,7 @@ class Session(Closing):
 
     def _bulk(self, ask: Callable[[str], T], sources: Sequence[str], call: CallContext) -> list[T]:
         """Ask about each source, with one change of threads for all of them."""
-        if isinstance(sources, str):
-            raise UsageError("sources are a sequence of texts, not one text")
+        texts("sources", sources)
         self._lifecycle.check_open()
         lean, options = self._state.lean, self._state.options
         seconds = options.timeout if call.timeout is None else call.timeout
@@ -510,8 +511,7 @@ class Session(Closing):
         Limits are for each statement. *progress* hears of the phase ``prove``, in statements. After a cancellation
         the rest are :class:`TacticFailure` with that limit.
         """
-        if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
-            raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
+        texts("statements", statements, hint="prove(text) takes one statement")
         each = Phase(progress, "prove", len(statements)).over(statements)
         return [self.prove(statement, options, cancellation=cancellation) for statement in each]
 

@@ -86,13 +86,6 @@ REFERENCES: Operation[list[tuple[Position, ...]]] = Operation(
 OPERATIONS: tuple[Operation[Any], ...] = (RUN, KERNEL_CHECK, EXTEND, INSPECT, GOALS_AT, TYPES_AT, REFERENCES)
 
 
-def text(source: object, what: str = "a source") -> str:
-    """Return what must be text."""
-    if not isinstance(source, str):
-        raise UsageError(f"{what} is a str, not {type(source).__name__}")
-    return source
-
-
 def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Encode ``(line, column)`` pairs."""
     found = [list(position) for position in positions]

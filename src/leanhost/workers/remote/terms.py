@@ -26,6 +26,7 @@ from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
+from leanhost.services.values.validate import many
 from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext
@@ -197,8 +198,7 @@ def elaborating(
 
 def texts_out(terms: Sequence[str]) -> list[str]:
     """Encode terms given as text; :class:`~leanhost.errors.UsageError` for what is none."""
-    if isinstance(terms, str):
-        raise UsageError("terms are a sequence of texts", hint="the form without _bulk takes one term")
+    many("terms", terms, "texts")
     for term in terms:
         if not isinstance(term, str):
             raise UsageError(
