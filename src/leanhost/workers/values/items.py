@@ -86,9 +86,8 @@ class Reference(CheckItem):
         CheckItem.__post_init__(self)
         for word in ("theorems", "definitions", "permitted_axioms"):
             given: Iterable[str] | None = getattr(self, word)
-            if isinstance(given, str):
-                raise UsageError(f"{word} is a sequence of names; write [{given!r}]")
             if given is not None:
+                many(word, given)
                 found = tuple(given)
                 for name in found:
                     names.parse(name)  # a UsageError for what is no name
