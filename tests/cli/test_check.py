@@ -18,7 +18,7 @@ from leanhost.services.elaboration.environment import parse_imports
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import CheckItem, WorkerPool
-from tests.cli.conftest import ENDLESS, ROOT, clean, environment, leanhost, objects
+from tests.support.command import ENDLESS, ROOT, clean, environment, leanhost, objects
 from tests.support.fixture_core import compile_module
 
 

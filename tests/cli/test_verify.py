@@ -17,7 +17,7 @@ from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import Verification, WorkerPool
 from leanhost.workers.jobs.settings import Settings
-from tests.cli.conftest import ENDLESS, clean, leanhost
+from tests.support.command import ENDLESS, clean, leanhost
 
 STATED = "def two : Nat := 2\ntheorem swap (a b : Nat) (h : a = b) : b = a := by sorry\n"
 PROVED = STATED.replace("by sorry", "h.symm")
