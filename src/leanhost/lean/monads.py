@@ -191,7 +191,7 @@ class Contexts:
             self.restore(self.fresh)
 
     def close(self) -> None:
-        """Let the contexts go."""
+        """Release the contexts."""
         for six in self._transparent.values():
             if isinstance(six.meta, Ref):
                 six.meta.close()

@@ -174,7 +174,7 @@ class SessionPool(Closing, ProcessBound):
     ) -> PooledSession:
         """Return a session over *imports*, in this order; use it as a context manager, which releases it.
 
-        *is_module* reads the imports as a ``module`` does: their exported parts only. *progress* hears of the
+        *is_module* reads the imports as a ``module`` does: their exported parts only. *progress* receives the
         phase ``import`` when one is needed. Raises :class:`~leanhost.errors.Cancelled` (before anything
         else), :class:`~leanhost.errors.PoolClosed`, :class:`~leanhost.errors.FreshImportRefused`,
         :class:`~leanhost.errors.MemoryRefused` and :class:`~leanhost.errors.ImportFailed`.

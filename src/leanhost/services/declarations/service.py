@@ -91,7 +91,7 @@ class DeclarationService:
     """What is declared in one environment, asked of Lean.
 
     Names are given as text, as :class:`~leanhost.services.terms.expr.Name` or as components. Bulk questions give one
-    result an item, in the order of the items, ``None`` for what is not declared; *progress* hears of them in
+    result an item, in the order of the items, ``None`` for what is not declared; *progress* receives them in
     items, on the calling thread, and *cancellation* stops them between two steps with
     :class:`~leanhost.errors.Cancelled`. Any question can raise :class:`~leanhost.errors.ClosedError` once the
     session is closed, and :class:`~leanhost.errors.EngineLost`.
@@ -285,7 +285,7 @@ class DeclarationService:
 
         The filters are those of :class:`~leanhost.services.declarations.search.Where`. Imported constants come
         module by module, in each as its file has them, then those declared since, by name. Nothing is kept:
-        memory stays flat however many there are. *progress* hears of the phase ``declarations``, in constants
+        memory stays flat however many there are. *progress* receives the phase ``declarations``, in constants
         looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
@@ -311,7 +311,7 @@ class DeclarationService:
         A whole name comes before a beginning, that before a component (``add_comm`` of ``Nat.add_comm``), that
         before any other place; among equals the one in the fragment's own case, then the one with fewer
         components, then the shorter, then the first by its text. Filters as for :meth:`iterate`, but internal
-        details are left out unless asked for. *progress* hears of the phase ``search``.
+        details are left out unless asked for. *progress* receives the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
         found = walk(self.queries, wanted, progress, cancellation, "search")

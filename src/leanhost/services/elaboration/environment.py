@@ -100,7 +100,7 @@ def import_environment(
     """Import *key* along *search_path*; the caller is its only user.
 
     ``.olean`` files outside *core* are looked over first, because Lean maps them without checking their
-    length. *progress* hears of the phase ``import``, in modules. *leak* is Lean's ``leakEnv``: the
+    length. *progress* receives the phase ``import``, in modules. *leak* is Lean's ``leakEnv``: the
     environment is never freed, and its objects are never written to, which is what processes that fork want.
 
     Raises :class:`~leanhost.errors.ImportFailed` with the module, the file and the next step.

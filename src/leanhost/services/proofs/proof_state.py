@@ -210,7 +210,7 @@ class ProofState:
     ) -> list[ProofState | TacticFailure]:
         """Try many tactics on the same goal, each on its own; one result each, in order; see :meth:`apply`.
 
-        Limits are for each tactic. *progress* hears of the phase ``proof.apply``, in tactics. After a
+        Limits are for each tactic. *progress* receives the phase ``proof.apply``, in tactics. After a
         cancellation the rest are :class:`TacticFailure` with that limit.
         """
         texts("tactics", tactics, hint="apply(text) runs one tactic")

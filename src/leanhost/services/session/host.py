@@ -107,7 +107,7 @@ class Host(Closing, ProcessBound):
     @property
     def _lean(self) -> Lean:
         """The Lean in use; a new one when the last was lost."""
-        # Before the lock: in a fork, whatever thread of the parent held it then will not let it go.
+        # Before the lock: in a fork, the thread of the parent that held it will never release it.
         self._life.check_home("this host")
         with self._lock:
             if self._closed:
@@ -152,7 +152,7 @@ class Host(Closing, ProcessBound):
         """Import modules, in the order given, and return a session over them.
 
         The last few environments are kept, so asking again for the same imports costs next to nothing. A
-        cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
+        cancellation is looked at before the import, which itself cannot be stopped. *progress* receives the
         phase ``import``, in modules. Raises :class:`~leanhost.errors.ImportFailed` and
         :class:`~leanhost.errors.Cancelled`.
         """
@@ -185,7 +185,7 @@ class Host(Closing, ProcessBound):
         on numbers (``Nat.gcd``...) itself where their equations hold, or where the file defines them as the ``Init`` of
         this host does, term for term; *trusted* names others which the file is known to define as Lean does.
         *sha256* is the digest the file must have (:attr:`leanhost.ExportReport.sha256`): with it, a changed file is
-        refused also where it says something else that is right. *progress* hears of the phase ``replay``, in bytes
+        refused also where it says something else that is right. *progress* receives the phase ``replay``, in bytes
         of the file.
 
         Returns an outcome, whatever the file holds. Raises ``OSError`` when it cannot be read, and
@@ -378,7 +378,7 @@ class Host(Closing, ProcessBound):
         verdict is computed from the environment; see :class:`~leanhost.services.values.results.CheckResult`.
         *timeout* in seconds counts from the moment the imports are there, when *imported* is called; *accepted* is
         told of what the kernel accepted, before the verdict is given.
-        *progress* hears of the phases ``import`` (modules; not when the environment is there already),
+        *progress* receives the phases ``import`` (modules; not when the environment is there already),
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
         """

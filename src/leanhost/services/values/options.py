@@ -32,7 +32,7 @@ _RESERVED = {
 
 
 def check_lean_options(values: Mapping[str, OptionValue], allowed: Container[str] = ()) -> None:
-    """Refuse what is no option value, and options that have a place of their own, but those *allowed*."""
+    """Refuse values Lean has no option type for, and options that have an argument of their own, except *allowed*."""
     for name, value in values.items():
         if name in _RESERVED and name not in allowed:
             raise UsageError(f"option {name} cannot be among the Lean options: {_RESERVED[name]}")

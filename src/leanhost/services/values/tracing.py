@@ -60,7 +60,7 @@ class Span:
         self._span: Any = None
 
     def set(self, key: str, value: object) -> None:
-        """Add an attribute; what is no number is turned into text, but only when somebody records."""
+        """Add an attribute; anything but a number is turned into text, and only while the span is recorded."""
         self._attributes[key] = value
 
     def __enter__(self) -> Span:
@@ -95,7 +95,7 @@ class Span:
 
 
 class _Unheard(Span):
-    """What a span is where nobody would hear of it."""
+    """The span used when nothing records."""
 
     __slots__ = ()
 

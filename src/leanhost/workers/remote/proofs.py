@@ -172,7 +172,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (PROVE, APPLY, FINISH)
 class WorkerProofState:
     """A state of a proof in a worker, as :class:`~leanhost.ProofState`: goals left to prove. Immutable.
 
-    It holds no process, only how it was reached: ``statement``, then ``path``. A worker that has not got the live
+    It holds no process, only how it was reached: ``statement``, then ``path``. A worker without the live
     state follows the path again before it does what is asked, so that nothing is lost with a worker, and branching
     and backtracking are free. A session that holds a worker (``with session:``) finds the last thousand states warm.
 

@@ -141,7 +141,7 @@ class WorkerSession:
     ) -> list[CommandResult]:
         """:meth:`run` of many sources, as many at once as the pool has workers: one result each, in order.
 
-        *timeout* is for each. *progress* hears of the phase ``bulk``, in sources. After a cancellation the rest have
+        *timeout* is for each. *progress* receives the phase ``bulk``, in sources. After a cancellation the rest have
         the limit ``cancelled``. What ends a worker ends the call.
         """
         return self._context.ask_each(
@@ -254,7 +254,7 @@ class WorkerSession:
     ) -> WorkerSession:
         """Return a session over what *source* adds, as :meth:`leanhost.Session.extend`.
 
-        A worker that has not got the extended session elaborates *source* again before its first call, each time
+        A worker without the extended session elaborates *source* again before its first call, each time
         within *timeout*. Raises :class:`~leanhost.errors.ElaborationError` when it does not elaborate.
         """
         grown = replace(self._context, grown=(*self._context.grown, (text("a source", source), file)))

@@ -1,4 +1,4 @@
-"""What a worker keeps between two calls: bounded, and a cache only. A worker that has not got it makes it again."""
+"""What a worker keeps between two calls: a bounded cache. A miss is recomputed, never an error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CachedSession:
     evidence: Recent[Hashable, Evidence] = field(default_factory=lambda: Recent(EVIDENCE))
 
     def close(self) -> None:
-        """Let the session go."""
+        """Release the session."""
         self.states.clear()
         self.views.clear()
         self.evidence.clear()

@@ -99,7 +99,7 @@ def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
 class WorkerSourceView(Closing):
     """A source that a worker has elaborated with its info trees kept, as :class:`~leanhost.SourceView`.
 
-    It holds no process: a worker that has not got the trees elaborates the source again. In a session that
+    It holds no process: a worker without the trees elaborates the source again. In a session that
     holds a worker, the trees of the last few sources are there.
     """
 
@@ -133,4 +133,4 @@ class WorkerSourceView(Closing):
     areferences = async_twin(references)
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of. For code that closes views."""
+        """Do nothing: a view holds nothing. For code that closes views."""

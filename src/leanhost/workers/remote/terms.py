@@ -197,7 +197,7 @@ def elaborating(
 
 
 def texts_out(terms: Sequence[str]) -> list[str]:
-    """Encode terms given as text; :class:`~leanhost.errors.UsageError` for what is none."""
+    """Encode terms given as text; :class:`~leanhost.errors.UsageError` for anything but text."""
     many("terms", terms, "texts")
     for term in terms:
         if not isinstance(term, str):

@@ -90,7 +90,7 @@ class Reference(CheckItem):
                 many(word, given)
                 found = tuple(given)
                 for name in found:
-                    names.parse(name)  # a UsageError for what is no name
+                    names.parse(name)  # a UsageError for anything but a name
                 object.__setattr__(self, word, found)
         if self.theorems is not None and self.definitions is None:
             object.__setattr__(self, "definitions", ())

@@ -132,7 +132,7 @@ class _Replay(ExportChecker):
             self._special.library = Library(self._lean, library, wanted)
 
     def close(self) -> None:
-        """Let go of what was made of the file, but for the environment."""
+        """Release what was built from the file, but not the environment."""
         self._builder.close()
         # It knows this object: without a cycle the environments go when the outcome does.
         del self._builder
