@@ -8,7 +8,6 @@ from leanhost.errors import UsageError
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.session import Session
-from leanhost.services.terms.expr import Expr
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, Ok, TimeoutOrHeartbeat
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.outcomes import Checked, Rejected, Unavailable
@@ -72,13 +71,29 @@ def test_every_question_has_a_bulk_form(session: Session) -> None:
         single, bulk = getattr(meta, name), getattr(meta, f"{name}_bulk")
         assert bulk([one, two] * 40, progress=events.append) == [single(one), single(two)] * 40
         assert [(e.phase, e.current, e.total) for e in events] == [(f"meta.{name}", n, 80) for n in (64, 80)]
-    instance = (
-        term(session, "Inhabited Nat") if isinstance(session.elaborate("Inhabited Nat"), Expr) else None
+    found, missing = meta.synth_instance_bulk([term(session, "Inhabited Nat"), one])
+    assert isinstance(found, Ok)
+    assert isinstance(missing, Failed)
+
+
+def test_pairs_in_bulk(session: Session) -> None:
+    """``is_def_eq`` is the question that takes pairs."""
+    meta = session.meta
+    one, same, two = (
+        term(session, text) for text in ("Nat.succ Nat.zero", "(fun n : Nat => n.succ) Nat.zero", "2")
     )
-    if instance is not None:
-        found, missing = meta.synth_instance_bulk([instance, one])
-        assert isinstance(found, Ok)
-        assert isinstance(missing, Failed)
+    pairs = [(one, same), (one, two)] * 40
+    events: list[ProgressEvent] = []
+    assert meta.is_def_eq_bulk(pairs, progress=events.append) == [Ok(True), Ok(False)] * 40
+    assert [meta.is_def_eq(*pair) for pair in pairs[:2]] == [Ok(True), Ok(False)]
+    assert [(e.phase, e.current, e.total) for e in events] == [("meta.is_def_eq", n, 80) for n in (64, 80)]
+    bad = session.build.app(one, one)
+    good, failed = meta.is_def_eq_bulk([(one, same), (bad, one)])
+    assert good == Ok(True)
+    assert not isinstance(failed, TimeoutOrHeartbeat)
+    token = CancellationToken()
+    answers = meta.is_def_eq_bulk(pairs, cancellation=token, progress=lambda _: token.cancel())
+    assert answers == [Ok(True), Ok(False)] * 32 + [TimeoutOrHeartbeat(Limit.CANCELLED)] * 16
 
 
 def test_a_cancelled_bulk_answers_for_what_is_left(session: Session) -> None:
