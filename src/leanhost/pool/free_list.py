@@ -1,4 +1,4 @@
-"""The free environments of a session pool: what makes two of them the same, and why none fits."""
+"""The free environments of a session pool, their keys, and the reason of a miss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MissReason(StrEnum):
     """Why no free environment fits a key."""
 
     NO_ENTRY = "no entry"
-    """None with these modules is free: never imported here, or all of them are lent out."""
+    """No environment with these modules is free: never imported here, or all are checked out."""
     OTHER_ORDER = "other order"
     """One with the same modules in another order is free; the order of imports matters to Lean."""
     OTHER_OPTIONS = "other options"
@@ -41,7 +41,7 @@ class PoolKey:
 
 
 class FreeList:
-    """Environments that nobody has checked out, and the keys of those that were dropped.
+    """Environments that are not checked out, and the keys of those that were dropped.
 
     It closes nothing and locks nothing: its pool calls it with a lock held and closes what it hands out.
     """
@@ -70,7 +70,7 @@ class FreeList:
         return taken
 
     def remember(self, key: PoolKey) -> None:
-        """Note that an environment with *key* was dropped; the oldest of many such notes are forgotten."""
+        """Note that an environment with *key* was dropped; only the latest notes are kept."""
         self._evicted.put(key, None)
 
     def forget_lost(self) -> None:

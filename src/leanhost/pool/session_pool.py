@@ -264,7 +264,7 @@ class SessionPool(Closing, ProcessBound):
                 imported.close()
 
     def _look_over(self) -> None:
-        """Drop what was lost with its Lean, count the sessions that nobody gave back; called with the lock held."""
+        """Drop what was lost with its Lean and count the sessions never released; called with the lock held."""
         self._free.forget_lost()
         while self._forgotten:
             self._free.remember(self._forgotten.popleft())

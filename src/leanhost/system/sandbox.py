@@ -221,7 +221,7 @@ _GROUPS = (109, 112)  # setpgid, setsid: the group is how a process is ended wit
 _FILES_IN_MEMORY = (
     319,
     447,
-)  # memfd_create, memfd_secret: memory that is nobody's, so that no limit is about it
+)  # memfd_create, memfd_secret: memory of no process, to which no limit applies
 _HANDLES = (434,)  # pidfd_open
 _ABSENT = (425, 426, 427)  # io_uring, which would go round every other rule: callers fall back
 # What Landlock leaves free: rights, owners, times and attributes of files that the user can name.

@@ -70,7 +70,7 @@ _EDITS: tuple[tuple[str, str], ...] = (
         "result=lib.exports[symbol];",
         "result=lib.exports[symbol];if(result instanceof WebAssembly.Global)return result.value;",
     ),
-    # With one thread nobody can ever signal a condition: the host is told of a wait that would not end.
+    # With one thread, nothing can signal a condition: the host is told of a wait that would never end.
     (
         "wasmTableMirror[funcPtr]=func=wasmTable.get(funcPtr)}",
         'func=wasmTable.get(funcPtr);if(func===wasmExports["pthread_cond_wait"]&&Module["onWait"])'

@@ -135,7 +135,7 @@ class WorkerPool(Closing, ProcessBound):
         self._kernels = Kernels(self._settings, kernels)
         self._supervisor = Supervisor(self._settings)
         self._dispatcher = Dispatcher(self._settings, self._supervisor)
-        # Of the dispatcher: sessions and iterators use the workers on when nobody has the pool any more.
+        # Of the dispatcher: sessions and iterators go on using the workers when the pool itself is collected.
         self._close = weakref.finalize(self._dispatcher, _close, self._supervisor, self._kernels)
         self._close.atexit = False  # the supervisor looks after that
 

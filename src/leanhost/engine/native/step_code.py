@@ -231,7 +231,7 @@ class _Writer:
         return name, False
 
     def _one_of(self, parts: Sequence[Arg], index: int) -> str:
-        """One part of a constructor nobody else sees: the parts are evaluated in order, nothing is built."""
+        """One part of a constructor that is not used otherwise: the parts are evaluated in order, nothing is built."""
         words = self._all(parts)
         kept = words.pop(index)
         for word in words:

@@ -1,4 +1,4 @@
-"""Asking again about what was proved: whether it is what was wanted, and whether the kernel still accepts it."""
+"""Checks of a proved statement: whether it matches a reference, and whether the kernel still accepts it."""
 
 from __future__ import annotations
 

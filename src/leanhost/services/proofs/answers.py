@@ -1,4 +1,4 @@
-"""What a proof state answers: its goals, as text, and a tactic that did not apply."""
+"""Answers of a proof state: its goals as text, and the failure of a tactic."""
 
 from __future__ import annotations
 

@@ -551,7 +551,7 @@ class Session(Closing):
         *reference* is a type, as text or as a term over this session. The names of binders and of universe
         parameters do not matter; what the evidence's source defined has to be there, and the same, if the
         statement speaks of it. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
-        Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
+        Raises :class:`~leanhost.errors.ElaborationError` when the text is not a type.
         """
         return self._evidence.matches([evidence], reference, CallContext(None, cancellation))[0]
 

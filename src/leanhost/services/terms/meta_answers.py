@@ -1,4 +1,4 @@
-"""What a bounded ``MetaM`` call may use, and what it answers."""
+"""Limits and answers of a bounded ``MetaM`` call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources on their way into Lean: what cannot be Lean text is told apart before Lean sees it."""
+"""Sources before Lean sees them: text that cannot be Lean's is a diagnostic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def position_of_byte(text: str, byte: int) -> Position:
 
 
 def file_name(label: str) -> str:
-    """Return a file's label as a Lean string can hold it: what stands for bytes that are no UTF-8 becomes `?`."""
+    """Return a file's label as a Lean string can hold it: what stands for bytes that are not UTF-8 becomes `?`."""
     return label if label.isascii() else label.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -120,6 +120,6 @@ def span(name: str, **attributes: object) -> Span:
 
 
 def stay_silent() -> None:
-    """Have no spans in this process: a worker's would reach nobody, and looking for who might listen takes time."""
+    """Turn spans off in this process: a worker's would not be collected, and looking for a collector takes time."""
     global _unheard
     _unheard = _Unheard("", {})

@@ -1,4 +1,4 @@
-"""The settings of a pool, checked once and the same for all of its workers."""
+"""The settings of a pool: checked once, the same for all workers."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class TermText:
 
 
 MetaAnswer: TypeAlias = MetaResponse[T] | ElabFailure
-"""What a question about terms given as text comes to; an ``ElabFailure`` where a text is no term."""
+"""What a question about terms given as text comes to; an ``ElabFailure`` where a text is not a term."""
 
 TERM_TIMES = 2
 """Times the time-out of a question that a worker has for it: it reads the terms first, and writes the answer."""

@@ -232,7 +232,7 @@ class Worker:
             self.kill(None, "memory")
 
     def _note_code(self, job: Job) -> None:
-        """Find out whether others may have this process after *job*, while it works and nobody waits for that."""
+        """Find out whether this process may be reused after *job*, while it works on the job."""
         if self._owner.settings.max_requests > 1 and not self._own_code:
             self._own_code = job.brings_code
 
@@ -242,7 +242,7 @@ class Worker:
             self._retire()
 
     def _retire(self) -> None:
-        """End the process if nobody else may have it, or nobody else should."""
+        """End the process if it may not be reused, or should not be."""
         settings = self._owner.settings
         if settings.max_requests > 1 and self._own_code:
             self.kill(None, "own code")

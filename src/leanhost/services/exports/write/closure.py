@@ -1,4 +1,4 @@
-"""Which constants an export consists of, and in which order: everything after what it mentions."""
+"""The constants of an export in dependency order: everything after what it mentions."""
 
 from __future__ import annotations
 
