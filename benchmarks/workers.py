@@ -27,7 +27,7 @@ from leanhost.toolchain import Toolchain, resolve
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.supervision.worker import State, Worker
-from tests.workers.conftest import ENDLESS
+from tests.support.pools import ENDLESS
 
 FIVE_MS = 0.005
 KEPT = 10**6

@@ -7,7 +7,6 @@ Lean 4.28.0-pre over the real one. An engine that cannot be had fails the tests 
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,7 @@ from leanhost.services.session.host import Host
 from leanhost.toolchain import Toolchain, resolve
 from leanhost.toolchain.cache import cache_dir
 from tests.support.fixture_core import build_fixture_core
-
-ENGINES = tuple(os.environ.get("LEANHOST_TEST_ENGINES", "native,wasm").split(","))
+from tests.support.hosts import ENGINES, open_host
 
 
 def pytest_configure() -> None:
@@ -52,12 +50,6 @@ def native_toolchain() -> Toolchain:
 def embedded_toolchain() -> Toolchain:
     """The embedded toolchain, installed into the user's cache when it is not there."""
     return resolve("embedded")
-
-
-def open_host(engine: str, request: pytest.FixtureRequest) -> Host:
-    if engine == "native":
-        return Host(request.getfixturevalue("native_toolchain"), [request.getfixturevalue("fixture_core")])
-    return Host(request.getfixturevalue("embedded_toolchain"))
 
 
 @pytest.fixture(scope="session", params=ENGINES)

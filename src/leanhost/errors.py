@@ -33,7 +33,7 @@ class LeanHostError(Exception):
 
 
 class UsageError(LeanHostError, ValueError):
-    """An argument cannot be what the caller meant."""
+    """An argument is not what the call takes."""
 
     code = "leanhost.usage"
 
@@ -51,7 +51,7 @@ class ForeignHandleError(LeanHostError, ValueError):
 
 
 class Cancelled(LeanHostError):
-    """The caller cancelled a call that has no other way to say so; nothing was changed."""
+    """The caller cancelled a call that has no other way to report it; nothing was changed."""
 
     code = "leanhost.cancelled"
 
@@ -66,7 +66,7 @@ class ToolchainError(LeanHostError):
 
 
 class ToolchainNotFound(ToolchainError):
-    """No toolchain answers to what was asked for."""
+    """No toolchain matches the request."""
 
     code = "leanhost.toolchain.not_found"
 
@@ -174,13 +174,13 @@ class WorkerStartError(WorkerError):
 
 
 class SandboxUnavailable(WorkerError):
-    """``sandbox="required"`` was asked for and this machine cannot give it."""
+    """``sandbox="required"`` was requested, and this machine cannot provide it."""
 
     code = "leanhost.worker.sandbox"
 
 
 class NotReproduced(WorkerError):
-    """What one worker had made (a proof state, evidence) could not be made again by another."""
+    """What one worker had made (a proof state, evidence) could not be rebuilt in another."""
 
     code = "leanhost.worker.not_reproduced"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import clean, leanhost, objects
+from tests.support.command import clean, leanhost, objects
 
 FINE = b"theorem fine : 1 + 1 = 2 := rfl\n"
 ANY = {"accepted", "rejected", "timeout", "out_of_memory", "crashed"}

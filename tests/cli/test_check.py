@@ -15,10 +15,9 @@ from leanhost.cli import check
 from leanhost.cli.parser import build_parser
 from leanhost.errors import UsageError
 from leanhost.services.elaboration.environment import parse_imports
-from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
-from leanhost.workers import CheckItem, WorkerPool
-from tests.cli.conftest import ENDLESS, ROOT, clean, environment, leanhost, objects
+from leanhost.workers import WorkerPool
+from tests.support.command import ENDLESS, ROOT, clean, environment, leanhost, objects
 from tests.support.fixture_core import compile_module
 
 
@@ -214,23 +213,32 @@ def test_every_option_reaches_the_pool(native_toolchain: Toolchain, tmp_path: Pa
 
 @pytest.mark.parametrize(("jobs", "workers"), [((), 1), (("-j", "2"), 2), (("--jobs", "9"), 3)])
 def test_no_more_workers_than_files_and_jobs(
-    native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch, jobs: Sequence[str], workers: int
+    native: Sequence[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    jobs: Sequence[str],
+    workers: int,
 ) -> None:
+    """What comes through a pipe and is not text has its verdict already, and needs no worker."""
     asked: list[int] = []
 
-    def pool(arguments: object, toolchain: Toolchain, workers: int) -> WorkerPool:
+    def pool(*, workers: int, **_: object) -> WorkerPool:
         asked.append(workers)
         raise UsageError("far enough")
 
-    monkeypatch.setattr(check, "_pool", pool)
-    arguments = build_parser().parse_args(["check", "f", *jobs])
-    entries: list[CheckItem | CheckResult] = [
-        CheckItem(source=""),
-        CheckResult("said", Status.REJECTED),
-        *[CheckItem(source="")] * 2,
-    ]
-    with pytest.raises(UsageError):
-        next(check._verdicts(arguments, native_toolchain, entries))
+    monkeypatch.setattr(check, "WorkerPool", pool)
+    files = [tmp_path / name for name in ("a.lean", "b.lean", "c.lean")]
+    for file in files:
+        file.touch()
+    reading, writing = os.pipe()
+    os.write(writing, b"\xff")
+    os.close(writing)
+    try:
+        named = [f"/dev/fd/{reading}", *map(str, files)]
+        with pytest.raises(UsageError, match="far enough"):
+            check.run(build_parser().parse_args(["check", *native, *named, *jobs]))
+    finally:
+        os.close(reading)
     assert asked == [workers]
 
 

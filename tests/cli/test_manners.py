@@ -16,23 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, ENDLESS, ROOT, clean, environment, leanhost, objects
-
-MARK = "LEAN_TEST_MARK"
-"""Workers keep little of the environment; what begins with ``LEAN_`` is part of it."""
-
-
-def marked(mark: str) -> list[int]:
-    """Return the processes that inherited *mark*, which no descendant can lose by changing group or session."""
-    wanted, found = f"{MARK}={mark}".encode(), []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-    return found
+from tests.support.command import COMMAND, ENDLESS, ROOT, clean, environment, leanhost, objects
+from tests.support.processes import MARK, marked
 
 
 def none_left(mark: str, within: float = 10.0) -> bool:

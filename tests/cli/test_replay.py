@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, ROOT, clean, environment, leanhost, objects
-from tests.evidence.test_hostile_files import Writer
+from tests.support.command import COMMAND, ROOT, clean, environment, leanhost, objects
+from tests.support.ndjson import Writer
 
 TOOLCHAINS = {"native": "native-runtime", "wasm": "embedded"}
 NATIVE = ("--toolchain", "native-runtime")

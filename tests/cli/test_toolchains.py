@@ -10,7 +10,7 @@ import pytest
 
 from leanhost import Toolchain
 from leanhost.cli import doctor
-from tests.cli.conftest import clean, environment, leanhost
+from tests.support.command import clean, environment, leanhost
 
 
 def test_doctor(native_toolchain: Toolchain) -> None:

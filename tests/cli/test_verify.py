@@ -17,7 +17,7 @@ from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import Verification, WorkerPool
 from leanhost.workers.jobs.settings import Settings
-from tests.cli.conftest import ENDLESS, clean, leanhost
+from tests.support.command import ENDLESS, clean, leanhost
 
 STATED = "def two : Nat := 2\ntheorem swap (a b : Nat) (h : a = b) : b = a := by sorry\n"
 PROVED = STATED.replace("by sorry", "h.symm")
@@ -85,16 +85,13 @@ def test_names_move_no_cursor(native: Sequence[str], reference: Path) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_each_status_has_its_exit_status(
-    reference: Path, monkeypatch: pytest.MonkeyPatch, status: Status
+    native: Sequence[str], reference: Path, monkeypatch: pytest.MonkeyPatch, status: Status
 ) -> None:
     """Also those that no Lean at hand produces on demand: only a judgement is an answer to the question."""
     verdict = Verification(status, (), CheckResult("candidate.lean", status))
-
-    def verdicts(*_: object) -> Iterator[Verification]:
-        yield verdict
-
-    monkeypatch.setattr(verify, "_verdicts", verdicts)
-    arguments = build_parser().parse_args(["verify", str(reference), str(candidate(reference, ""))])
+    monkeypatch.setattr(WorkerPool, "verify_many", lambda *_, **__: iter([verdict]))
+    files = str(reference), str(candidate(reference, ""))
+    arguments = build_parser().parse_args(["verify", *native, *files])
     expected = {Status.ACCEPTED: 0, Status.UNSUPPORTED: 2, Status.REFUSED: 2}
     assert verify.run(arguments) == expected.get(status, 1)
 

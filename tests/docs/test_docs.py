@@ -18,21 +18,9 @@ import pytest
 
 import leanhost
 from leanhost import errors, workers
+from tests.support.documents import DOCS, ROOT, examples
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = "\x1e"
-
-
-def examples(page: Path) -> list[tuple[str, str]]:
-    blocks = [(m[1], m[2]) for m in _FENCE.finditer(page.read_text(encoding="utf-8"))]
-    shown = [*blocks, ("", "")]
-    return [
-        (text, shown[at + 1][1] if shown[at + 1][0] == "text" else "")
-        for at, (language, text) in enumerate(blocks)
-        if language == "python"
-    ]
 
 
 PAGES = sorted(page for page in DOCS.rglob("*.md") if examples(page))

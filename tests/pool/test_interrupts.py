@@ -15,7 +15,7 @@ from leanhost.pool.session_pool import SessionPool
 from leanhost.services.session import session
 from leanhost.services.session.host import Host
 from leanhost.services.values import lifecycle
-from tests.pool.test_session_pool import adds_up
+from tests.support.session_pools import adds_up
 
 NOTHING: list[str] = []
 """Imports nothing, which costs nothing."""

@@ -35,8 +35,9 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.outcomes import Checked
 from leanhost.services.values.progress import ProgressEvent
-from tests.conftest import open_host
-from tests.session.sources import ENDLESS, GOOD
+from tests.support.hosts import open_host
+from tests.support.session_pools import adds_up
+from tests.support.sources import ENDLESS, GOOD
 
 # Small on wasm, where every import stays in Lean's memory.
 ONE, OTHER = ["Init.Core"], ["Init"]
@@ -47,13 +48,6 @@ BOTH, TURNED = ["Init.Core", "Init"], ["Init", "Init.Core"]
 def pool(host: Host) -> Iterator[SessionPool]:
     with SessionPool(host, capacity=2) as made:
         yield made
-
-
-def adds_up(pool: SessionPool, releases: int) -> PoolStats:
-    stats = pool.stats()
-    assert stats.imports_performed + stats.reused == stats.acquired
-    assert stats.released_to_pool + stats.released_dropped == releases
-    return stats
 
 
 # --- acquiring ------------------------------------------------------------------------------------
@@ -581,7 +575,7 @@ def test_a_lost_lean_takes_its_environments_along(request: pytest.FixtureRequest
     import signal
 
     from leanhost.errors import EngineLost
-    from tests.conftest import ENGINES
+    from tests.support.hosts import ENGINES
 
     if "wasm" not in ENGINES:
         pytest.skip("wasm was not asked for")

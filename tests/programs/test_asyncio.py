@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from tests.docs.test_docs import DOCS, examples
-from tests.programs.conftest import Place
-from tests.workers.conftest import BAD, ENDLESS, GOOD
+from tests.support.documents import DOCS, examples
+from tests.support.pools import BAD, ENDLESS, GOOD
+from tests.support.programs import Place
 
 (SERVER,) = [code for code, _ in examples(DOCS / "guides" / "services.md") if "async def serve(" in code]
 

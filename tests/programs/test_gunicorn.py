@@ -13,10 +13,10 @@ from concurrent.futures import Future
 import pytest
 
 from leanhost.system.process_limits import family
-from tests.docs.test_docs import DOCS, examples
-from tests.programs.conftest import Place
-from tests.workers.conftest import BAD, ENDLESS, GOOD
-from tests.workers.test_supervision import alive, eventually
+from tests.support.documents import DOCS, examples
+from tests.support.pools import BAD, ENDLESS, GOOD
+from tests.support.processes import alive, eventually
+from tests.support.programs import Place
 
 APP = examples(DOCS / "guides" / "services.md")[0][0]
 

@@ -12,9 +12,9 @@ from typing import Any
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.docs.test_docs import DOCS
-from tests.programs.conftest import Place
-from tests.workers.conftest import ENDLESS, GOOD
+from tests.support.documents import DOCS
+from tests.support.pools import ENDLESS, GOOD
+from tests.support.programs import Place
 
 Message = dict[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.programs.conftest import Place
-from tests.workers.conftest import ENDLESS, GOOD
+from tests.support.pools import ENDLESS, GOOD
+from tests.support.programs import Place
 
 COMMON = f"""
 import sys, threading, time

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.docs.test_docs import DOCS, examples
-from tests.programs.conftest import Place
-from tests.workers.conftest import BAD, ENDLESS, GOOD
+from tests.support.documents import DOCS, examples
+from tests.support.pools import BAD, ENDLESS, GOOD
+from tests.support.programs import Place
 
 (GUIDE,) = [
     code for code, _ in examples(DOCS / "guides" / "services.md") if code.startswith("import pytest\n")

@@ -12,8 +12,8 @@ from leanhost.services.session.session import Session
 from leanhost.services.values.options import AllowedAxioms, TypedAxiom
 from leanhost.services.values.outcomes import Checked, KernelOutcome, Rejected
 from leanhost.workers import CheckItem
-from tests.soundness.surfaces import verified
-from tests.workers.conftest import pool_of
+from tests.support.pools import pool_of
+from tests.support.surfaces import verified
 
 NATIVE = "t._native.native_decide.ax_1_1"
 STATED = "theorem t : 1 = 2 := by sorry\n"

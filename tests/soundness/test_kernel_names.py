@@ -17,9 +17,9 @@ from leanhost.services.session.host import Host
 from leanhost.services.values.outcomes import Rejected
 from leanhost.services.values.results import Status
 from leanhost.workers.verification.replay_on_base import replay_added
-from tests.evidence.test_hostile_files import Writer
-from tests.soundness.preludes import FALSE, PLACES, USES, chain, prelude, tainted
-from tests.soundness.surfaces import OPTIONS, assert_refused, exported, surfaces, verified
+from tests.support.ndjson import Writer
+from tests.support.preludes import FALSE, PLACES, USES, chain, prelude, tainted
+from tests.support.surfaces import OPTIONS, assert_refused, exported, surfaces, verified
 
 TEXT = USES["in a type"]
 

@@ -15,8 +15,8 @@ from leanhost.lean.names import show
 from leanhost.services.exports.read.outcome import Refused, Replayed, ReplayRejected
 from leanhost.services.exports.read.replay import replay_export
 from leanhost.services.session.host import Host
-from tests.soundness.preludes import PLACES, USES, prelude, tainted
-from tests.soundness.surfaces import OPTION, OPTIONS, exported
+from tests.support.preludes import PLACES, USES, prelude, tainted
+from tests.support.surfaces import OPTION, OPTIONS, exported
 
 _WORDS = ("axiom", "def", "thm", "opaque", "inductive", "quot")
 _LITERAL_USES = ("in a type", "in a value", "in a let", "in a projection", "in a motive", "under a recursor")

@@ -18,8 +18,7 @@ from leanhost.errors import (
 )
 from leanhost.toolchain import Toolchain, explain, list_toolchains, native_runtime, resolve
 from leanhost.toolchain.cache import cache_dir
-
-from .conftest import COMMIT, ELF_X86_64
+from tests.support.toolchains import COMMIT, ELF_X86_64
 
 Make = Callable[..., Path]
 

@@ -18,10 +18,9 @@ import leanhost
 from leanhost.errors import ToolchainCorrupt, ToolchainInstallError, ToolchainNotFound
 from leanhost.toolchain import embedded, resolve
 from leanhost.toolchain.progress import Silent
-from tests.cli.conftest import environment
-from tests.cli.conftest import leanhost as leanhost_command
-
-from .conftest import Registry
+from tests.support.command import environment
+from tests.support.command import leanhost as leanhost_command
+from tests.support.toolchains import Registry
 
 
 def env_of(cache: Path) -> dict[str, str]:

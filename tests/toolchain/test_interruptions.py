@@ -14,8 +14,7 @@ import pytest
 
 from leanhost.toolchain import embedded
 from leanhost.toolchain.progress import Silent
-
-from .conftest import Registry
+from tests.support.toolchains import Registry
 
 _INSTALL = "from leanhost.toolchain import embedded; embedded.install(); embedded.verify()"
 

@@ -2,7 +2,7 @@
 
 Each part of it at length: the queue in ``test_queue``, limits and replacement in ``test_limits``, streams and tasks in
 ``test_many``, numbers in ``test_numbers``, the owner's end in ``test_lifecycle``, zygotes in ``test_zygotes``, sessions
-in ``test_sessions``, verdicts in ``test_verify`` and ``tests/faults``. What workers do to a pool on purpose is in
+in ``test_sessions``, verdicts in ``test_verify`` and ``test_faults``. What workers do to a pool on purpose is in
 ``test_supervision``, what happens on the pool's own side in ``test_trouble``.
 """
 
@@ -20,10 +20,9 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system.process_limits import SLACK_BYTES, family
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
-from tests.faults.candidates import FAULTS
-from tests.workers.conftest import BAD, ENDLESS, GOOD, children, descriptors, pool_of
-from tests.workers.test_supervision import eventually
-from tests.workers.test_zygotes import busy_worker
+from tests.support.candidates import FAULTS
+from tests.support.pools import BAD, ENDLESS, GOOD, children, descriptors, pool_of
+from tests.support.processes import busy_worker, eventually
 
 MEMORY = {"native": 300 << 20, "wasm": 2 << 30}
 

@@ -15,7 +15,7 @@ from leanhost.toolchain import Toolchain
 from leanhost.toolchain.faults import is_caveat, known_faults
 from leanhost.workers import Verification, WorkerPool
 from leanhost.workers.values.known_faults import FaultNotice
-from tests.workers.conftest import BAD, GOOD, pool_of
+from tests.support.pools import BAD, GOOD, pool_of
 
 STATED = GOOD.replace("h.symm", "by sorry")
 HAS_FAULTS = {"native": False, "wasm": True}

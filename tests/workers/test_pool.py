@@ -13,7 +13,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, WorkerPool
 from tests.support.fixture_core import corpus
-from tests.workers.conftest import BAD, GOOD
+from tests.support.pools import BAD, GOOD
 
 
 def comparable(result: CheckResult) -> CheckResult:

@@ -37,7 +37,7 @@ def read_whole(handle: IO[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A file as it was named. What can be read only once is read; what is no Lean text has its verdict already."""
+    """A file as it was named. A pipe is read at once; a file that is not Lean text has its verdict already."""
 
     label: str
     entry: CheckItem | CheckResult

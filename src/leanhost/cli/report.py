@@ -31,7 +31,7 @@ class Report(Protocol):
         """Report one file."""
 
     def finish(self) -> None:
-        """Report that there are no more."""
+        """End the report."""
 
 
 class JsonLines:
@@ -55,7 +55,7 @@ class _Console(Console):
 class ForPeople:
     """Diagnostics with excerpts, a verdict for each file and a summary.
 
-    *given* holds the text of sources that are no regular file and cannot be read a second time; *started* is the
+    *given* holds the text of sources that are not regular files and cannot be read twice; *started* is the
     ``time.monotonic()`` from which the whole run is counted.
     """
 
@@ -129,7 +129,7 @@ class ForPeople:
         style = "bold green" if result.accepted else "bold red"
         said = [f"{result.elapsed:.2f} s"]
         if result.accepted:
-            # Those an inductive type brings with it have no place in the source and are nobody's achievement.
+            # Those an inductive type brings with it have no place in the source, and nobody wrote them.
             count = sum(1 for t in result.theorems if t.kind == "theorem" and t.position is not None)
             axioms = sorted({axiom for t in result.theorems for axiom in t.axioms})
             said = [

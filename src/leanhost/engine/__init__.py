@@ -1,4 +1,4 @@
-"""Where a Lean lives and how bytes get there: the native and the wasm engine behind one interface."""
+"""The Lean runtimes: the native and the wasm engine behind one interface."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["can_fork", "find_image", "keep_image", "keeps_images", "lacks_image"
 
 
 def can_fork(toolchain: Toolchain) -> bool:
-    """Whether a process that has imported with *toolchain* can fork, and its children work on from there."""
+    """Whether a process that has imported with *toolchain* can fork and its children go on from there."""
     return toolchain.engine == "native" and sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 

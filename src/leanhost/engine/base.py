@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Flag(Protocol):
-    """Something another thread can set: a ``threading.Event``, or a token that has a deadline of its own."""
+    """Something another thread can set: a ``threading.Event``, or a token with its own deadline."""
 
     def is_set(self) -> bool:
         """Whether it is set."""

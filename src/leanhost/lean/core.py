@@ -110,7 +110,7 @@ class Lean:
         self._capture = self._capturing = None
 
     def forget_capture(self) -> None:
-        """Let go of what the closure last called, and of what that holds."""
+        """Release what the closure last called, and what that holds."""
         self._capturing = None
 
     # --- values in ---

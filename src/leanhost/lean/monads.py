@@ -115,7 +115,7 @@ class Contexts:
         )
 
     def meta(self, action: Arg) -> Ref:
-        """Run one ``MetaM`` query whose effects do not matter: caches, and metavariables nobody sees.
+        """Run one ``MetaM`` query whose effects do not matter: caches and unused metavariables.
 
         They are forgotten after every few queries, so that nothing grows. The heartbeat limit is measured from
         the moment of the capture, so the counter first goes back to what it was then. :class:`Thrown` may come
@@ -191,7 +191,7 @@ class Contexts:
             self.restore(self.fresh)
 
     def close(self) -> None:
-        """Let the contexts go."""
+        """Release the contexts."""
         for six in self._transparent.values():
             if isinstance(six.meta, Ref):
                 six.meta.close()

@@ -1,13 +1,13 @@
-"""The free environments of a session pool: what makes two of them the same, and why none fits."""
+"""The free environments of a session pool, their keys, and the reason of a miss."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from leanhost.services.elaboration.environment import Imported, ImportKey
+from leanhost.services.values.recent import Recent
 
 REMEMBERED = 256
 """How many evicted keys a pool remembers, to be able to say that it once had them."""
@@ -17,7 +17,7 @@ class MissReason(StrEnum):
     """Why no free environment fits a key."""
 
     NO_ENTRY = "no entry"
-    """None with these modules is free: never imported here, or all of them are lent out."""
+    """No environment with these modules is free: never imported here, or all are checked out."""
     OTHER_ORDER = "other order"
     """One with the same modules in another order is free; the order of imports matters to Lean."""
     OTHER_OPTIONS = "other options"
@@ -41,7 +41,7 @@ class PoolKey:
 
 
 class FreeList:
-    """Environments that nobody has checked out, and the keys of those that were dropped.
+    """Environments that are not checked out, and the keys of those that were dropped.
 
     It closes nothing and locks nothing: its pool calls it with a lock held and closes what it hands out.
     """
@@ -49,13 +49,13 @@ class FreeList:
     def __init__(self) -> None:
         # From the least to the most recently put.
         self._free: list[tuple[PoolKey, Imported]] = []
-        self._evicted: OrderedDict[PoolKey, None] = OrderedDict()
+        self._evicted: Recent[PoolKey, None] = Recent(REMEMBERED)
 
     def put(self, key: PoolKey, imported: Imported) -> None:
         """Add an environment, as the first to be taken."""
         self._free.append((key, imported))
         if self._evicted:  # to hash a key takes longer than all the rest
-            self._evicted.pop(key, None)
+            self._evicted.forget(key)
 
     def take(self, key: PoolKey) -> Imported | None:
         """Take out the environment with *key* that was put last, if there is one."""
@@ -70,11 +70,8 @@ class FreeList:
         return taken
 
     def remember(self, key: PoolKey) -> None:
-        """Note that an environment with *key* was dropped; the oldest of many such notes are forgotten."""
-        self._evicted[key] = None
-        self._evicted.move_to_end(key)
-        while len(self._evicted) > REMEMBERED:
-            self._evicted.popitem(last=False)
+        """Note that an environment with *key* was dropped; only the latest notes are kept."""
+        self._evicted.put(key, None)
 
     def forget_lost(self) -> None:
         """Drop the environments of a Lean that was lost; their memory is gone with it."""

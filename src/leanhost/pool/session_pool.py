@@ -17,7 +17,6 @@ from leanhost.errors import (
     PoolClosed,
     SessionBusy,
     SessionReleased,
-    UsageError,
 )
 from leanhost.lean.core import Import, Lean
 from leanhost.pool.checkout import Checkout
@@ -30,6 +29,7 @@ from leanhost.services.values.lifecycle import Access, Closing, ProcessBound
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.tracing import span
+from leanhost.services.values.validate import natural
 
 if TYPE_CHECKING:
     from leanhost.services.session.host import Host
@@ -137,11 +137,11 @@ class SessionPool(Closing, ProcessBound):
         max_fresh_imports: int | None = None,
         max_private_bytes: int | None = None,
     ) -> None:
-        _natural("capacity", capacity)
+        natural("capacity", capacity)
         if max_fresh_imports is not None:
-            _natural("max_fresh_imports", max_fresh_imports)
+            natural("max_fresh_imports", max_fresh_imports)
         if max_private_bytes is not None:
-            _natural("max_private_bytes", max_private_bytes)
+            natural("max_private_bytes", max_private_bytes)
         self._host = host
         self._source = host.search_path, f"{host.toolchain.library}@{host.toolchain.commit}"
         self._capacity = capacity
@@ -174,7 +174,7 @@ class SessionPool(Closing, ProcessBound):
     ) -> PooledSession:
         """Return a session over *imports*, in this order; use it as a context manager, which releases it.
 
-        *is_module* reads the imports as a ``module`` does: their exported parts only. *progress* hears of the
+        *is_module* reads the imports as a ``module`` does: their exported parts only. *progress* receives the
         phase ``import`` when one is needed. Raises :class:`~leanhost.errors.Cancelled` (before anything
         else), :class:`~leanhost.errors.PoolClosed`, :class:`~leanhost.errors.FreshImportRefused`,
         :class:`~leanhost.errors.MemoryRefused` and :class:`~leanhost.errors.ImportFailed`.
@@ -264,7 +264,7 @@ class SessionPool(Closing, ProcessBound):
                 imported.close()
 
     def _look_over(self) -> None:
-        """Drop what was lost with its Lean, count the sessions that nobody gave back; called with the lock held."""
+        """Drop what was lost with its Lean and count the sessions never released; called with the lock held."""
         self._free.forget_lost()
         while self._forgotten:
             self._free.remember(self._forgotten.popleft())
@@ -358,8 +358,3 @@ class SessionPool(Closing, ProcessBound):
             f"<SessionPool: {len(self)} of {self._capacity} free, {lent} lent, "
             f"{stats.imports_performed} imported, {stats.reused} reused{state}>"
         )
-
-
-def _natural(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise UsageError(f"{name} must be a natural number, not {value!r}")

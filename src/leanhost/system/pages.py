@@ -1,4 +1,4 @@
-"""The pages of memory a process has: how large they are, and which of them a fork copies."""
+"""Memory pages of a process: their size, and which of them a fork has copied."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PRESENT, _OF_A_FILE, _ALONE = 1 << 63, 1 << 61, 1 << 56
 _LOOKED_AT = _PRESENT | _OF_A_FILE | _ALONE
 _OWN = _PRESENT | _ALONE
 _CHUNK = 1 << 12
-"""Pages whose state is read at a time."""
+"""How many pages are looked up in one read."""
 
 Ranges = Sequence[tuple[int, int]]
-"""Where something begins and how long it is, in bytes."""
+"""Start and length in bytes."""
 
 _libc = ctypes.CDLL(None)
 
@@ -36,9 +36,9 @@ def small_pages() -> None:
 
 
 def written(pid: int) -> list[tuple[int, int]]:
-    """Return where a fork of this process has pages of its own, of what both may write.
+    """Return the writable ranges of which this forked process has pages of its own.
 
-    Other forks that do the same will write there, too. ``OSError`` where the kernel does not say.
+    Other forks doing the same work will write there, too. ``OSError`` where the kernel does not say.
     """
     found: list[tuple[int, int]] = []
     for page in _own_pages(pid):
@@ -71,7 +71,7 @@ def _writable() -> Iterator[tuple[int, int]]:
 
 
 def populate(ranges: Ranges) -> None:
-    """Have these pages for this process alone now: together they take less than one by one when they are written."""
+    """Copy these pages for this process now: copying them together is cheaper than a fault for each."""
     madvise = _libc.madvise
     for begin, length in ranges:
         madvise(ctypes.c_void_p(begin), ctypes.c_size_t(length), _POPULATE_WRITE)

@@ -11,7 +11,7 @@ _PAGE = resource.getpagesize()
 _ANONYMOUS = (b"\nRssAnon:", b"\nRssShmem:")
 
 SLACK_BYTES = 1 << 30
-"""Address space beyond the memory limit: stacks and the allocator's reservations are charged before they are used."""
+"""Address space allowed beyond the memory limit: stacks and allocator reservations count before they are used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def apply(limits: Limits, helpers: Sequence[int], *, address_space: bool) -> Non
 
 
 def hand_down(limits: Limits, helpers: Sequence[int] = (), *, address_space: bool = True) -> None:
-    """Set the limits that a process can bear, too, that forks the limited ones: they have them from their start."""
+    """Set the limits that also suit a process that forks the limited ones, so that they start with them."""
     charged = _charged_bytes()
     for pid in (0, *helpers):
         _lower(pid, resource.RLIMIT_CORE, 0)
@@ -49,7 +49,7 @@ def hand_down(limits: Limits, helpers: Sequence[int] = (), *, address_space: boo
 
 
 def take_on(limits: Limits, helpers: Sequence[int] = ()) -> None:
-    """Set the limits that are left."""
+    """Set the remaining limits."""
     running = _running_tasks()
     for pid in (0, *helpers):
         _lower(pid, resource.RLIMIT_NOFILE, limits.open_files)
@@ -58,7 +58,7 @@ def take_on(limits: Limits, helpers: Sequence[int] = ()) -> None:
 
 
 def allow_cpu(seconds: float, helpers: Sequence[int] = ()) -> None:
-    """Let this process, and each helper, use *seconds* more of CPU; the kernel ends (``SIGXCPU``) what takes more."""
+    """Let this process, and each helper, use *seconds* more of CPU; past that the kernel ends it (``SIGXCPU``)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _allow(0, used.ru_utime + used.ru_stime + seconds)
     for pid in helpers:
@@ -96,7 +96,7 @@ def _cpu_seconds(pid: int) -> float | None:
 
 
 def _running_tasks() -> int | None:
-    """Every task of the machine: an upper bound of the user's own, which is what the limit is about."""
+    """Count all tasks of the machine: an upper bound for those of this user, which the limit is about."""
     try:
         return int(_said("/proc/loadavg").split()[3].partition(b"/")[2])
     except (OSError, ValueError, IndexError):
@@ -104,7 +104,7 @@ def _running_tasks() -> int | None:
 
 
 def _charged_bytes() -> int | None:
-    """What the kernel charges to ``RLIMIT_DATA`` now, the stack with it."""
+    """What the kernel charges to ``RLIMIT_DATA`` now, including the stack."""
     try:
         return int(_said("/proc/self/statm").split()[5]) * _PAGE
     except (OSError, ValueError, IndexError):
@@ -112,7 +112,7 @@ def _charged_bytes() -> int | None:
 
 
 def _said(path: str) -> bytes:
-    """Return what the kernel says in a file; in few steps: this is done for every fork."""
+    """Read a file of the kernel in few steps: this runs at every fork."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         said = b""
@@ -124,7 +124,7 @@ def _said(path: str) -> bytes:
 
 
 def anonymous_bytes(pid: int) -> int:
-    """Return a process's resident memory in bytes that no file on a disk holds, 0 when it has gone.
+    """Return the bytes of a process's resident memory that no file backs; 0 when the process has ended.
 
     Pages of files (``.olean``) are not in it; pages shared with a zygote are, so only its growth says something.
     """
@@ -139,7 +139,7 @@ def anonymous_bytes(pid: int) -> int:
 
 
 def family(pid: int) -> list[int]:
-    """Return *pid* and its descendants, as far as the kernel tells."""
+    """Return *pid* and its descendants, as far as the kernel reports them."""
     found = [pid]
     for parent in found:
         try:

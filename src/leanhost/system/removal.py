@@ -1,4 +1,4 @@
-"""Removing what a candidate may have written: of any depth, with any rights, with links to anywhere."""
+"""Removing what a candidate may have written: any depth, any permissions, links to anywhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def remove_tree(place: str) -> None:
 
 
 class _Walk:
-    """A way down and up again that has one directory open at a time, however deep it goes."""
+    """Walks down and up a tree with one directory open at a time, however deep it goes."""
 
     def __init__(self, place: str) -> None:
         self._here = _opened(place)
@@ -76,7 +76,7 @@ class _Walk:
 
 
 def _opened(name: str, above: int | None = None) -> int:
-    """Open a directory; its owner may look into it and change it from here on."""
+    """Open a directory and let its owner read and change it from here on."""
     try:
         opened = os.open(name, _OPEN, dir_fd=above)
     except PermissionError:

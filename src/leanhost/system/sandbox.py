@@ -1,4 +1,4 @@
-"""Giving up, for good, what code that is checked has no use for: network, programs, files outside a scratch place.
+"""Giving up for good what checked code has no use for: network, programs, files outside a scratch directory.
 
 Two mechanisms of the Linux kernel, neither of which needs privileges: Landlock for the file system and TCP,
 seccomp for system calls. Both hold for the calling process and whatever it starts; nothing can take them back.
@@ -53,7 +53,7 @@ _CLONE_THREAD = 0x10000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What holds now. ``landlock`` is the kernel's version of it, 0 for none; ``missing`` says what does not hold."""
+    """What is in force now. ``landlock`` is the kernel's version of it, 0 for none; ``missing`` says what is not."""
 
     landlock: int = 0
     seccomp: bool = False
@@ -66,7 +66,7 @@ class Report:
 
 
 class _Means:
-    """What confining needs and every process of a kind has in common; made before a fork, it costs nothing after it."""
+    """What confinement needs and all processes of a kind share; made before a fork, it costs nothing afterwards."""
 
     def __init__(self, programs: bool) -> None:
         self._libc = libc = ctypes.CDLL(None, use_errno=True)
@@ -130,11 +130,11 @@ class _Means:
             os.close(handle)
 
     def restrict(self) -> None:
-        """Give up what set-user-ID programs could give, without which the kernel takes no restriction."""
+        """Give up privileges from set-user-ID programs; the kernel accepts no restriction before this."""
         self._checked(self._libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
     def forgo(self) -> None:
-        """Give up what root may do, but reading."""
+        """Give up root's capabilities except reading."""
         if self._forgone:
             return
         header, sets = struct.pack("=Ii", _CAPABILITIES_3, 0), ctypes.create_string_buffer(24)
@@ -145,7 +145,7 @@ class _Means:
         self._forgone = True
 
     def seccomp(self, *, whole: bool = True) -> None:
-        """Filter this process's system calls; without *whole*, as far as one can bear that forks others."""
+        """Filter this process's system calls; without *whole*, only as far as a forking process can bear."""
         for each in (self._shared, self._last) if whole else (self._shared,):
             if not each.holds:
                 each.finish()
@@ -177,7 +177,7 @@ def apply(writable: Iterable[str | Path], *, programs: bool = False) -> Report:
     """Confine this process; call it before it starts threads.
 
     Nothing outside *writable* can be changed, no socket can be opened and, unless *programs*, nothing executed
-    and no process started. What the machine cannot do is reported, not raised.
+    and no process started. What the machine lacks is reported, not raised.
     """
     if sys.platform != "linux":
         return Report(missing=("there is no sandbox on this system",))
@@ -221,7 +221,7 @@ _GROUPS = (109, 112)  # setpgid, setsid: the group is how a process is ended wit
 _FILES_IN_MEMORY = (
     319,
     447,
-)  # memfd_create, memfd_secret: memory that is nobody's, so that no limit is about it
+)  # memfd_create, memfd_secret: memory of no process, to which no limit applies
 _HANDLES = (434,)  # pidfd_open
 _ABSENT = (425, 426, 427)  # io_uring, which would go round every other rule: callers fall back
 # What Landlock leaves free: rights, owners, times and attributes of files that the user can name.
@@ -271,13 +271,13 @@ class _Filter:
         self.holds = False
 
     def finish(self) -> None:
-        """Write into it which process it is for."""
+        """Write the process it is for into it."""
         if self._own:
             struct.pack_into("=I", self._code, self._own, os.getpid())
 
 
 class _Rules:
-    """A filter being written: rules about numbers of system calls, the first that applies decides."""
+    """A filter being written: rules about system call numbers; the first that applies decides."""
 
     def __init__(self) -> None:
         self.code = bytearray()
@@ -308,7 +308,7 @@ class _Rules:
 
 
 def _shared_rules() -> tuple[bytes, int]:
-    """Refuse what neither a process that is confined needs, nor one that forks it."""
+    """Refuse what neither a confined process nor one that forks it needs."""
     rules = _Rules()
     rules.refuse_all((*_NETWORK, *_MARKS, *_PRIORITIES, *_OTHERS))
     rules.refuse_all(_ABSENT, errno.ENOSYS)
@@ -324,7 +324,7 @@ def _shared_rules() -> tuple[bytes, int]:
 
 
 def _programs_rules() -> tuple[bytes, int]:
-    """Refuse what else a process has no use for that runs programs."""
+    """Refuse what else a process that runs programs does not need."""
     rules = _Rules()
     rules.refuse_all(_HANDLES)
     rules.allow()
@@ -332,7 +332,7 @@ def _programs_rules() -> tuple[bytes, int]:
 
 
 def _own_rules() -> tuple[bytes, int]:
-    """Refuse what else a process has no use for that runs none."""
+    """Refuse what else a process that runs no programs does not need."""
     rules = _Rules()
     rules.refuse_all((*_HANDLES, *_PROGRAMS, *_GROUPS))
     rules.refuse_all((435, *_FILES_IN_MEMORY), errno.ENOSYS)  # clone3: its arguments cannot be seen

@@ -1,4 +1,4 @@
-"""The directory a pool's workers may write to, and what pools that were killed left behind."""
+"""The directory a pool's workers may write to, and the leftovers of killed pools."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from leanhost.system.removal import remove_tree
 
 PREFIX = "leanhost-pool-"
 MAX_FILES = 1000
-"""Files and directories that a worker may have at once; also how many are looked at."""
+"""How many files and directories a worker may have at once, and how many are looked at."""
 MAX_BYTES = 512 << 20
-"""Bytes that a worker's files may take together."""
+"""How many bytes a worker's files may take together."""
 FRESH_S = 60.0
-"""Seconds for which a directory is left alone: its pool may be about to claim it."""
+"""How many seconds a directory is left alone: its pool may be about to claim it."""
 
 _BLOCK = 512
-"""What ``st_blocks`` counts in."""
+"""The unit of ``st_blocks``."""
 
 
 class Scratch:
-    """A directory that is claimed with a lock for as long as its pool lives, however that ends."""
+    """A directory claimed with a lock as long as its pool lives, however the pool ends."""
 
     def __init__(self) -> None:
         _sweep(Path(tempfile.gettempdir()))
@@ -33,7 +33,7 @@ class Scratch:
         fcntl.flock(self._claim, fcntl.LOCK_EX)
 
     def overfull(self, pid: int) -> str | None:
-        """Return what a worker has more of than it may; ``None`` when all is well."""
+        """Return the limit a worker exceeds, in words; ``None`` when it exceeds none."""
         files, taken = 0, 0
         front = [str(self.path / str(pid))]
         while front:
@@ -57,7 +57,7 @@ class Scratch:
         return f"the check filled more than {MAX_BYTES} bytes with files" if taken > MAX_BYTES else None
 
     def clean(self, pid: int) -> None:
-        """Remove what a worker that has gone left behind."""
+        """Remove what a worker that has ended left behind."""
         place = self.path / str(pid)
         try:
             place.rmdir()
@@ -73,7 +73,7 @@ class Scratch:
             self.abandon()
 
     def abandon(self) -> None:
-        """Give up the claim; in a forked process that is only its copy of it."""
+        """Give up the claim; in a forked process, only the process's copy of it."""
         claim, self._claim = self._claim, -1
         if claim >= 0:
             os.close(claim)

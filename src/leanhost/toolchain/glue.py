@@ -67,7 +67,7 @@ _EDITS: tuple[tuple[str, str], ...] = (
         "newSymIndex=Object.keys(lib.exports).indexOf(symbol);if(newSymIndex==-1||lib.exports[symbol].stub){",
         'result=Module["addressOf"](symbol);if(result!==undefined)return result;{',
     ),
-    # With one thread nobody can ever signal a condition: the host is told of a wait that would not end.
+    # With one thread, nothing can signal a condition: the host is told of a wait that would never end.
     (
         "wasmTableMirror[funcPtr]=func=wasmTable.get(funcPtr)}",
         'func=wasmTable.get(funcPtr);if(func===wasmExports["pthread_cond_wait"]&&Module["onWait"])'

@@ -61,7 +61,7 @@ class Toolchain:
         """Return 32 hexadecimal digits that change when the library, the version or the commit does.
 
         Costs one ``stat``; the library is not read. Raises :class:`~leanhost.errors.ToolchainNotFound` when
-        the library has gone.
+        the library no longer exists.
         """
         try:
             stat = self.library.stat()

@@ -80,7 +80,7 @@ def fetch_tarball(
     """Download *package* (``name@version``) and return the tarball's path inside *work*.
 
     *size* is the expected size in bytes, for the progress display only. The registry is probed first with
-    short limits, so that a machine without a network hears of it in seconds; the download itself runs with
+    short limits, so that a machine without a network is told in seconds; the download itself runs with
     the user's own npm settings. Raises :class:`~leanhost.errors.ToolchainInstallError` and
     :class:`~leanhost.errors.ToolchainNotFound`.
     """

@@ -1,4 +1,4 @@
-"""Isolated workers: sources checked in processes that can be killed, crash or run wild at nobody else's cost.
+"""Isolated workers: sources checked in processes that can be killed, crash or run away without harm to others.
 
 Names are loaded when they are first used: a worker process needs little of what its pool does.
 """

@@ -17,6 +17,7 @@ from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Closing, ProcessBound
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult
+from leanhost.services.values.validate import many
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
 from leanhost.workers.batch.batch import BatchRun, ProgressCallback, check_iterable
 from leanhost.workers.batch.submitted import Submitted, known
@@ -103,8 +104,7 @@ class WorkerPool(Closing, ProcessBound):
         sandbox: SandboxMode = "auto",
         known_faults: Policy = "tell",
     ) -> None:
-        if isinstance(allow_axioms, str):
-            raise UsageError(f"allow_axioms is a sequence of names; write [{allow_axioms!r}]")
+        many("allow_axioms", allow_axioms)
         lake = load_project(Path(project)) if project is not None else None
         where = Path(project) if project is not None else None
         found = toolchain if isinstance(toolchain, Toolchain) else resolve(toolchain, where)
@@ -135,7 +135,7 @@ class WorkerPool(Closing, ProcessBound):
         self._kernels = Kernels(self._settings, kernels)
         self._supervisor = Supervisor(self._settings)
         self._dispatcher = Dispatcher(self._settings, self._supervisor)
-        # Of the dispatcher: sessions and iterators use the workers on when nobody has the pool any more.
+        # Of the dispatcher: sessions and iterators go on using the workers when the pool itself is collected.
         self._close = weakref.finalize(self._dispatcher, _close, self._supervisor, self._kernels)
         self._close.atexit = False  # the supervisor looks after that
 

@@ -31,8 +31,8 @@ from leanhost.engine.native import NativeEngine
 from leanhost.engine.native.ffi import memory
 from leanhost.engine.values import Data, Node, Ref, Thrown
 from leanhost.errors import ClosedError, EngineError, UsageError
-from tests.engine import test_values as shared
-from tests.engine.test_values import ADD
+from tests.support import arguments as shared
+from tests.support.arguments import ADD
 
 RUNS = 3
 """Walked, compiled, and compiled again."""

@@ -13,7 +13,7 @@ from leanhost.engine.expressions import Arg, Call, Ctor, Unwrap
 from leanhost.engine.native import NativeEngine
 from leanhost.engine.values import Ref, Thrown
 from leanhost.errors import ForeignHandleError, UsageError
-from tests.engine.native.conftest import Script
+from tests.support.native_engine import Script
 
 IS_SET = "l_IO_CancelToken_isSet___boxed"
 NEVER = 600.0

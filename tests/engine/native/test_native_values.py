@@ -28,7 +28,7 @@ from leanhost.engine.native import NativeEngine
 from leanhost.engine.values import TAG_REF, Node, Opaque, Thrown
 from leanhost.errors import ClosedError, EngineError, ForeignHandleError, UsageError
 from leanhost.toolchain import Toolchain
-from tests.engine.test_values import ADD
+from tests.support.arguments import ADD
 
 
 @pytest.mark.parametrize("value", [2**31, 2**63 - 1])

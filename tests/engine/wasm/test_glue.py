@@ -11,7 +11,7 @@ import pytest
 
 from leanhost.errors import ToolchainCorrupt
 from leanhost.toolchain.glue import prepare_glue
-from tests.engine.conftest import Parts
+from tests.support.engines import Parts
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import ToolchainCorrupt
 from leanhost.toolchain.module import prepare_module, used_exports
-from tests.engine.conftest import Parts
+from tests.support.engines import Parts
 
 
 def test_the_same_module_gives_the_same_bytes(parts: Parts, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from leanhost.engine.values import Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import UsageError
 from leanhost.toolchain.cache import cache_dir
-from tests.engine.conftest import Parts
-from tests.engine.wasm.elaborate import Elaborator, W
+from tests.support.elaborator import Elaborator, W
+from tests.support.engines import Parts
 
 Open = Callable[..., WasmEngine]
 

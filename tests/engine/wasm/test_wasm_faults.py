@@ -25,8 +25,8 @@ from leanhost.errors import (
     OutOfMemory,
     UsageError,
 )
-from tests.engine.conftest import Parts
-from tests.engine.wasm.elaborate import ENDLESS, Elaborator
+from tests.support.elaborator import ENDLESS, Elaborator
+from tests.support.engines import Parts
 
 Open = Callable[..., WasmEngine]
 
@@ -96,7 +96,7 @@ def test_no_orphan_after_the_parent_was_killed(parts: Parts, tmp_path: Path) -> 
         import sys
         from pathlib import Path
         from leanhost.engine.wasm import WasmEngine
-        from tests.engine.wasm.elaborate import ENDLESS, Elaborator
+        from tests.support.elaborator import ENDLESS, Elaborator
         core = Path({str(parts.core)!r})
         engines = [WasmEngine.open(node=Path({str(parts.node)!r}), glue=Path({str(parts.glue)!r}),
                    wasm=Path({str(parts.wasm)!r}), mounts=[core]) for _ in range(2)]

@@ -10,7 +10,7 @@ from leanhost.engine.expressions import Call, Unwrap
 from leanhost.engine.values import Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import UsageError
-from tests.engine.wasm.elaborate import Elaborator, W
+from tests.support.elaborator import Elaborator, W
 
 
 def test_mounted_directories_are_read(lean: WasmEngine, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from leanhost.engine.values import Ref, Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.engine.wasm.image import Image, read_image
 from leanhost.errors import ClosedError, EngineError, UsageError
-from tests.engine.conftest import Parts
-from tests.engine.wasm.elaborate import Elaborator, W
+from tests.support.elaborator import Elaborator, W
+from tests.support.engines import Parts
 
 KEY = "0123456789abcdef"
 ACCEPTED = "theorem t (a b : Nat) (h : a < b) : a + 1 ≤ b := by omega\n"

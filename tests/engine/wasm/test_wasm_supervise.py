@@ -14,8 +14,8 @@ from leanhost.engine.expressions import Arg, Call, Ctor, Field, Unwrap
 from leanhost.engine.values import Ref, Thrown
 from leanhost.engine.wasm import WasmEngine
 from leanhost.errors import EngineLost, EngineStuck, UsageError
-from tests.engine.conftest import Parts
-from tests.engine.wasm.elaborate import ENDLESS, SLOW, Elaborator
+from tests.support.elaborator import ENDLESS, SLOW, Elaborator
+from tests.support.engines import Parts
 
 Open = Callable[..., WasmEngine]
 

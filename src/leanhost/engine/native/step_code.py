@@ -106,7 +106,7 @@ class _Writer:
         if owned:
             return word
         self._lines.lend(word)
-        # Under a name of its own, so that it is let go of once when something fails before it is handed over.
+        # Under a name of its own, so that it is released once if something fails before it is handed over.
         return word if word.isdigit() else self._lines.own(word)
 
     def _all(self, args: Sequence[Arg]) -> list[str]:
@@ -216,7 +216,7 @@ class _Writer:
         return name, owned
 
     def _take_out(self, name: str, word: str) -> None:
-        """Own the part *name* of an object that is owned, and let go of the object *word*."""
+        """Own the part *name* of an owned object, and release the object *word*."""
         self._lines.lend(name)
         self._lines.live.append(name)
         self._lines.drop(word)
@@ -231,7 +231,7 @@ class _Writer:
         return name, False
 
     def _one_of(self, parts: Sequence[Arg], index: int) -> str:
-        """One part of a constructor nobody else sees: the parts are evaluated in order, nothing is built."""
+        """One part of a constructor that is not used otherwise: the parts are evaluated in order, nothing is built."""
         words = self._all(parts)
         kept = words.pop(index)
         for word in words:

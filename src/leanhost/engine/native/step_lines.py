@@ -27,7 +27,7 @@ class Lines:
         self.count = 0
         """How many variables there are so far."""
         self.live: list[str] = []
-        """Variables with words the step owns at this point; let go of when it fails here."""
+        """Variables with words the step owns at this point; released when it fails here."""
         self._lent: dict[str, int] = {}
         """How often each handle has been lent up to this point; the same in every run that gets here."""
         self.used: list[tuple[int, ...]] = [()]
@@ -65,7 +65,7 @@ class Lines:
         self.put(f"if not {word} & 1:", *("    " + line for line in _dropping(word)))
 
     def clearing(self, *besides: str) -> str:
-        """Return the statements that let go of everything the step owns here, in one line.
+        """Return the statements that release everything the step owns here, in one line.
 
         They are run where a step fails; how often each handle was lent until then is noted as well.
         """
@@ -87,7 +87,7 @@ class Lines:
         """
         opening = []
         for i in range(slots):
-            # What is no handle is evaluated first, lent like one, and let go of at the end.
+            # Anything but a handle is evaluated first, lent like one, and released at the end.
             opening += [
                 f"if type(s{i}) is Ref:",
                 f"    p{i} = s{i}.word",

@@ -129,7 +129,7 @@ class Walker:
             library.release(word)
 
     def throw(self, word: int) -> NoReturn:
-        """Raise :class:`Thrown` for an owned result that is no success."""
+        """Raise :class:`Thrown` for an owned result that is not a success."""
         library = self.library
         if word & 1:
             raise Thrown(Ref(self.engine, word))

@@ -26,7 +26,7 @@ class Watchdog:
         self._wake = threading.Event()
         self._start = threading.Lock()
         self._lock = threading.Lock()
-        """Held while a token is being set: its owner may let go of it as soon as :meth:`forget` has returned."""
+        """Held while a token is being set: its owner may release it as soon as :meth:`forget` has returned."""
         self._serving = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)

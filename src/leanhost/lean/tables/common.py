@@ -62,7 +62,7 @@ class Table(ValueTable):
         15: "recursion",
         16: "interrupted",
     }
-    """Tags of ``Lean.Kernel.Exception`` that are no verdict."""
+    """Tags of ``Lean.Kernel.Exception`` that are not a verdict."""
     IMPORT: ClassVar[Structure] = Structure(("module",), ("importAll", "isExported", "isMeta"))
     """``Lean.Import``."""
     SYNTAX_NODE: ClassVar[Structure] = Structure(("info", "kind", "args"))

@@ -14,7 +14,7 @@ class Structure:
     """The layout of a constructor: its object fields in order, then its fields of one byte.
 
     ``scalars`` name the ``Bool`` and enumeration fields, which begin ``start`` bytes behind the object fields.
-    Trailing fields that nobody reads may be left out of a layout that is never given to :meth:`read`.
+    Unused trailing fields may be left out of a layout that is never given to :meth:`read`.
     """
 
     fields: tuple[str, ...]

@@ -21,6 +21,7 @@ from leanhost.services.declarations.queries import LIMIT, DeclarationQueries
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.validate import many, natural, text
 
 _CHUNK = 2048
 """How many constants are copied in one step: enough to hide a round trip, little enough to stay flat."""
@@ -94,8 +95,7 @@ def where(
     if wanted is not None and not wanted <= set(CONSTANT_KINDS):
         unknown = ", ".join(sorted(wanted - set(CONSTANT_KINDS)))
         raise UsageError(f"kinds are {', '.join(CONSTANT_KINDS)}, not {unknown}")
-    if isinstance(mentions, str):
-        raise UsageError(f"mentions is a sequence of names, not one string; write [{mentions!r}]")
+    many("mentions", mentions)
     return Where(
         None if module is None else Name(module).parts,
         None if namespace is None else Name(namespace).parts,
@@ -307,20 +307,17 @@ def _rank(text: str, wanted: str) -> Rank | None:
 
 def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[Match]:
     """Return the *limit* best matches: by rank, then matching case, then the shorter name, then its text."""
-    if not isinstance(fragment, str):
-        raise UsageError(f"a fragment of a name is a str, not {type(fragment).__name__}")
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise UsageError(f"limit must be a positive number, not {limit!r}")
-    bare = _bare(fragment)
+    natural("limit", limit, least=1)
+    bare = _bare(text("a fragment of a name", fragment))
     wanted = bare.casefold()
 
     def matches() -> Iterator[tuple[tuple[int, bool, int, int, str], Match]]:
         for item in candidates:
             parts = item.name.parts
-            text = _plain(names.user_name(parts))
-            found = _rank(text.casefold(), wanted)
+            name = _plain(names.user_name(parts))
+            found = _rank(name.casefold(), wanted)
             if found is not None:
-                key = (int(found), bare not in text, len(parts), len(text), str(item.name))
+                key = (int(found), bare not in name, len(parts), len(name), str(item.name))
                 yield key, Match(item.name, item.kind, item.module, found)
 
     return [match for _, match in heapq.nsmallest(limit, matches(), key=lambda pair: pair[0])]

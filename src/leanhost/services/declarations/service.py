@@ -25,6 +25,7 @@ from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.validate import many, natural
 
 __all__ = [
     "ATTRIBUTES",
@@ -90,7 +91,7 @@ class DeclarationService:
     """What is declared in one environment, asked of Lean.
 
     Names are given as text, as :class:`~leanhost.services.terms.expr.Name` or as components. Bulk questions give one
-    result an item, in the order of the items, ``None`` for what is not declared; *progress* hears of them in
+    result an item, in the order of the items, ``None`` for what is not declared; *progress* receives them in
     items, on the calling thread, and *cancellation* stops them between two steps with
     :class:`~leanhost.errors.Cancelled`. Any question can raise :class:`~leanhost.errors.ClosedError` once the
     session is closed, and :class:`~leanhost.errors.EngineLost`.
@@ -188,7 +189,7 @@ class DeclarationService:
 
         A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
         """
-        _budget("type_bytes", type_bytes)
+        natural("type_bytes", type_bytes)
         queries, table = self.queries, self._lean.table
 
         def ask(chunk: Sequence[NameTuple]) -> list[BoundedText | None]:
@@ -240,8 +241,8 @@ class DeclarationService:
         """:meth:`inspect` of many names; the budgets are for each of them."""
         budgets = (type_bytes, doc_bytes, value_bytes)
         for which, budget in zip(("type_bytes", "doc_bytes", "value_bytes"), budgets, strict=True):
-            _budget(which, budget)
-        _budget("total_bytes", total_bytes)
+            natural(which, budget)
+        natural("total_bytes", total_bytes)
         fields = ("type", "value", "universes", "module", "docstring", "range", "attributes")
 
         def ask(chunk: Sequence[NameTuple]) -> list[Inspection | None]:
@@ -284,7 +285,7 @@ class DeclarationService:
 
         The filters are those of :class:`~leanhost.services.declarations.search.Where`. Imported constants come
         module by module, in each as its file has them, then those declared since, by name. Nothing is kept:
-        memory stays flat however many there are. *progress* hears of the phase ``declarations``, in constants
+        memory stays flat however many there are. *progress* receives the phase ``declarations``, in constants
         looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
@@ -310,7 +311,7 @@ class DeclarationService:
         A whole name comes before a beginning, that before a component (``add_comm`` of ``Nat.add_comm``), that
         before any other place; among equals the one in the fragment's own case, then the one with fewer
         components, then the shorter, then the first by its text. Filters as for :meth:`iterate`, but internal
-        details are left out unless asked for. *progress* hears of the phase ``search``.
+        details are left out unless asked for. *progress* receives the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
         found = walk(self.queries, wanted, progress, cancellation, "search")
@@ -339,8 +340,7 @@ class DeclarationService:
         cancellation: Cancellation,
         called: str = "",
     ) -> list[R]:
-        if isinstance(wanted, str | Name):
-            raise UsageError(f"a sequence of names is wanted, not one name; write [{str(wanted)!r}]")
+        many("wanted", wanted)
         parts = [name.parts if type(name) is Name else Name(name).parts for name in wanted]
         asking = Phase(progress, what, len(parts))
         result: list[R] = []
@@ -395,8 +395,3 @@ def _inspection(
         cut[1] if found.docstring is not None else None,
         any(text.truncated for text in cut),
     )
-
-
-def _budget(which: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"{which} must be a natural number of bytes, not {value!r}")

@@ -135,7 +135,7 @@ def elaborate(
 ) -> Elaborated:
     """Elaborate the commands of *source* from byte *start* on top of *env*, under *guard*.
 
-    *watch* hears of each command: its first byte, the byte behind it, and the state after it with info trees.
+    *watch* is called with each command: its first byte, the byte behind it, and the state after it with info trees.
 
     *source* has been prepared by :func:`leanhost.services.values.text.prepare`. Must run inside
     ``engine.supervise``.

@@ -18,6 +18,7 @@ from leanhost.lean.tables.common import OLEAN_LEVELS
 from leanhost.services.kernel.axioms import ImportedAxioms
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.tracing import span
+from leanhost.services.values.validate import many
 
 MAIN_MODULE = ("Main",)
 """The module name sources are elaborated under."""
@@ -45,8 +46,7 @@ def _import(module: str) -> Import:
 
 def parse_imports(imports: Sequence[str | Import]) -> tuple[Import, ...]:
     """Turn module names into imports; order is kept, a repeated module is a :class:`UsageError`."""
-    if isinstance(imports, str):
-        raise UsageError(f"imports is a sequence of module names, not one string; write [{imports!r}]")
+    many("imports", imports, "module names")
     result = tuple(i if isinstance(i, Import) else _import(i) for i in imports)
     if any(not i.module for i in result):
         raise UsageError("a module name is empty")
@@ -100,7 +100,7 @@ def import_environment(
     """Import *key* along *search_path*; the caller is its only user.
 
     ``.olean`` files outside *core* are looked over first, because Lean maps them without checking their
-    length. *progress* hears of the phase ``import``, in modules. *leak* is Lean's ``leakEnv``: the
+    length. *progress* receives the phase ``import``, in modules. *leak* is Lean's ``leakEnv``: the
     environment is never freed, and its objects are never written to, which is what processes that fork want.
 
     Raises :class:`~leanhost.errors.ImportFailed` with the module, the file and the next step.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from leanhost.engine.expressions import Index, Size
@@ -11,6 +10,7 @@ from leanhost.engine.values import Ref
 from leanhost.lean import names, reading
 from leanhost.lean.core import Import, Lean
 from leanhost.services.elaboration.commands import Messages
+from leanhost.services.values.recent import Recent
 from leanhost.services.values.results import Diagnostic, Position
 from leanhost.services.values.text import file_name, position_of_byte
 
@@ -63,27 +63,27 @@ class Headers:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Header] = OrderedDict()
+        self._known: Recent[str, tuple[str, Header]] = Recent(_KEPT_HEADERS)
 
     def copy(self) -> Headers:
         """Return headers that know as much as these do now."""
         copied = Headers()
-        copied._known = OrderedDict(self._known)
+        copied._known = self._known.copy()
         return copied
 
     def parse(self, lean: Lean, text: str, file: str) -> Header:
         """Return what :func:`parse_header` does."""
-        for beginning, known in tuple(self._known.items()):
+        for beginning, known in self._known.values():
             if text.startswith(beginning) and _REST.match(text, len(beginning)):
+                self._known.get(beginning)
                 return known
         header = parse_header(lean, text, file)
         if not header.diagnostics:
             first = len(text.encode("utf-8")[: header.end].decode("utf-8"))
             word = _FIRST_WORD.match(text, first)
             if word is not None and word.end() <= _KEPT_CHARACTERS and _REST.match(text, word.end()):
-                self._known[text[: word.end()]] = header
-                while len(self._known) > _KEPT_HEADERS:
-                    self._known.popitem(last=False)
+                beginning = text[: word.end()]
+                self._known.put(beginning, (beginning, header))
         return header
 
 

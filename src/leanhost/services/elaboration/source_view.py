@@ -261,7 +261,7 @@ class SourceView(Closing):
             terms.append(_Term(*place, inner, lctx, expr))
 
     def close(self) -> None:
-        """Let the trees go; closing twice is fine."""
+        """Release the trees; closing twice is fine."""
         self._closed = True
         for command in self._commands:
             for tree in command.trees:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from leanhost.engine.values import Ref
@@ -11,6 +11,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables.kernel import LITERAL_KINDS, LiteralKind
 from leanhost.services.kernel.builtin_names import Spelling
+from leanhost.services.values.graphs import components
 
 TRUST_COMPILER: NameTuple = ("Lean", "trustCompiler")
 """The axiom that stands for compiled code which the kernel runs."""
@@ -127,49 +128,19 @@ def _close(
     own: Mapping[NameTuple, AxiomSet],
     known: Mapping[NameTuple, AxiomSet],
 ) -> dict[NameTuple, AxiomSet]:
-    """Propagate *own* along *edges* to every node: Tarjan's components, without recursion."""
+    """Add to the *own* of every node what it leads to by *edges*."""
     result: dict[NameTuple, AxiomSet] = {}
-    index: dict[NameTuple, int] = {}
-    low: dict[NameTuple, int] = {}
-    stack: list[NameTuple] = []
-    on_stack: set[NameTuple] = set()
-    for root in edges:
-        if root in index:
-            continue
-        work = [(root, iter(edges[root]))]
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            node, following = work[-1]
-            for target in following:
-                if target in known or target in result:
-                    continue
-                if target not in index:
-                    index[target] = low[target] = len(index)
-                    stack.append(target)
-                    on_stack.add(target)
-                    work.append((target, iter(edges[target])))
-                    break
-                if target in on_stack:
-                    low[node] = min(low[node], index[target])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    component: list[NameTuple] = []
-                    while not component or component[-1] != node:
-                        component.append(stack.pop())
-                        on_stack.discard(component[-1])
-                    total = AxiomSet()
-                    members = set(component)
-                    for member in component:
-                        total |= own[member]
-                        for target in edges[member] - members:
-                            total |= known[target] if target in known else result[target]
-                    for member in component:
-                        result[member] = total
+
+    def open_edges(name: NameTuple) -> Iterator[NameTuple]:
+        return (target for target in edges[name] if target not in known)
+
+    for component in components(edges, open_edges):
+        total = AxiomSet()
+        for member in component:
+            total |= own[member]
+            for target in edges[member].difference(component):
+                total |= known[target] if target in known else result[target]
+        result.update(dict.fromkeys(component, total))
     return result
 
 

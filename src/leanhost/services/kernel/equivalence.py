@@ -1,4 +1,4 @@
-"""Asking again about what was proved: whether it is what was wanted, and whether the kernel still accepts it."""
+"""Checks of a proved statement: whether it matches a reference, and whether the kernel still accepts it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFE
 from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
+from leanhost.services.values.graphs import reachable
 from leanhost.services.values.limits import NO_CONTEXT, WHY_LIMITS, CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Limit
@@ -106,12 +107,9 @@ def other_meaning(
     """
     table = lean.table
     by_name = {c.name: c for c in added}
-    front = list(
-        kernel_constants(lean, [Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys()
-    )
-    seen: set[NameTuple] = set(front)
-    while front:
-        theirs = by_name[front.pop()]
+    roots = kernel_constants(lean, [Constant(constant.name, "axiom", constant.info)])[0] & by_name.keys()
+    for name in reachable(roots, lambda name: kernel_constants(lean, [by_name[name]])[0] & by_name.keys()):
+        theirs = by_name[name]
         ours = lean.kernel_find(kernel_env, theirs.name)
         if ours is None:
             return theirs.name
@@ -125,9 +123,6 @@ def other_meaning(
             lean.name_list(part(ours)) != lean.name_list(part(theirs.info)) for part in lists
         ):
             return theirs.name
-        used = kernel_constants(lean, [theirs])[0] & by_name.keys()
-        front.extend(used - seen)
-        seen |= used
     return None
 
 
@@ -285,11 +280,5 @@ def _needed(
             continue
         for member in members:
             family.setdefault(member, set()).update(members)
-    needed: set[NameTuple] = set()
-    front = [root]
-    while front:
-        name = front.pop()
-        if name in everything and name not in needed:
-            needed.add(name)
-            front.extend((*used[name], *family.get(name, ())))
+    needed = set(reachable([root], lambda name: everything.keys() & {*used[name], *family.get(name, ())}))
     return [name for name in everything if name in needed]

@@ -13,6 +13,7 @@ from leanhost.lean.core import CONSTANT_KINDS, Constant, Lean
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel.builtin_functions import KERNEL_NAMES
 from leanhost.services.kernel.builtin_names import BuiltinNames, Spelling, Used, strings_fault
+from leanhost.services.values.graphs import components
 from leanhost.services.values.results import Limit
 
 _CHUNK = 256
@@ -218,8 +219,6 @@ class _Inductives:
 
 def _ordered(by_name: dict[NameTuple, Constant], used: Used, parts: _Inductives) -> list[NameTuple]:
     """Sort so that everything comes after what it mentions; a family counts as one."""
-    done: set[NameTuple] = set()
-    order: list[NameTuple] = []
 
     def head(name: NameTuple) -> NameTuple:
         return parts.leader.get(name, name)
@@ -229,25 +228,7 @@ def _ordered(by_name: dict[NameTuple, Constant], used: Used, parts: _Inductives)
         found = {head(u) for member in members for u in used.get(member, ()) if u in by_name}
         return sorted((n for n in found if n != name), key=str)
 
-    for root in by_name:
-        start = head(root)
-        if start in done:
-            continue
-        entered = {start}
-        work = [(start, iter(needs(start)))]
-        while work:
-            node, following = work[-1]
-            for target in following:
-                if target not in done and target not in entered:
-                    entered.add(target)
-                    work.append((target, iter(needs(target))))
-                    break
-            else:
-                work.pop()
-                if node not in done:
-                    done.add(node)
-                    order.append(node)
-    return order
+    return [name for component in components(map(head, by_name), needs) for name in component]
 
 
 def open_question(reason: str) -> Limit:

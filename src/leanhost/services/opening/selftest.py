@@ -1,4 +1,4 @@
-"""The self-test of a toolchain: does Lean do what a version table says, tried where a crash hurts nobody.
+"""The self-test of a toolchain: does Lean do what a version table says? It runs where a crash does no harm.
 
 :func:`run` starts a throw-away child (:mod:`leanhost.services.probe`), which opens the toolchain with one table and
 goes through the steps of :mod:`leanhost.services.probe.steps`. The request goes in on
@@ -175,7 +175,7 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
         try:
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request).encode() + b"\n")
-                process.stdin.flush()  # and left open: its end tells the child that nobody listens any more
+                process.stdin.flush()  # and left open: its end tells the child that its parent has ended
             in_time = _listen(report, process.stdout, listener, begun + timeout)
             if in_time:
                 with suppress(subprocess.TimeoutExpired):

@@ -82,7 +82,7 @@ def load(toolchain: Toolchain) -> Record | None:
 
 
 def save(toolchain: Toolchain, record: Record) -> None:
-    """Remember *record*; a cache that cannot be written is no error."""
+    """Remember *record*; a cache that cannot be written is not an error."""
     if not sources():
         return
     file = record_file(toolchain)

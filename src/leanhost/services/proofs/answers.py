@@ -1,9 +1,10 @@
-"""What a proof state answers: its goals, as text, and a tactic that did not apply."""
+"""Answers of a proof state: its goals as text, and the failure of a tactic."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leanhost.errors import UsageError
 from leanhost.services.values.results import Diagnostic, Limit
 
 
@@ -44,6 +45,12 @@ class Hypothesis:
     type: str
     value: str | None
     binder: str
+
+
+def check_goal(goal: int, goals: int) -> None:
+    """Refuse a number that is not that of one of *goals* goals."""
+    if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal < goals:
+        raise UsageError(f"there is no goal {goal!r:.80}; {goals} remain, counted from 0")
 
 
 def counted(goals: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ListOf
 from leanhost.engine.values import Ref, Thrown
-from leanhost.errors import Cancelled, UsageError
+from leanhost.errors import Cancelled
 from leanhost.lean import names
 from leanhost.lean.constants import new_constants
 from leanhost.lean.core import Constant, Lean
@@ -18,7 +18,7 @@ from leanhost.lean.tables import Table
 from leanhost.lean.tables.exprs import EXPRS
 from leanhost.lean.tables.monads import METAVAR_KINDS, Six
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
-from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure, counted, left_open
+from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure, check_goal, counted, left_open
 from leanhost.services.proofs.prover import FILE, Prover, unparsed
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta_program import LocalDecl, local_decls
@@ -28,6 +28,7 @@ from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Diagnostic, Limit
 from leanhost.services.values.text import prepare
+from leanhost.services.values.validate import texts
 
 if TYPE_CHECKING:
     from leanhost.services.values.outcomes import KernelOutcome
@@ -133,8 +134,7 @@ class ProofState:
         return self._prover.guarded("proof.local_context", read)
 
     def _id(self, goal: int) -> Ref:
-        if not 0 <= goal < len(self._ids):
-            raise UsageError(f"there is no goal {goal}; {len(self._ids)} remain, counted from 0")
+        check_goal(goal, len(self._ids))
         return self._ids[goal]
 
     # --- stepping ---
@@ -210,11 +210,10 @@ class ProofState:
     ) -> list[ProofState | TacticFailure]:
         """Try many tactics on the same goal, each on its own; one result each, in order; see :meth:`apply`.
 
-        Limits are for each tactic. *progress* hears of the phase ``proof.apply``, in tactics. After a
+        Limits are for each tactic. *progress* receives the phase ``proof.apply``, in tactics. After a
         cancellation the rest are :class:`TacticFailure` with that limit.
         """
-        if isinstance(tactics, str) or not all(isinstance(tactic, str) for tactic in tactics):
-            raise UsageError("tactics are a sequence of texts", hint="apply(text) runs one tactic")
+        texts("tactics", tactics, hint="apply(text) runs one tactic")
         target = self._id(goal)
         results: list[ProofState | TacticFailure] = []
         try:
@@ -297,9 +296,7 @@ def start(
     prover: Prover, env: Ref, statement: str, cancellation: CancellationToken | None
 ) -> ProofState | TacticFailure:
     """Elaborate *statement* as a type and return the state with one goal for it."""
-    if not isinstance(statement, str):
-        raise UsageError(f"a statement is text, not {type(statement).__name__}")
-    text = prepare(statement, STATEMENT)
+    text = prepare(statement, STATEMENT, "a statement")
     if isinstance(text, Diagnostic):
         return TacticFailure(text.message, None, (text,))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from leanhost.engine.values import Ref
-from leanhost.errors import ElaborationError, ForeignHandleError, UsageError
+from leanhost.errors import ElaborationError, ForeignHandleError
 from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.exports.write.export import ExportReport, Target, export
@@ -27,6 +27,7 @@ from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceStatus
 from leanhost.services.values.progress import Phase
 from leanhost.services.values.results import Limit
+from leanhost.services.values.validate import many
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ class EvidenceQuestions:
         if isinstance(wanted, Evidence):
             names, added = [self._constant(wanted).name], wanted._with
         else:
-            if isinstance(wanted, str):
-                raise UsageError(f"wanted is a sequence of names, not one string; write [{wanted!r}]")
+            many("wanted", wanted)
             names, added = [Name(name).parts for name in wanted], self.state.added
         state = self.state
         with self.lifecycle.calling("export", call.cancellation, len(names)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.recent import Recent
 from leanhost.services.values.results import (
     CheckResult,
     CommandResult,
@@ -118,9 +118,10 @@ class Host(Closing, ProcessBound):
         """What was expected to be imported first."""
         self._strict = strict
         self._lock = threading.RLock()
-        self._kept: OrderedDict[ImportKey, Imported] = OrderedDict()
+        self._kept = _imports()
         self._guests: weakref.WeakSet[Closable] = weakref.WeakSet()
-        self._options: OrderedDict[tuple[int, str], tuple[Lean, Ref]] = OrderedDict()
+        # Not closed: a session may still use what is dropped here.
+        self._options: Recent[tuple[int, str], tuple[Lean, Ref]] = Recent(KEPT_OPTIONS)
         self._last_options: tuple[Lean, ElabOptions, Ref] | None = None
         self._headers = Headers()
         self._life = Life()
@@ -138,7 +139,7 @@ class Host(Closing, ProcessBound):
         opened = open_lean(self._wanted, strict=self._strict, tasks=tasks, first=first)
         self._kept_from_image = images.taken_over(opened.lean, self.first)
         if self._kept_from_image is not None:
-            self._kept[self.first] = self._kept_from_image
+            self._kept.put(self.first, self._kept_from_image)
         return opened
 
     def keep_image(self) -> bool:
@@ -168,7 +169,7 @@ class Host(Closing, ProcessBound):
     @property
     def _lean(self) -> Lean:
         """The Lean in use; a new one when the last was lost."""
-        # Before the lock: in a fork, whatever thread of the parent held it then will not let it go.
+        # Before the lock: in a fork, the thread of the parent that held it will never release it.
         self._life.check_home("this host")
         with self._lock:
             if self._closed:
@@ -215,7 +216,7 @@ class Host(Closing, ProcessBound):
         """Import modules, in the order given, and return a session over them.
 
         The last few environments are kept, so asking again for the same imports costs next to nothing. A
-        cancellation is looked at before the import, which itself cannot be stopped. *progress* hears of the
+        cancellation is looked at before the import, which itself cannot be stopped. *progress* receives the
         phase ``import``, in modules. Raises :class:`~leanhost.errors.ImportFailed` and
         :class:`~leanhost.errors.Cancelled`.
         """
@@ -248,7 +249,7 @@ class Host(Closing, ProcessBound):
         on numbers (``Nat.gcd``...) itself where their equations hold, or where the file defines them as the ``Init`` of
         this host does, term for term; *trusted* names others which the file is known to define as Lean does.
         *sha256* is the digest the file must have (:attr:`leanhost.ExportReport.sha256`): with it, a changed file is
-        refused also where it says something else that is right. *progress* hears of the phase ``replay``, in bytes
+        refused also where it says something else that is right. *progress* receives the phase ``replay``, in bytes
         of the file.
 
         Returns an outcome, whatever the file holds. Raises ``OSError`` when it cannot be read, and
@@ -307,10 +308,7 @@ class Host(Closing, ProcessBound):
         with self._lock:
             found = self._options.get(key)
             if found is None:
-                found = self._options[key] = (lean, lean.options(values))
-                # Not closed: a session may still use what is dropped here.
-                while len(self._options) > KEPT_OPTIONS:
-                    self._options.popitem(last=False)
+                found = self._options.put(key, (lean, lean.options(values)))
             return found[1]
 
     def private_bytes(self) -> int:
@@ -326,11 +324,11 @@ class Host(Closing, ProcessBound):
         lean = self._lean
         key = _key(self._headers.parse(lean, header, "<header>"), imports)
         with self._lock:
-            if key in self._kept:
-                if self._kept[key] is self._kept_from_image:
-                    return
-                self._kept.pop(key).close()
-            self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
+            if key in self._kept and self._kept.get(key) is self._kept_from_image:
+                return
+            self._kept.put(
+                key, import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
+            )
 
     def start_tasks(self) -> None:
         """Make a host that was opened with ``tasks=False`` this process's own, in the forked child.
@@ -371,10 +369,9 @@ class Host(Closing, ProcessBound):
             self._guests.clear()
             lean.engine.reset()
             lean.drop_capture()
-            for imported in self._kept.values():
-                imported.close()
-            self._kept = snapshot.put_back()
-            self._options = OrderedDict(snapshot.options)
+            self._kept.clear()
+            snapshot.put_back(self._kept)
+            self._options = snapshot.options.copy()
             self._last_options = None
             self._headers = snapshot.headers.copy()
             self._pristine = True
@@ -387,10 +384,7 @@ class Host(Closing, ProcessBound):
             found = self._kept.get(key)
             if found is None or found.lean is not lean:
                 check(cancellation, "the import")
-                found = self._kept[key] = self.import_fresh(lean, key, progress)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT_IMPORTS:
-                self._kept.popitem(last=False)[1].close()
+                found = self._kept.put(key, self.import_fresh(lean, key, progress))
             if self._pristine and self._snapshot is not None and key not in self._snapshot.kept:
                 self.snapshot()  # no code of a source has run: the next one will find the import
             self._pristine = False
@@ -490,7 +484,7 @@ class Host(Closing, ProcessBound):
         verdict is computed from the environment; see :class:`~leanhost.services.values.results.CheckResult`.
         *timeout* in seconds counts from the moment the imports are there, when *imported* is called; *accepted* is
         told of what the kernel accepted, before the verdict is given.
-        *progress* hears of the phases ``import`` (modules; not when the environment is there already),
+        *progress* receives the phases ``import`` (modules; not when the environment is there already),
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
         """
@@ -552,21 +546,23 @@ class Host(Closing, ProcessBound):
             self._closed = True
             self._life.over = "closed"
             guests = list(self._guests)
-            kept = list(self._kept.values())
+            kept, self._kept = self._kept, _imports()
             options = [ref for _, ref in self._options.values()]
-            self._kept.clear()
             self._options.clear()
             self._last_options = None
         for guest in guests:
             guest.close()
-        for imported in kept:
-            imported.close()
+        kept.clear()
         for ref in options:
             ref.close()
         self._opened.lean.engine.close()
 
     def __repr__(self) -> str:
         return f"<Host {self.label}{', closed' if self._closed else ''}>"
+
+
+def _imports() -> Recent[ImportKey, Imported]:
+    return Recent(KEPT_IMPORTS, Imported.close)
 
 
 def _key(header: Header, imports: Sequence[str | Import] | None) -> ImportKey:

@@ -46,6 +46,7 @@ from leanhost.services.values.progress import Phase, ProgressSink, phase
 from leanhost.services.values.results import CommandResult, Diagnostic, Limit, Position, Theorem
 from leanhost.services.values.stats import SessionStats
 from leanhost.services.values.text import prepare
+from leanhost.services.values.validate import many, texts
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -106,7 +107,7 @@ class Session(Closing):
         return self._lifecycle.meter.snapshot()
 
     def close(self) -> None:
-        """Let the session's environment go, at the end of a running call; closing twice is fine."""
+        """Release the session's environment once a running call has ended; closing twice is fine."""
         self._lifecycle.close()
 
     # For the floors above, not for users: what the session is made of.
@@ -180,7 +181,7 @@ class Session(Closing):
     ) -> CommandResult:
         """Elaborate any number of commands and report; the session itself stays as it is.
 
-        *timeout* in seconds overrides the session's. *progress* hears of the phase ``elaborate``, in bytes of
+        *timeout* in seconds overrides the session's. *progress* receives the phase ``elaborate``, in bytes of
         *source*, after each command. Raises :class:`~leanhost.errors.EngineStuck` when Lean ignored a
         cancellation.
         """
@@ -200,7 +201,7 @@ class Session(Closing):
     ) -> list[CommandResult]:
         """:meth:`run` of many sources, each on its own: one result each, in order.
 
-        *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
+        *timeout* is for each source. *progress* receives the phase ``bulk``, in sources. After a cancellation the
         rest have the limit ``cancelled``.
         """
 
@@ -272,7 +273,7 @@ class Session(Closing):
         *allow_axioms* is used: names, ``"name : type"``, or ``"native_decide"``
         (:class:`~leanhost.services.values.options.AllowedAxioms`). ``Unavailable`` when a limit or a cancellation
         left the question open.
-        *progress* hears of the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
+        *progress* receives the phases ``elaborate`` (bytes of source) and ``kernel`` (declarations).
         """
         allowed = AllowedAxioms.of(allow_axioms)
         call = CallContext(timeout, cancellation, progress, file)
@@ -294,10 +295,11 @@ class Session(Closing):
     ) -> list[KernelOutcome]:
         """:meth:`kernel_check` of many sources, each on its own: one outcome each, in order.
 
-        *timeout* is for each source. *progress* hears of the phase ``bulk``, in sources. After a cancellation the
+        *timeout* is for each source. *progress* receives the phase ``bulk``, in sources. After a cancellation the
         rest are ``Unavailable``.
         """
-        allowed = tuple(allow_axioms) if not isinstance(allow_axioms, str) else allow_axioms
+        many("allow_axioms", allow_axioms)
+        allowed = tuple(allow_axioms)
 
         def check(source: str) -> KernelOutcome:
             return self.kernel_check(source, allow_axioms=allowed, timeout=timeout, cancellation=cancellation)
@@ -306,8 +308,7 @@ class Session(Closing):
 
     def _bulk(self, ask: Callable[[str], T], sources: Sequence[str], call: CallContext) -> list[T]:
         """Ask about each source, with one change of threads for all of them."""
-        if isinstance(sources, str):
-            raise UsageError("sources are a sequence of texts, not one text")
+        texts("sources", sources)
         self._lifecycle.check_open()
         lean, options = self._state.lean, self._state.options
         seconds = options.timeout if call.timeout is None else call.timeout
@@ -448,7 +449,7 @@ class Session(Closing):
         """Elaborate many terms: one result each, in order; see :meth:`elaborate`.
 
         Heartbeats are for each term, the wall clock for all of them together, times their number. *progress*
-        hears of the phase ``elaborate``, in terms.
+        receives the phase ``elaborate``, in terms.
         """
         context = term_context(namespace, open_namespaces, levels, lean_options or {})
         call = CallContext(None, cancellation, progress)
@@ -507,11 +508,10 @@ class Session(Closing):
     ) -> list[ProofState | TacticFailure]:
         """Start a proof of each of many statements: one result each, in order; see :meth:`prove`.
 
-        Limits are for each statement. *progress* hears of the phase ``prove``, in statements. After a cancellation
+        Limits are for each statement. *progress* receives the phase ``prove``, in statements. After a cancellation
         the rest are :class:`TacticFailure` with that limit.
         """
-        if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
-            raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
+        texts("statements", statements, hint="prove(text) takes one statement")
         each = Phase(progress, "prove", len(statements)).over(statements)
         return [self.prove(statement, options, cancellation=cancellation) for statement in each]
 
@@ -539,7 +539,7 @@ class Session(Closing):
     ) -> list[EvidenceStatus]:
         """:meth:`recheck` of many: one answer each, in order; limits are for each.
 
-        *progress* hears of the phase ``recheck``, in items. After a cancellation the rest are ``unavailable``.
+        *progress* receives the phase ``recheck``, in items. After a cancellation the rest are ``unavailable``.
         """
         return self._evidence.recheck(evidence, CallContext(None, cancellation, progress))
 
@@ -551,7 +551,7 @@ class Session(Closing):
         *reference* is a type, as text or as a term over this session. The names of binders and of universe
         parameters do not matter; what the evidence's source defined has to be there, and the same, if the
         statement speaks of it. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
-        Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
+        Raises :class:`~leanhost.errors.ElaborationError` when the text is not a type.
         """
         return self._evidence.matches([evidence], reference, CallContext(None, cancellation))[0]
 
@@ -565,7 +565,7 @@ class Session(Closing):
     ) -> list[Match]:
         """:meth:`matches` of many with one reference, which is elaborated once: one answer each, in order.
 
-        *progress* hears of the phase ``matches``, in items. After a cancellation the rest are open.
+        *progress* receives the phase ``matches``, in items. After a cancellation the rest are open.
         """
         return self._evidence.matches(evidence, reference, CallContext(None, cancellation, progress))
 
@@ -581,7 +581,7 @@ class Session(Closing):
         """Write evidence, or constants by name, with everything they rest on, in lean4export's NDJSON format 3.1.
 
         *target* is a path, which then appears whole or not at all, or a binary file. The same environment gives the
-        same bytes. *timeout* is in seconds. *progress* hears of the phases ``collect`` (constants found) and
+        same bytes. *timeout* is in seconds. *progress* receives the phases ``collect`` (constants found) and
         ``export`` (constants written).
 
         Raises :class:`~leanhost.errors.UsageError` for a name that is not there,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from leanhost.engine.values import Ref
     from leanhost.lean.core import Lean
     from leanhost.services.elaboration.environment import Imported, ImportKey
     from leanhost.services.elaboration.header import Headers
     from leanhost.services.kernel.axioms import ImportedAxioms
+    from leanhost.services.values.recent import Recent
 
-Options = OrderedDict[tuple[int, str], "tuple[Lean, Ref]"]
-"""Option sets in Lean's form, those used last at the end."""
+    Options = Recent[tuple[int, str], tuple[Lean, Ref]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +24,25 @@ class HostSnapshot:
     """
 
     lean: Lean
-    kept: Mapping[ImportKey, tuple[Imported, ImportedAxioms]]
+    kept: dict[ImportKey, tuple[Imported, ImportedAxioms]]
     options: Options
     headers: Headers
     option_types: dict[str, int]
 
     @classmethod
     def take(
-        cls, lean: Lean, kept: Mapping[ImportKey, Imported], options: Options, headers: Headers
+        cls, lean: Lean, kept: Recent[ImportKey, Imported], options: Options, headers: Headers
     ) -> HostSnapshot:
         """Take note of everything; the environments are used until :meth:`close`."""
         shared = {key: (imported.share(), imported.axioms.copy()) for key, imported in kept.items()}
-        return cls(lean, shared, OrderedDict(options), headers.copy(), dict(lean.option_types))
+        return cls(lean, shared, options.copy(), headers.copy(), dict(lean.option_types))
 
-    def put_back(self) -> OrderedDict[ImportKey, Imported]:
-        """Have Lean's own values know what they did; return the environments, each with a use of its own."""
+    def put_back(self, kept: Recent[ImportKey, Imported]) -> None:
+        """Have Lean's own values know what they did; add the environments to *kept*, each with a use of its own."""
         self.lean.option_types = dict(self.option_types)
-        kept: OrderedDict[ImportKey, Imported] = OrderedDict()
         for key, (imported, axioms) in self.kept.items():
             imported.axioms = axioms.copy()
-            kept[key] = imported.share()
-        return kept
+            kept.put(key, imported.share())
 
     def close(self) -> None:
         """Let the environments go."""

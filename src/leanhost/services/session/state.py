@@ -50,7 +50,7 @@ class SessionState:
         return self.imported.env if self.extended is None else self.extended
 
     def free(self) -> None:
-        """Let everything go."""
+        """Release everything."""
         for own in (self.checked, self.extended):
             if own is not None:
                 own.close()
@@ -58,5 +58,5 @@ class SessionState:
         (self.give_back or self.imported.close)()
 
     def abandon(self) -> None:
-        """Let go of what is counted; handles are collected on their own."""
+        """Release what is counted; handles are collected on their own."""
         self.imported.close()

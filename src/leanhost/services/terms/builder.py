@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leanhost.engine.expressions import Arg, ArrayOf, ListOf
-from leanhost.errors import UsageError
 from leanhost.lean.tables.exprs import BINDER_KINDS
 from leanhost.services.terms.expr import Expr, Home, Level, Name, NameLike
+from leanhost.services.values.validate import natural, one_of
 
 
 class ExprBuilder:
@@ -28,23 +28,14 @@ class ExprBuilder:
         return self._home.lean.name(Name(name).parts)
 
     def _binder(self, binder: str) -> int:
-        try:
-            return BINDER_KINDS.index(binder)
-        except ValueError:
-            raise UsageError(f"a binder is one of {', '.join(BINDER_KINDS)}, not {binder!r}") from None
-
-    def _nat(self, value: int) -> Arg:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise UsageError(f"a natural number is wanted, not {value!r:.80}")
-        return value
+        one_of("binder", binder, BINDER_KINDS)
+        return BINDER_KINDS.index(binder)
 
     def level(self, value: int | NameLike) -> Level:
         """A numeral level (``int``) or a universe parameter (its name)."""
         table = self._home.lean.table
         if isinstance(value, int):
-            if isinstance(value, bool) or not 0 <= value <= 1000:
-                raise UsageError(f"a universe level between 0 and 1000 is wanted, not {value!r:.80}")
-            return self._level(table.level_of_nat(value))
+            return self._level(table.level_of_nat(natural("a universe level", value, most=1000)))
         return self._level(table.level_param(self._name(value)))
 
     def succ(self, level: Level) -> Level:
@@ -61,7 +52,7 @@ class ExprBuilder:
 
     def bvar(self, index: int) -> Expr:
         """A bound variable."""
-        return self._expr(self._home.lean.table.bvar(self._nat(index)))
+        return self._expr(self._home.lean.table.bvar(natural("index", index)))
 
     def fvar(self, name: NameLike) -> Expr:
         """A free variable."""
@@ -102,9 +93,9 @@ class ExprBuilder:
         table = self._home.lean.table
         if isinstance(value, str):
             return self._expr(table.str_lit(value))
-        return self._expr(table.nat_lit(self._nat(value)))
+        return self._expr(table.nat_lit(natural("value", value)))
 
     def proj(self, structure: NameLike, index: int, expr: Expr) -> Expr:
         """A structure projection."""
-        arguments = (self._name(structure), self._nat(index), self._home.expr(expr))
+        arguments = (self._name(structure), natural("index", index), self._home.expr(expr))
         return self._expr(self._home.lean.table.proj(*arguments))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg
 from leanhost.engine.values import Thrown
-from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
@@ -21,6 +20,7 @@ from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import phase
 from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
 from leanhost.services.values.text import prepare
+from leanhost.services.values.validate import many, texts
 
 _FILE = "<term>"
 
@@ -52,8 +52,7 @@ def term_context(
 ) -> TermContext:
     """Build a context from what callers write."""
     for what, given in (("open_namespaces", open_namespaces), ("levels", levels)):
-        if isinstance(given, str | Name):
-            raise UsageError(f"{what} is a sequence of names, not one name; write [{str(given)!r}]")
+        many(what, given)
     check_lean_options(lean, ("maxRecDepth",))
     scope = Scope(
         Name(namespace).parts,
@@ -81,8 +80,7 @@ def elaborate_terms(
         if isinstance(found, ElabFailure):
             return [found] * len(terms)
         expected = found
-    if isinstance(terms, str) or not all(isinstance(term, str) for term in terms):
-        raise UsageError("terms are a sequence of texts", hint="elaborate(text) takes one term")
+    texts("terms", terms, hint="elaborate(text) takes one term")
     chosen = options or DEFAULT
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
     chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))

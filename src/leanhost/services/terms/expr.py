@@ -76,7 +76,7 @@ class Home:
         self.life = life
 
     def expr(self, value: Expr) -> Ref:
-        """Return the reference of a term for use here; what is no term, or no longer good here, is refused."""
+        """Return the reference of a term for use here; refuse anything else and stale terms."""
         if type(value) is Expr and value._home is self and not value._ref.closed and not self.life.over:
             return value._ref
         return self._visiting(

@@ -33,7 +33,7 @@ class MetaService(MetaRunner):
     closed session, a lost engine and an argument that is no term of this host raise.
 
     A ``_bulk`` form gives one answer an item, in the order of the items; limits are for each item. *progress*
-    hears of the phase that has the question's name, in items. A cancelled call answers what is left with
+    receives the phase that has the question's name, in items. A cancelled call answers what is left with
     ``TimeoutOrHeartbeat(Limit.CANCELLED)``.
     """
 

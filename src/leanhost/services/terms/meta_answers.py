@@ -1,13 +1,13 @@
-"""What a bounded ``MetaM`` call may use, and what it answers."""
+"""Limits and answers of a bounded ``MetaM`` call."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from leanhost.errors import UsageError
 from leanhost.lean.tables.monads import TRANSPARENCIES
 from leanhost.services.values.results import Limit
+from leanhost.services.values.validate import natural, one_of, seconds
 
 T = TypeVar("T")
 
@@ -31,14 +31,10 @@ class MetaOptions:
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.transparency not in TRANSPARENCIES:
-            raise UsageError(f"transparency is one of {', '.join(TRANSPARENCIES)}, not {self.transparency!r}")
+        one_of("transparency", self.transparency, TRANSPARENCIES)
         for name in ("heartbeats", "diagnostic_bytes"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise UsageError(f"{name} must be a natural number, not {value!r}")
-        if not isinstance(self.timeout, int | float) or not 0 < self.timeout < 1e7:
-            raise UsageError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+            natural(name, getattr(self, name))
+        seconds("timeout", self.timeout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from leanhost.services.terms.meta_answers import (
 )
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.values.validate import one_of
 
 T = TypeVar("T")
 
@@ -159,8 +160,7 @@ class Meta:
 
     def fresh_mvar(self, type_: Expr, *, name: NameLike = (), kind: str = "natural") -> Expr:
         """A new metavariable (``Lean.Meta.mkFreshExprMVar``)."""
-        if kind not in METAVAR_KINDS:
-            raise UsageError(f"kind is one of {', '.join(METAVAR_KINDS)}, not {kind!r}")
+        one_of("kind", kind, METAVAR_KINDS)
         user_name = self._lean.name(Name(name).parts)
         action = self._lean.table.fresh_mvar(
             self._ref(type_), self._six, kind=METAVAR_KINDS.index(kind), name=user_name
@@ -170,8 +170,7 @@ class Meta:
     @contextmanager
     def local(self, name: NameLike, type_: Expr, binder: str = "default") -> Iterator[Expr]:
         """Add a variable to the local context for the block (``withLocalDecl``)."""
-        if binder not in BINDER_KINDS:
-            raise UsageError(f"a binder is one of {', '.join(BINDER_KINDS)}, not {binder!r}")
+        one_of("binder", binder, BINDER_KINDS)
         before = self._six
         variable = self._declare(
             self._lean.name(Name(name).parts), self._ref(type_), BINDER_KINDS.index(binder)

@@ -350,7 +350,7 @@ class MetaRunner:
             return str(self.lean.engine.dump(answer))
 
     def close(self) -> None:
-        """Let the contexts go."""
+        """Release the contexts."""
         with self._gate:
             self._closed = True
             idle, self._idle = self._idle, {}

@@ -42,7 +42,7 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what it holds; closing twice is fine."""
+        """Release what it holds; closing twice is fine."""
 
     def __enter__(self) -> Self:
         return self
@@ -228,7 +228,7 @@ class Lifecycle:
             raise EngineLost(self._lean.engine.lost, hint=self._lean.engine.lost_hint)
 
     def close(self) -> bool:
-        """Let go of what the session holds, at the end of a running call; return whether it was open."""
+        """Release what the session holds once a running call has ended; return whether it was open."""
         with self._lock:
             was_open, self._closed = not self._closed, True
             self._free_when_done()

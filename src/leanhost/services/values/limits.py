@@ -1,4 +1,4 @@
-"""What a limit is called, and what keeps a call within its limits."""
+"""Names of limits, and the context that keeps a call within them."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
+from leanhost.services.values.validate import many, natural, seconds
 
 DEFAULT_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 """The axioms a theorem may depend on unless more are allowed by name."""
@@ -31,7 +32,7 @@ _RESERVED = {
 
 
 def check_lean_options(values: Mapping[str, OptionValue], allowed: Container[str] = ()) -> None:
-    """Refuse what is no option value, and options that have a place of their own, but those *allowed*."""
+    """Refuse values Lean has no option type for, and options that have an argument of their own, except *allowed*."""
     for name, value in values.items():
         if name in _RESERVED and name not in allowed:
             raise UsageError(f"option {name} cannot be among the Lean options: {_RESERVED[name]}")
@@ -79,8 +80,7 @@ class AllowedAxioms:
     @classmethod
     def of(cls, entries: Iterable[str]) -> AllowedAxioms:
         """Take what a caller allows: names, ``name : type``, ``native_decide``; one string is a :class:`UsageError`."""
-        if isinstance(entries, str):
-            raise UsageError(f"allow_axioms is a set of names, not one string; write [{entries!r}]")
+        many("allow_axioms", entries)
         every = list(dict.fromkeys(entries))
         typed = {entry: found for entry in every if (found := TypedAxiom.read(entry)) is not None}
         named = frozenset(every) - typed.keys() - {NATIVE_DECIDE}
@@ -135,13 +135,9 @@ class ElabOptions:
 
     def __post_init__(self) -> None:
         for name in ("max_heartbeats", "max_rec_depth", "diagnostic_bytes"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise UsageError(f"{name} must be a natural number, not {value!r}")
+            natural(name, getattr(self, name))
         for name in ("timeout", "grace"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < 1e7:
-                raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
+            seconds(name, getattr(self, name))
         check_lean_options(self.lean)
         object.__setattr__(self, "lean", MappingProxyType(dict(self.lean)))
 

@@ -1,4 +1,4 @@
-"""Telling a caller how far a long call has come."""
+"""Progress of a long call, reported to its caller."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Sources on their way into Lean: what cannot be Lean text is told apart before Lean sees it."""
+"""Sources before Lean sees them: text that cannot be Lean's is a diagnostic."""
 
 from __future__ import annotations
 
 from typing import IO
 
-from leanhost.errors import UsageError
+from leanhost.services.values import validate
 from leanhost.services.values.results import Diagnostic, Position, Severity
 
 MAX_SOURCE_BYTES = 64 << 20
@@ -23,7 +23,7 @@ def position_of_byte(text: str, byte: int) -> Position:
 
 
 def file_name(label: str) -> str:
-    """Return a file's label as a Lean string can hold it: what stands for bytes that are no UTF-8 becomes `?`."""
+    """Return a file's label as a Lean string can hold it: what stands for bytes that are not UTF-8 becomes `?`."""
     return label if label.isascii() else label.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -53,14 +53,13 @@ def decode(data: bytes, file: str) -> str | Diagnostic:
         return _fault(message, position(good, len(good)), file, "utf8")
 
 
-def prepare(text: str, file: str) -> str | Diagnostic:
+def prepare(text: str, file: str, what: str = "a source") -> str | Diagnostic:
     """Return the text Lean is given (``\\r\\n`` read as ``\\n``, as Lean does), or why it cannot be Lean text.
 
-    Raises :class:`~leanhost.errors.UsageError` when either argument is no ``str``.
+    Raises :class:`~leanhost.errors.UsageError` when either argument is not a ``str``; *what* names the text.
     """
-    for what, value in (("source", text), ("file label", file)):
-        if not isinstance(value, str):
-            raise UsageError(f"a {what} is a str, not {type(value).__name__}")
+    validate.text(what, text)
+    validate.text("a file label", file)
     if text.startswith("\ufeff"):
         return _fault(
             "the source starts with a byte order mark, which Lean does not read; save it as UTF-8 without BOM",

@@ -60,7 +60,7 @@ class Span:
         self._span: Any = None
 
     def set(self, key: str, value: object) -> None:
-        """Add an attribute; what is no number is turned into text, but only when somebody records."""
+        """Add an attribute; anything but a number is turned into text, and only while the span is recorded."""
         self._attributes[key] = value
 
     def __enter__(self) -> Span:
@@ -95,7 +95,7 @@ class Span:
 
 
 class _Unheard(Span):
-    """What a span is where nobody would hear of it."""
+    """The span used when nothing records."""
 
     __slots__ = ()
 
@@ -120,6 +120,6 @@ def span(name: str, **attributes: object) -> Span:
 
 
 def stay_silent() -> None:
-    """Have no spans in this process: a worker's would reach nobody, and looking for who might listen takes time."""
+    """Turn spans off in this process: a worker's would not be collected, and looking for a collector takes time."""
     global _unheard
     _unheard = _Unheard("", {})

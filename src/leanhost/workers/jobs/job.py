@@ -43,7 +43,7 @@ class Job:
     text: str = ""
     """An export that came back with it."""
     told: deque[ProgressEvent] | None = None
-    """What the worker has told of its progress and nobody has taken yet; ``None`` when nobody wants to know."""
+    """Progress the worker has reported and no caller has taken yet; ``None`` when no caller asked for it."""
     clean: bool = False
     """Whether the worker must not have run any candidate before; it will not run one now."""
     fresh: bool = False

@@ -1,4 +1,4 @@
-"""A worker held for one session: warm between its calls, and nobody else's meanwhile."""
+"""A worker held for one session: warm between its calls, and not shared."""
 
 from __future__ import annotations
 

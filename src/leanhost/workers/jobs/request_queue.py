@@ -37,7 +37,7 @@ class RequestQueue:
         self._holders = holders
         self._jobs: deque[Job] = deque()
         self._all_held = NEVER
-        """Since when sessions hold every worker, so that nobody else's request can begin."""
+        """Since when sessions hold every worker, so that no other request can begin."""
 
     def __contains__(self, job: Job) -> bool:
         return job in self._jobs
@@ -87,7 +87,7 @@ class RequestQueue:
     def expire(self, held: int) -> None:
         """Refuse the requests that have waited long enough; *held* is how many workers sessions hold."""
         if not self._jobs:
-            self._all_held = NEVER  # nobody waits for them
+            self._all_held = NEVER  # no request waits for them
             return
         now = time.monotonic()
         workers = self._settings.workers

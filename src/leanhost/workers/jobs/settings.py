@@ -1,15 +1,15 @@
-"""The settings of a pool, checked once and the same for all of its workers."""
+"""The settings of a pool: checked once, the same for all workers."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from leanhost.engine import can_fork, keeps_images
-from leanhost.errors import UsageError
 from leanhost.lean.core import Import
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.validate import natural, one_of, seconds
 from leanhost.system.process_limits import Limits
 from leanhost.toolchain import Toolchain
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless
@@ -59,17 +59,13 @@ class Settings:
             "max_private_bytes",
             "max_zygotes",
         ):
-            _natural(name, getattr(self, name), at_least=1)
+            natural(name, getattr(self, name), least=1)
         for name in ("spares", "max_waiting"):
-            _natural(name, getattr(self, name), at_least=0)
+            natural(name, getattr(self, name))
         for name in ("startup_timeout", "grace", "max_age", "queue_timeout"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-                raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
-        if self.sandbox not in ("auto", "required", "off"):
-            raise UsageError(f'sandbox is "auto", "required" or "off", not {self.sandbox!r}')
-        if self.known_faults not in POLICIES:
-            raise UsageError(f'known_faults is "tell" or "refuse", not {self.known_faults!r}')
+            seconds(name, getattr(self, name), below=1e9)
+        one_of("sandbox", self.sandbox, get_args(SandboxMode))
+        one_of("known_faults", self.known_faults, POLICIES)
 
     @property
     def forks(self) -> bool:
@@ -102,8 +98,3 @@ class Settings:
             "scratch": str(scratch),
         }
         return values
-
-
-def _natural(name: str, value: object, *, at_least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise UsageError(f"{name} must be a whole number from {at_least} on, not {value!r}")

@@ -89,7 +89,7 @@ class Agreement:
                 return
             try:
                 step(self._said)
-            except BaseException as error:  # the caller's: nobody else would hear of it
+            except BaseException as error:  # the caller's: nothing else would report it
                 self._end(error)
 
     def answered(self, question: _Question, answer: KernelAnswer, status: Status) -> None:

@@ -46,7 +46,7 @@ class CheckedTwice:
     def _step(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except BaseException as error:  # the caller's: nobody else would hear of it
+        except BaseException as error:  # the caller's: nothing else would report it
             with suppress(InvalidStateError):
                 self.future.set_exception(error)
 

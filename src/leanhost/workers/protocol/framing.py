@@ -152,7 +152,7 @@ class Unpacker:
 
 
 def receive(channel: socket.socket, limit: int = MAX_REQUEST_BYTES) -> Message | None:
-    """Wait for one frame on a blocking socket; ``None`` when the other end has gone."""
+    """Wait for one frame on a blocking socket; ``None`` when the other end is closed."""
     head = _exactly(channel, LENGTH.size)
     if head is None:
         return None

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from leanhost.errors import UsageError
 from leanhost.services.declarations.decode import Axioms
 from leanhost.services.declarations.search import Listed, Mark, Match, Page, page, where
 from leanhost.services.declarations.service import BoundedText, DeclarationService, Inspection
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.validate import many, natural, text
 from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
@@ -99,8 +99,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS,
 
 
 def _given(wanted: Iterable[NameLike]) -> list[Name]:
-    if isinstance(wanted, str | Name):
-        raise UsageError(f"a sequence of names is wanted, not one name; write [{str(wanted)!r}]")
+    many("wanted", wanted)
     return [Name(name) for name in wanted]
 
 
@@ -124,11 +123,6 @@ def _chosen(
         "own": wanted.own,
         "mentions": wanted.mentions,
     }
-
-
-def _natural(which: str, value: object, *, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UsageError(f"{which} must be a whole number from {least} to {most}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +279,8 @@ class WorkerDeclarations:
         The order stays the same, so that pages fit together. Pages that follow each other cost what one listing of
         everything costs; any other begins with a walk from the beginning.
         """
-        _natural("start", start, least=0, most=1 << 53)
-        _natural("limit", limit, least=1, most=MAX_PAGE)
+        natural("start", start, least=0, most=1 << 53)
+        natural("limit", limit, least=1, most=MAX_PAGE)
         filters = _chosen(module, namespace, kinds, private, internal, own, mentions)
         key = repr(filters)
         mark = self._marks.get(key, Mark())
@@ -326,9 +320,8 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[Match]:
         """Find declarations whose name contains *fragment*, as :meth:`leanhost.DeclarationService.search`."""
-        if not isinstance(fragment, str):
-            raise UsageError(f"a fragment of a name is a str, not {type(fragment).__name__}")
-        _natural("limit", limit, least=1, most=MAX_PAGE)
+        text("a fragment of a name", fragment)
+        natural("limit", limit, least=1, most=MAX_PAGE)
         filters = _chosen(module, namespace, kinds, private, internal, own, mentions)
         return self._context.ask(
             SEARCH,

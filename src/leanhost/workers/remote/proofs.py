@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from leanhost.errors import Cancelled, MetaError, NotReproduced, UsageError
-from leanhost.services.proofs.answers import Goal, TacticFailure, left_open
+from leanhost.services.proofs.answers import Goal, TacticFailure, check_goal, left_open
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
@@ -18,6 +18,7 @@ from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
+from leanhost.services.values.validate import texts
 from leanhost.workers.protocol import encoding
 from leanhost.workers.protocol.framing import Message
 from leanhost.workers.remote.operation import Operation, Task
@@ -171,7 +172,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (PROVE, APPLY, FINISH)
 class WorkerProofState:
     """A state of a proof in a worker, as :class:`~leanhost.ProofState`: goals left to prove. Immutable.
 
-    It holds no process, only how it was reached: ``statement``, then ``path``. A worker that has not got the live
+    It holds no process, only how it was reached: ``statement``, then ``path``. A worker without the live
     state follows the path again before it does what is asked, so that nothing is lost with a worker, and branching
     and backtracking are free. A session that holds a worker (``with session:``) finds the last thousand states warm.
 
@@ -272,8 +273,7 @@ class WorkerProofState:
         cancellation: Cancellation,
         progress: ProgressSink | None,
     ) -> list[WorkerProofState | TacticFailure]:
-        if isinstance(tactics, str) or not all(isinstance(tactic, str) for tactic in tactics):
-            raise UsageError("tactics are a sequence of texts", hint="apply(text) runs one tactic")
+        texts("tactics", tactics, hint="apply(text) runs one tactic")
         self._check(goal)
         paths = [self._longer(Step(tactic, goal)) for tactic in tactics]
 
@@ -294,8 +294,7 @@ class WorkerProofState:
         )
 
     def _check(self, goal: int) -> None:
-        if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal < len(self.goals):
-            raise UsageError(f"there is no goal {goal}; {len(self.goals)} remain, counted from 0")
+        check_goal(goal, len(self.goals))
 
     def _longer(self, step: Step) -> tuple[Step, ...]:
         path = (*self.path, step)
@@ -330,8 +329,7 @@ def proving(
     progress: ProgressSink | None = None,
 ) -> list[WorkerProofState | TacticFailure]:
     """Describe the start of a proof of each of *statements*."""
-    if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
-        raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
+    texts("statements", statements, hint="prove(text) takes one statement")
     chosen = options or DEFAULT
 
     def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:

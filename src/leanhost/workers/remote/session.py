@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
 from leanhost.services.kernel.equivalence import Match
 from leanhost.services.proofs.answers import TacticFailure
@@ -18,6 +17,7 @@ from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceSta
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import CommandResult
 from leanhost.services.values.stats import SessionStats
+from leanhost.services.values.validate import text, texts
 from leanhost.workers.remote.declarations import WorkerDeclarations
 from leanhost.workers.remote.evidence import matches, recheck
 from leanhost.workers.remote.meta import WorkerMeta
@@ -31,7 +31,6 @@ from leanhost.workers.remote.sources import (
     RUN,
     WorkerSourceView,
     positions_out,
-    text,
 )
 from leanhost.workers.remote.terms import TermText, elaborating
 
@@ -125,7 +124,7 @@ class WorkerSession:
         """Elaborate any number of commands and report, as :meth:`leanhost.Session.run`."""
         return self._context.ask(
             RUN,
-            {"source": text(source), "file": file},
+            {"source": text("a source", source), "file": file},
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -142,12 +141,12 @@ class WorkerSession:
     ) -> list[CommandResult]:
         """:meth:`run` of many sources, as many at once as the pool has workers: one result each, in order.
 
-        *timeout* is for each. *progress* hears of the phase ``bulk``, in sources. After a cancellation the rest have
+        *timeout* is for each. *progress* receives the phase ``bulk``, in sources. After a cancellation the rest have
         the limit ``cancelled``. What ends a worker ends the call.
         """
         return self._context.ask_each(
             RUN,
-            [{"source": source, "file": _FILE} for source in _sources(sources)],
+            [{"source": source, "file": _FILE} for source in texts("sources", sources)],
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -166,7 +165,7 @@ class WorkerSession:
     ) -> KernelOutcome:
         """Elaborate *source* and judge what it declares, as :meth:`leanhost.Session.kernel_check`."""
         named = AllowedAxioms.of(allow_axioms).entries
-        made = {"source": text(source), "file": file, "allow_axioms": named}
+        made = {"source": text("a source", source), "file": file, "allow_axioms": named}
         return self._context.ask_then(
             lambda outcome: self._context.with_provenance(made, outcome),
             KERNEL_CHECK,
@@ -192,7 +191,7 @@ class WorkerSession:
         ends a worker ends the call.
         """
         named = AllowedAxioms.of(allow_axioms).entries
-        every = [{"source": s, "file": _FILE, "allow_axioms": named} for s in _sources(sources)]
+        every = [{"source": s, "file": _FILE, "allow_axioms": named} for s in texts("sources", sources)]
 
         def own(outcomes: list[KernelOutcome]) -> list[KernelOutcome]:
             return [
@@ -220,7 +219,7 @@ class WorkerSession:
         """The goals at many ``(line, column)`` positions, as :meth:`leanhost.Session.goals_at`."""
         return self._context.ask(
             GOALS_AT,
-            {"source": text(source), "file": _FILE, "positions": positions_out(positions)},
+            {"source": text("a source", source), "file": _FILE, "positions": positions_out(positions)},
             seconds=timeout,
             items=len(positions),
             cancellation=cancellation,
@@ -236,7 +235,7 @@ class WorkerSession:
         cancellation: Cancellation = None,
     ) -> WorkerSourceView:
         """Elaborate *source* with its info trees kept, to ask about positions, as :meth:`leanhost.Session.inspect`."""
-        arguments = {"source": text(source), "file": file}
+        arguments = {"source": text("a source", source), "file": file}
 
         def view(result: CommandResult) -> WorkerSourceView:
             return WorkerSourceView(result, self._context, arguments, timeout)
@@ -255,10 +254,10 @@ class WorkerSession:
     ) -> WorkerSession:
         """Return a session over what *source* adds, as :meth:`leanhost.Session.extend`.
 
-        A worker that has not got the extended session elaborates *source* again before its first call, each time
+        A worker without the extended session elaborates *source* again before its first call, each time
         within *timeout*. Raises :class:`~leanhost.errors.ElaborationError` when it does not elaborate.
         """
-        grown = replace(self._context, grown=(*self._context.grown, (text(source), file)))
+        grown = replace(self._context, grown=(*self._context.grown, (text("a source", source), file)))
         return self._context.ask_then(
             lambda _: WorkerSession(grown),
             EXTEND,
@@ -409,9 +408,3 @@ class WorkerSession:
         count = len(self._context.grown)
         grown = f", extended {'once' if count == 1 else f'{count} times'}" if count else ""
         return f"<WorkerSession over {', '.join(self.imports)}{grown}>"
-
-
-def _sources(sources: Sequence[str]) -> list[str]:
-    if isinstance(sources, str):
-        raise UsageError("sources are a sequence of texts, not one text")
-    return [text(source) for source in sources]

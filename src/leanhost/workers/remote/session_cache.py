@@ -1,12 +1,10 @@
-"""What a worker keeps between two calls: bounded, and a cache only. A worker that has not got it makes it again."""
+"""What a worker keeps between two calls: a bounded cache. A miss is recomputed, never an error."""
 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from leanhost.services.elaboration.source_view import SourceView
 from leanhost.services.exports.read.kernel_library import KernelLibrary
@@ -16,6 +14,7 @@ from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.outcomes import Evidence
 from leanhost.services.values.progress import ProgressSink
+from leanhost.services.values.recent import Recent
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import Message
 
@@ -25,38 +24,6 @@ VIEWS = 4
 EVIDENCE = 256
 LIBRARIES = 4
 
-V = TypeVar("V")
-
-
-class Recent(Generic[V]):
-    """The values used last, at most *size* of them; *drop* is told of each that has to go."""
-
-    def __init__(self, size: int, drop: Callable[[V], object] = lambda _: None) -> None:
-        self._size = size
-        self._drop = drop
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
-
-    def get(self, key: Hashable) -> V | None:
-        """Return the value of *key*, which has been used now."""
-        if key in self._values:
-            self._values.move_to_end(key)
-        return self._values.get(key)
-
-    def put(self, key: Hashable, value: V) -> V:
-        """Keep *value*, in the place of what may have been there."""
-        former = self._values.pop(key, None)
-        if former is not None and former is not value:
-            self._drop(former)
-        self._values[key] = value
-        while len(self._values) > self._size:
-            self._drop(self._values.popitem(last=False)[1])
-        return value
-
-    def clear(self) -> None:
-        """Let everything go."""
-        while self._values:
-            self._drop(self._values.popitem()[1])
-
 
 @dataclass(slots=True)
 class CachedSession:
@@ -65,12 +32,14 @@ class CachedSession:
     session: Session
     spec: Message
     """The imports, options and extensions that make the session, encoded."""
-    states: Recent[ProofState] = field(default_factory=lambda: Recent(STATES))
-    views: Recent[SourceView] = field(default_factory=lambda: Recent(VIEWS, lambda view: view.close()))
-    evidence: Recent[Evidence] = field(default_factory=lambda: Recent(EVIDENCE))
+    states: Recent[Hashable, ProofState] = field(default_factory=lambda: Recent(STATES))
+    views: Recent[Hashable, SourceView] = field(
+        default_factory=lambda: Recent(VIEWS, lambda view: view.close())
+    )
+    evidence: Recent[Hashable, Evidence] = field(default_factory=lambda: Recent(EVIDENCE))
 
     def close(self) -> None:
-        """Let the session go."""
+        """Release the session."""
         self.states.clear()
         self.views.clear()
         self.evidence.clear()
@@ -82,8 +51,8 @@ class SessionCache:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.libraries: Recent[KernelLibrary] = Recent(LIBRARIES, lambda library: library.close())
-        self._entries: Recent[CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
+        self.libraries: Recent[Hashable, KernelLibrary] = Recent(LIBRARIES, lambda library: library.close())
+        self._entries: Recent[str, CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
 
     def clear(self) -> None:
         """Let all of them go."""

@@ -86,13 +86,6 @@ REFERENCES: Operation[list[tuple[Position, ...]]] = Operation(
 OPERATIONS: tuple[Operation[Any], ...] = (RUN, KERNEL_CHECK, EXTEND, INSPECT, GOALS_AT, TYPES_AT, REFERENCES)
 
 
-def text(source: object, what: str = "a source") -> str:
-    """Return what must be text."""
-    if not isinstance(source, str):
-        raise UsageError(f"{what} is a str, not {type(source).__name__}")
-    return source
-
-
 def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Encode ``(line, column)`` pairs."""
     found = [list(position) for position in positions]
@@ -106,7 +99,7 @@ def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
 class WorkerSourceView(Closing):
     """A source that a worker has elaborated with its info trees kept, as :class:`~leanhost.SourceView`.
 
-    It holds no process: a worker that has not got the trees elaborates the source again. In a session that
+    It holds no process: a worker without the trees elaborates the source again. In a session that
     holds a worker, the trees of the last few sources are there.
     """
 
@@ -140,4 +133,4 @@ class WorkerSourceView(Closing):
     areferences = async_twin(references)
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of. For code that closes views."""
+        """Do nothing: a view holds nothing. For code that closes views."""

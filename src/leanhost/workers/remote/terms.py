@@ -26,6 +26,7 @@ from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
+from leanhost.services.values.validate import many
 from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext
@@ -45,7 +46,7 @@ class TermText:
 
 
 MetaAnswer: TypeAlias = MetaResponse[T] | ElabFailure
-"""What a question about terms given as text comes to; an ``ElabFailure`` where a text is no term."""
+"""What a question about terms given as text comes to; an ``ElabFailure`` where a text is not a term."""
 
 TERM_TIMES = 2
 """Times the time-out of a question that a worker has for it: it reads the terms first, and writes the answer."""
@@ -196,9 +197,8 @@ def elaborating(
 
 
 def texts_out(terms: Sequence[str]) -> list[str]:
-    """Encode terms given as text; :class:`~leanhost.errors.UsageError` for what is none."""
-    if isinstance(terms, str):
-        raise UsageError("terms are a sequence of texts", hint="the form without _bulk takes one term")
+    """Encode terms given as text; :class:`~leanhost.errors.UsageError` for anything but text."""
+    many("terms", terms, "texts")
     for term in terms:
         if not isinstance(term, str):
             raise UsageError(

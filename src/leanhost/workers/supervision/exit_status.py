@@ -7,7 +7,7 @@ import signal
 from leanhost.services.values.results import Status
 
 UNKNOWN = 1 << 16
-"""Stands for an exit status that nobody could report."""
+"""Stands for an exit status that is not known."""
 
 _TAIL = 400
 

@@ -86,7 +86,7 @@ class Launcher:
         return self._scratch.overfull(pid) if self._scratch is not None and pid else None
 
     def clean(self, pid: int) -> None:
-        """Remove what a worker that has gone left behind."""
+        """Remove what a worker that has ended left behind."""
         if self._scratch is not None and pid:
             self._scratch.clean(pid)
 

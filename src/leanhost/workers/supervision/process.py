@@ -105,7 +105,7 @@ class Process(ABC):
         """Return how it ended as :class:`subprocess.Popen` does, or ``None`` while it has not."""
 
     def close(self) -> None:  # noqa: B027 - not every handle owns something
-        """Let go of what the handle owns."""
+        """Release what the handle owns."""
 
 
 class Spawned(Process):

@@ -366,7 +366,7 @@ class Worker:
         )
 
     def close(self) -> None:
-        """Let go of everything; the process must have been killed or have ended."""
+        """Release everything; the process must have been killed or have ended."""
         self.state = State.GONE
         for source in (self._ends.channel, self._ends.stdout.fd, self._ends.stderr.fd):
             self._forget(source)

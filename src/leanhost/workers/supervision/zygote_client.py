@@ -34,7 +34,7 @@ class Forked(Process):
         self.inherited: Inherited | None = inherited
         self.code: int | None = None
         self.orphan = False
-        """Whether its zygote has gone, so that nobody will report its end."""
+        """Whether its zygote has ended, so that nothing will report this end."""
         self._pidfd = -1
         self._doomed = False
         self._closed = False

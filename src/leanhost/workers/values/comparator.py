@@ -46,7 +46,7 @@ class ComparatorConfig:
 
     @classmethod
     def load(cls, path: Path | str) -> ComparatorConfig:
-        """Read a file; :class:`~leanhost.errors.UsageError` for what is no such configuration, or ``OSError``."""
+        """Read a file; :class:`~leanhost.errors.UsageError` for any other file, or ``OSError``."""
         path = Path(path)
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)

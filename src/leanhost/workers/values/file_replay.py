@@ -32,7 +32,7 @@ class FileReplay:
     missing_bodies: int = 0
     """How many of them are theorems whose proofs the exporter did not have."""
     set_aside: tuple[str, ...] = ()
-    """Functions on numbers that the kernel did not compute itself, because nobody vouched for them."""
+    """Functions on numbers that the kernel did not compute itself, because they were not trusted by name."""
     exporter: str = ""
     """The version of the Lean that exported, as the file says."""
     elapsed: float = 0.0

@@ -12,6 +12,7 @@ from leanhost.lean.core import Import
 from leanhost.services.elaboration.environment import parse_imports
 from leanhost.services.values.results import CheckResult, Diagnostic, Status
 from leanhost.services.values.text import MAX_SOURCE_BYTES, decode
+from leanhost.services.values.validate import many, seconds, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,11 @@ class CheckItem:
     def __post_init__(self) -> None:
         if (self.source is None) == (self.path is None):
             raise UsageError("a CheckItem has either a source or a path")
-        if self.source is not None and not isinstance(self.source, str):
-            raise UsageError(f"a source is a str, not {type(self.source).__name__}")
-        if self.timeout is not None and not 0 < self.timeout < 1e7:
-            raise UsageError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
-        if isinstance(self.allow_axioms, str):
-            raise UsageError(f"allow_axioms is a sequence of names; write [{self.allow_axioms!r}]")
+        if self.source is not None:
+            text("a source", self.source)
+        if self.timeout is not None:
+            seconds("timeout", self.timeout)
+        many("allow_axioms", self.allow_axioms)
         if not self.file:
             object.__setattr__(self, "file", "<input>" if self.path is None else str(self.path))
         object.__setattr__(self, "allow_axioms", tuple(self.allow_axioms))
@@ -86,12 +86,11 @@ class Reference(CheckItem):
         CheckItem.__post_init__(self)
         for word in ("theorems", "definitions", "permitted_axioms"):
             given: Iterable[str] | None = getattr(self, word)
-            if isinstance(given, str):
-                raise UsageError(f"{word} is a sequence of names; write [{given!r}]")
             if given is not None:
+                many(word, given)
                 found = tuple(given)
                 for name in found:
-                    names.parse(name)  # a UsageError for what is no name
+                    names.parse(name)  # a UsageError for anything but a name
                 object.__setattr__(self, word, found)
         if self.theorems is not None and self.definitions is None:
             object.__setattr__(self, "definitions", ())

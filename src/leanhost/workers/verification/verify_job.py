@@ -89,7 +89,7 @@ class VerifyJob:
     def _step(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except BaseException as error:  # the caller's: nobody else would hear of it
+        except BaseException as error:  # the caller's: nothing else would report it
             with suppress(InvalidStateError):
                 self.future.set_exception(error)
 

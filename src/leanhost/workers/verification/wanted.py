@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple
 from leanhost.services.kernel.replay import unchecked
 from leanhost.services.session.session import Session
+from leanhost.services.values.graphs import reachable
 from leanhost.workers.values.items import Asked
 
 NOT: NameTuple = ("Not",)
@@ -72,17 +74,8 @@ def chosen(
         if kinds.get(name) != "theorem":
             raise UsageError(f"the reference has no theorem {names.show(name)}")
     used = dict(mentions(session, [*theorems, *holes]))
-    reached: set[NameTuple] = set()
-    front = [
-        *named,
-        *holes,
-        *(n for n, kind in others.items() if kind == "axiom" and names.show(n) in axioms),
-    ]
-    while front:
-        name = front.pop()
-        if name not in reached:
-            reached.add(name)
-            front.extend(used.get(name, ()))
+    allowed = [n for n, kind in others.items() if kind == "axiom" and names.show(n) in axioms]
+    reached = set(reachable([*named, *holes, *allowed], lambda name: used.get(name, frozenset())))
     others = {name: kind for name, kind in others.items() if name in reached}
     return named, {**others, **dict.fromkeys(holes, "definition")}, []
 
@@ -102,7 +95,8 @@ def resting(
     pairs: Iterable[tuple[NameTuple, frozenset[NameTuple]]], on: set[NameTuple]
 ) -> frozenset[NameTuple]:
     """Those of *pairs* that mention something in *on*, or what mentions it, and *on* itself."""
-    pairs, left = list(pairs), set(on)
-    while more := {name for name, used in pairs if name not in left and not left.isdisjoint(used)}:
-        left |= more
-    return frozenset(left)
+    users: defaultdict[NameTuple, list[NameTuple]] = defaultdict(list)
+    for name, used in pairs:
+        for each in used:
+            users[each].append(name)
+    return frozenset(reachable(on, lambda name: users.get(name, [])))

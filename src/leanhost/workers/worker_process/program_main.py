@@ -1,6 +1,6 @@
 """``python -m leanhost.workers.worker_process.program_main FD``: runs one program, confined, and says how it ended.
 
-Its first frame on FD says which. When the pool has gone, or time is over, it ends with everything it started.
+Its first frame on FD says which. When the pool has ended, or its time is over, it ends with everything it started.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
 
 
 def _watch(channel: socket.socket) -> None:
-    """Wait until the pool has gone, and end everything then."""
+    """Wait until the pool has ended, then end everything."""
     look = select.poll()
     look.register(channel, 0)  # only that the other end is closed
     look.poll()

@@ -1,4 +1,4 @@
-"""The worker's side of the channel: take a request, check it, answer; die when the pool has gone."""
+"""The worker's side of the channel: take a request, check it, answer; exit when the pool has ended."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Channel:
         self._early = ""
 
     def watch(self) -> None:
-        """Wait, whatever Lean does, until the pool has gone, and end the process then."""
+        """Wait until the pool has ended, whatever Lean does, then end the process."""
         look = select.poll()
         look.register(self._connection, 0)  # only that the other end is closed
         look.poll()
@@ -125,7 +125,7 @@ class Channel:
                     self._token.cancel()
                 else:
                     self._early = str(message["cancel"])
-        except Exception:  # whatever it is, nobody is left to hear of it
+        except Exception:  # whatever it is, nothing is left to report it to
             end_with_group()
 
     def send(self, message: Message) -> None:

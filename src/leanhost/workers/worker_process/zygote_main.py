@@ -134,7 +134,7 @@ class Zygote:
         self._tell({"ended": number, "status": os.waitstatus_to_exitcode(status)})
 
     def _end_children(self) -> None:
-        # They notice themselves that the pool has gone, unless they were stopped.
+        # They notice themselves that the pool has ended, unless they were stopped.
         for _, pid in self._children.values():
             for kill in (os.kill, os.killpg):
                 with suppress(ProcessLookupError, PermissionError):
@@ -151,7 +151,7 @@ class Zygote:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], fds or [])
         except OSError:
-            pass  # the pool has gone, which is what is read next
+            pass  # the pool has ended, which is what is read next
 
     def _become_worker(self, fds: list[int]) -> None:
         code = 70

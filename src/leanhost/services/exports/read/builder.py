@@ -78,7 +78,7 @@ class Builder:
         self.waiting = 0
 
     def close(self) -> None:
-        """Let go of everything that was made."""
+        """Release everything that was built."""
         for made in (self.names, self.levels, self.exprs):
             for item in made:
                 if isinstance(item, Ref):

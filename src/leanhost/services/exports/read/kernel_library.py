@@ -48,13 +48,13 @@ class KernelLibrary:
             return cls(lean.engine.eval(lean.table.kernel_env(env)))
 
     def close(self) -> None:
-        """Let the environment go."""
+        """Release the environment."""
         self.env.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """The library has not got these constants, which an export mentions and does not declare."""
+    """The library lacks these constants, which an export mentions but does not declare."""
 
     names: tuple[NameTuple, ...]
 

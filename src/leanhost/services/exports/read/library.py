@@ -21,6 +21,7 @@ from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.lines import LineReader, ReplayLimits
 from leanhost.services.exports.read.records import DeclarationLine, Tables
 from leanhost.services.exports.write.export import export
+from leanhost.services.values.graphs import reachable
 
 _KINDS = {"axiom": "axiom", "def": "definition", "opaque": "opaque", "quot": "quot"}
 
@@ -60,17 +61,12 @@ class Library:
         itself may be an axiom in the file, which says nothing that the library's would not fulfil.
         """
         found: set[NameTuple] = set()
-        front = {name}
-        while front:
-            found |= front
-            following: set[NameTuple] = set()
-            for each in sorted(front, key=str):
-                known = self._known.get(each)
-                own = each == name
-                if known is None or not self._equal(known, kernel_env, called if own else each, own):
-                    return False
-                following |= self._mentioned(known)
-            front = following - found - self._same
+        for each in reachable([name], lambda found: self._mentioned(self._known[found]) - self._same):
+            known = self._known.get(each)
+            own = each == name
+            if known is None or not self._equal(known, kernel_env, called if own else each, own):
+                return False
+            found.add(each)
         self._same |= found - {name}
         return True
 

@@ -33,6 +33,7 @@ from leanhost.services.exports.read.strict import (
     text,
 )
 from leanhost.services.kernel.builtin_functions import RESERVED
+from leanhost.services.values import validate
 
 _MAX_REASON = 300
 _MAX_BVAR = 1 << 16
@@ -74,9 +75,7 @@ class ReplayLimits:
 
     def __post_init__(self) -> None:
         for name in ("line_bytes", "file_bytes", "lines", "depth", "level_nodes", "digits"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 62:
-                raise UsageError(f"{name} must be a positive number, not {value!r}")
+            validate.natural(name, getattr(self, name), least=1, most=1 << 62)
 
 
 class LineReader:

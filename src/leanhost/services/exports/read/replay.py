@@ -41,6 +41,7 @@ from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink, phase
+from leanhost.services.values.validate import many
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 
@@ -94,8 +95,7 @@ def replay_export(
 
 def vouched_for(trusted: Collection[str]) -> frozenset[NameTuple]:
     """Return the names in *trusted*; :class:`~leanhost.errors.UsageError` for one that the kernel does not compute."""
-    if isinstance(trusted, str):
-        raise UsageError(f"trusted is a sequence of names; write [{trusted!r}]")
+    many("trusted", trusted)
     vouched = frozenset(names.parse(name) for name in trusted)
     if not vouched <= COMPUTED:
         odd = ", ".join(sorted(map(show, vouched - COMPUTED)))
@@ -132,7 +132,7 @@ class _Replay(ExportChecker):
             self._special.library = Library(self._lean, library, wanted)
 
     def close(self) -> None:
-        """Let go of what was made of the file, but for the environment."""
+        """Release what was built from the file, but not the environment."""
         self._builder.close()
         # It knows this object: without a cycle the environments go when the outcome does.
         del self._builder

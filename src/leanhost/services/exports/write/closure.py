@@ -1,4 +1,4 @@
-"""Which constants an export consists of, and in which order: everything after what it mentions."""
+"""The constants of an export in dependency order: everything after what it mentions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.kernel.builtin_functions import QUOT_NAMES
+from leanhost.services.values.graphs import components
 
 _STEP = 256
 """How many constants are asked about in one step."""
@@ -276,23 +277,9 @@ class _Search:
     # --- ordering ---
 
     def _order(self, roots: list[NameTuple], result: Closure) -> None:
-        done: set[NameTuple] = set()
-        for root in roots:
-            start = self._head.get(root, root)
-            if start in done:
-                continue
-            done.add(start)
-            work = [(start, iter(self._needs(start)))]
-            while work:
-                node, following = work[-1]
-                for target in following:
-                    if target not in done:
-                        done.add(target)
-                        work.append((target, iter(self._needs(target))))
-                        break
-                else:
-                    work.pop()
-                    result.units.append(self._unit(node))
+        heads = [self._head.get(root, root) for root in roots]
+        for component in components(heads, self._needs):
+            result.units.extend(map(self._unit, component))
 
     def _needs(self, head: NameTuple) -> list[NameTuple]:
         found: set[NameTuple] = set()

@@ -97,7 +97,7 @@ def export(
     proofs need is left out. What the reader has already, *known*, with all it rests on, is not written again. The
     same environment gives the same bytes. Safe
     constants only: an unsafe or partial one that is asked for is reported as skipped.
-    *progress* hears of the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
+    *progress* receives the phases ``collect`` (constants found) and ``export`` (constants written); *timeout*
     and *grace* are in seconds. *notes* are put into the first line, for readers who know them.
 
     Raises :class:`~leanhost.errors.UsageError` for a name that is not there,

@@ -1,0 +1,88 @@
+"""Arguments that Lean cannot answer, and arguments that cannot be meant."""
+
+from __future__ import annotations
+
+from leanhost.engine.expressions import (
+    Arg,
+    ArrayOf,
+    Call,
+    Closure,
+    Const,
+    Ctor,
+    Field,
+    Index,
+    Size,
+    UInt64,
+    Unwrap,
+    USize,
+    With,
+)
+
+ADD = "l_Nat_add___boxed"
+
+
+REFUSED: list[Arg] = [
+    Field("text", 0),
+    Field(Ctor(0, (1,)), 1),
+    Field(ArrayOf([1]), 0),
+    Field(4, 0),
+    Field(Ctor(0, (1,)), -1),
+    Field(Ctor(0, (1,)), 256),
+    Field(Ctor(0, (1,)), 1 << 40),
+    Index(ArrayOf([1]), 1),
+    Index(ArrayOf([1]), -1),
+    Index(ArrayOf([1]), 1 << 40),
+    Index("text", 0),
+    Index(7, 0),
+    Size("text"),
+    Size(0),
+    Unwrap("text"),
+    Unwrap(ArrayOf(["x"])),
+    Unwrap(USize(1)),
+    With(3, ((0, 1),)),
+    With("text", ((0, 1),)),
+    With(Ctor(0, (1,)), ((1, "beyond"),)),
+    With(Ctor(0, (1,)), ((-1, "before"),)),
+    With(Ctor(0, (1,)), ((256, "beyond"),)),
+    With(Ctor(0, (1,)), tuple((i, "too many") for i in range(300))),
+    With(Ctor(0, (1, 2), b"12345678"), (), ((5, b"abcd"),)),
+    With(Ctor(0, (1, 2), b"12345678"), (), ((-1, b"a"),)),
+    With(Ctor(0, (1, 2), b"12345678"), (), ((1 << 40, b"a"),)),
+    Call("l_no_such_function", ("lost?",)),
+    Const("l_no_such_constant"),
+    Closure("l_no_such_function", 2, ("lost?",)),
+]
+
+
+MISTAKEN: list[object] = [
+    -1,
+    "\ud800",
+    USize(2**64),
+    USize(-1),
+    UInt64(2**64),
+    Ctor(0, (0,) * 256),
+    Ctor(244, (0,)),
+    Ctor(256, (0,)),
+    Ctor(-1, (0,)),
+    Ctor(0),
+    Ctor(0, (), bytes(1025)),
+    Field(Ctor(244, (0,)), 0),
+    With(Ctor(0, (1,)), ((0, "one"), (0, "two"))),
+    Closure(ADD, 2, (1, 2)),
+    Closure(ADD, 2, (1, 2, 3)),
+    Closure(ADD, 17),
+    Closure(ADD, 0),
+    Closure(ADD, -1),
+    Closure(ADD, 300),
+    Closure("naïve", 1),
+    Const("naïve"),
+    Call("\ud800"),
+    Call("x" * 70_000),
+    Call(ADD, (0,) * 256),
+    Unwrap(Ctor(0, (1,)), 249),
+    Unwrap(Ctor(0, (1,)), 256),
+    Unwrap(Ctor(0, (1,)), -1),
+    1.5,
+    None,
+    ["a list"],
+]
