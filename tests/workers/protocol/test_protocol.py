@@ -40,7 +40,7 @@ from leanhost.workers.protocol.framing import (
     pack_reply,
     receive,
 )
-from leanhost.workers.supervision.exit_status import UNKNOWN, verdict_of
+from leanhost.workers.supervision.exit_status import UNKNOWN, status_of_exit
 from leanhost.workers.values.items import Request
 from leanhost.workers.values.verification import Judgement, Refusal
 
@@ -229,7 +229,7 @@ def test_settings_requests_and_errors_survive_the_way() -> None:
     ],
 )
 def test_no_end_of_a_process_is_an_acceptance(code: int, said: str, status: Status) -> None:
-    assert verdict_of(code, said)[0] is status
+    assert status_of_exit(code, said)[0] is status
 
 
 HEADERS = [

@@ -12,7 +12,7 @@ UNKNOWN = 1 << 16
 _TAIL = 400
 
 
-def verdict_of(code: int | None, stderr: str) -> tuple[Status, str]:
+def status_of_exit(code: int | None, stderr: str) -> tuple[Status, str]:
     """Read a status and a reason from how a process ended (as ``Popen.returncode``) and what it said last.
 
     The candidate may have written the text, so it only tells one failure from another.

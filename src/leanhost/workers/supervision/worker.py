@@ -350,7 +350,7 @@ class Worker:
         if job is not None:
             if self._cause is None and not self._begun and self._owner.never_begun(job):
                 return
-            status, why = self._cause or exit_status.verdict_of(code, stderr)
+            status, why = self._cause or exit_status.status_of_exit(code, stderr)
             result = job.instead(status, why, self.label, now - self._since)
             job.finish(replace(result, stdout=stdout, stderr=stderr))
 
@@ -362,7 +362,7 @@ class Worker:
                 hint="allow more with startup_timeout=",
             )
         return WorkerStartError(
-            f"a worker {self._why} while starting: {exit_status.verdict_of(code, stderr)[1]}"
+            f"a worker {self._why} while starting: {exit_status.status_of_exit(code, stderr)[1]}"
         )
 
     def close(self) -> None:

@@ -239,7 +239,9 @@ class Zygote:
     def _ended(self) -> None:
         code = self.process.status()
         self._ends.stderr.read()
-        why = exit_status.verdict_of(exit_status.UNKNOWN if code is None else code, self._ends.stderr.text)[1]
+        why = exit_status.status_of_exit(
+            exit_status.UNKNOWN if code is None else code, self._ends.stderr.text
+        )[1]
         self.kill(WorkerStartError(f"importing ended the process: {why}"))
 
     def kill(self, why: LeanHostError, *, lasting: bool = False) -> None:
