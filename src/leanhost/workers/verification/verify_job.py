@@ -12,7 +12,7 @@ from leanhost.errors import UsageError
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, profile_of
 from leanhost.workers.protocol import codec
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Export, Verify
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import CheckItem, Request
 from leanhost.workers.values.verification import Judgement, Refusal, Verification
@@ -56,7 +56,7 @@ class VerifyJob:
             return
         self._whole = from_scratch or not have_library(self._reference, answered)
         self._answered = answered
-        self._job = dispatcher.queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
+        self._job = dispatcher.queue(answered, bounded=bounded, question=Export(self._whole))
         self._job.future.add_done_callback(lambda _: self._step(self._exported))
 
     def cancel(self) -> None:
@@ -73,28 +73,30 @@ class VerifyJob:
                 self.future.set_exception(error)
 
     def _exported(self) -> None:
-        elaborated, text = self._job.future.result(), self._job.extra
-        if elaborated.status is not Status.ACCEPTED or not isinstance(text, str):
+        elaborated, reply = self._job.future.result(), self._job.reply
+        if elaborated.status is not Status.ACCEPTED or reply is None or reply.text is None:
             self._end(Verification(elaborated.status, (_refusal("elaboration", elaborated),), elaborated))
         elif isinstance(self._reference, CheckResult):
             refused = self._reference
             self._end(Verification(refused.status, (_refusal("reference", refused),), elaborated))
         else:
             first = self._job
-            more: Message = {"text": text, "whole": self._whole}
-            if not self._whole and not same_start(self._reference, self._answered):
-                more["candidate"] = codec.request_out(self._answered)
+            other = not self._whole and not same_start(self._reference, self._answered)
             self._job = self._dispatcher.queue(
-                self._reference, bounded=self._bounded, kind="verify", more=more, after=first
+                self._reference,
+                bounded=self._bounded,
+                question=Verify(self._whole, self._answered if other else None),
+                text=reply.text,
+                after=first,
             )
             self._job.future.add_done_callback(lambda _: self._step(lambda: self._judged(elaborated)))
             if self._cancelled:  # meanwhile, so that only the first one may have heard of it
                 self._dispatcher.cancel(self._job)
 
     def _judged(self, elaborated: CheckResult) -> None:
-        judged = self._job.future.result()
+        judged, reply = self._job.future.result(), self._job.reply
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
-            found = codec.judgement_in(self._job.extra)
+            found = codec.decode(reply.payload if reply else b"", Judgement)
         else:
             unsupported = judged.status is Status.UNSUPPORTED
             found = Judgement((_refusal("reference" if unsupported else "limit", judged),))
