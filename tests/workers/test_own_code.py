@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from leanhost.lean.core import Import
+from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Status
 from leanhost.workers import CheckItem, WorkerPool
 from leanhost.workers.jobs import own_code
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.messages import Ask, Check, Invocation, Question, Spec, Verify
+from leanhost.workers.remote.sources import Run
 from leanhost.workers.values.items import Request
 from tests.workers.conftest import pool_of
 
@@ -188,21 +194,30 @@ def test_a_long_source_is_not_read() -> None:
 
 
 def test_without_a_library_a_source_may_give_every_word_a_meaning() -> None:
-    def job(imports: tuple[Import, ...] | None, kind: str = "check") -> Job:
-        return Job(
-            Request("theorem t : 1 = 1 := rfl", "<input>", imports, (), 1.0), ImportProfile(), None, kind=kind
-        )
+    def job(imports: tuple[Import, ...] | None, question: Question | None = None) -> Job:
+        request = Request("theorem t : 1 = 1 := rfl", "<input>", imports, (), 1.0)
+        return Job(request, ImportProfile(), None, question=question or Check())
 
     assert not job(None).brings_code
     assert not job((Import(("Init",)),)).brings_code
     assert job(()).brings_code
-    assert job((), "verify").brings_code
+    assert job((), Verify(whole=False)).brings_code
 
 
 def test_of_what_is_verified_only_the_reference_can_run_code() -> None:
-    def job(kind: str, source: str, /, **more: str) -> Job:
-        return Job(Request(source, "<input>", None, (), 1.0), ImportProfile(), None, kind=kind, more=more)
+    def job(question: Question, source: str, /, **more: Any) -> Job:
+        request = Request(source, "<input>", None, (), 1.0)
+        return Job(request, ImportProfile(), None, question=question, **more)
 
-    assert not job("verify", "theorem t : 1 = 1 := by sorry", text="macro").brings_code
-    assert job("verify", "#eval 1").brings_code
-    assert job("ask", "", source="#eval 1").brings_code
+    verify, ask = Verify(whole=False), Ask("elaborate", progress=False)
+    assert not job(verify, "theorem t : 1 = 1 := by sorry", text="macro").brings_code
+    assert job(verify, "#eval 1").brings_code
+    asked = Invocation(
+        Spec((Import(("Init",)),), ElabOptions(), (("def a := 1", "f"),)), Run("example := a", "f")
+    )
+    assert not job(ask, "", payload=codec.encode(asked)).brings_code
+    for changed in (
+        replace(asked, arguments=Run("#eval 1", "f")),
+        replace(asked, spec=replace(asked.spec, grown=(("macro", "f"),))),
+    ):
+        assert job(ask, "", payload=codec.encode(changed)).brings_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,9 @@ from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs import own_code
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.lease import Lease
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import Frame
+from leanhost.workers.protocol.messages import Check, Done, Question
 from leanhost.workers.values.items import Request
 
 
@@ -34,16 +36,16 @@ class Job:
     """Those with an earlier one come first: when it was queued, or what it goes on with."""
     identity: str = field(default_factory=lambda: os.urandom(16).hex())
     """Not to be guessed: an answer must have seen the question."""
-    kind: str = "check"
-    """What the worker is asked: ``check``, ``ask``, ``export``, ``verify``, ``replay``, ``library`` or ``kernel``."""
-    more: Message = field(default_factory=dict)
-    """What goes with the request beside the source."""
+    question: Question = field(default_factory=Check)
+    """What the worker is asked for."""
+    payload: bytes = b""
+    """The arguments that go with it, encoded."""
+    text: str | None = None
+    """An export that goes with it."""
     lease: Lease | None = None
     """The claim of a session that holds a worker for its requests."""
-    extra: object = None
-    """What came back beside the verdict."""
-    text: str = ""
-    """An export that came back with it."""
+    reply: Frame[Done] | None = None
+    """What a worker answered, if one did."""
     told: deque[ProgressEvent] | None = None
     """What the worker has told of its progress and nobody has taken yet; ``None`` when nobody wants to know."""
     clean: bool = False
@@ -68,13 +70,13 @@ class Job:
     @property
     def brings_code(self) -> bool:
         """Whether Lean may have run code that came with the request."""
-        if self.kind in ("replay", "kernel"):
-            return False  # all of it is data
+        texts = [self.request.source]
         # What is verified is data. Its reference is not, and only its own caller has to trust it.
-        more = () if self.clean else _texts(self.more)
+        if not self.question.judging:
+            texts += (self.text or "", *codec.texts(self.payload))
+        texts += (axiom.type for axiom in AllowedAxioms.of(self.request.allow_axioms).typed)
         # Without a library the words mean what the source says they do.
-        types = (axiom.type for axiom in AllowedAxioms.of(self.request.allow_axioms).typed)
-        return self.request.imports == () or own_code.may_run(self.request.source, *types, *more)
+        return any(texts) and (self.request.imports == () or own_code.may_run(*texts))
 
     def finish(self, result: CheckResult) -> None:
         """Give the verdict, unless there is an end already."""
@@ -101,16 +103,3 @@ class Job:
     def instead(self, status: Status, why: str, toolchain: str, elapsed: float = 0.0) -> CheckResult:
         """Return a verdict that Lean did not give."""
         return CheckResult(self.request.file, status, reasons=(why,), toolchain=toolchain, elapsed=elapsed)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield the texts in a message, but for the names of operations and arguments."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
-            if key != "operation":
-                yield from _texts(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _texts(entry)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace
 
 from leanhost.services.elaboration.source_view import SourceView
 from leanhost.services.exports.read.kernel_library import KernelLibrary
@@ -17,7 +18,7 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.outcomes import Evidence
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.protocol import codec
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Spec
 
 SESSIONS = 4
 STATES = 1024
@@ -63,8 +64,8 @@ class CachedSession:
     """A session and what was made in it."""
 
     session: Session
-    spec: Message
-    """The imports, options and extensions that make the session, encoded."""
+    spec: Spec
+    """The imports, options and extensions that make the session."""
     states: Recent[ProofState] = field(default_factory=lambda: Recent(STATES))
     views: Recent[SourceView] = field(default_factory=lambda: Recent(VIEWS, lambda view: view.close()))
     evidence: Recent[Evidence] = field(default_factory=lambda: Recent(EVIDENCE))
@@ -87,16 +88,16 @@ class SessionCache:
 
     def entry(
         self,
-        spec: Message,
+        spec: Spec,
         timeout: float,
         cancellation: CancellationToken,
         progress: ProgressSink | None = None,
     ) -> CachedSession:
-        """Return the session over ``spec["imports"]``, extended by each source of ``spec["grown"]``.
+        """Return the session over the imports of *spec*, extended by each of its sources.
 
         Raises what opening and extending a session do; *timeout* is for each extension.
         """
-        key = _key(spec)
+        key = codec.encode(spec)
         found = self._entries.get(key)
         if found is not None:
             return found
@@ -105,20 +106,19 @@ class SessionCache:
 
     def _grown(
         self,
-        spec: Message,
+        spec: Spec,
         timeout: float,
         cancellation: CancellationToken,
         progress: ProgressSink | None,
     ) -> Session:
         """Extend the nearest session that is kept, or open one; what lies between is not kept."""
-        grown = spec["grown"]
+        grown = spec.grown
         at, below = len(grown), None
         while below is None and at:
             at -= 1
-            below = self._entries.get(_key({**spec, "grown": grown[:at]}))
+            below = self._entries.get(codec.encode(replace(spec, grown=grown[:at])))
         if below is None:
-            imports = codec.imports_in(spec["imports"]) or ()
-            session = self.host.session(imports, codec.options_in(spec["options"]))
+            session = self.host.session(spec.imports, spec.options)
         else:
             session = below.session
         kept = below is not None
@@ -133,7 +133,3 @@ class SessionCache:
                     less.close()
             kept = False
         return session
-
-
-def _key(spec: Message) -> str:
-    return json.dumps([spec["imports"], spec["options"], spec["grown"]], sort_keys=True)
