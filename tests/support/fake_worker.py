@@ -16,10 +16,10 @@ import time
 from array import array
 from typing import Any
 
-from leanhost.workers.protocol.framing import LENGTH, pack
+from leanhost.workers.protocol.framing import LENGTH, receive
+from leanhost.workers.protocol.messages import Ask, Config
 from leanhost.workers.worker_process.request_loop import Channel
 
-LIMIT = 1 << 20
 COMMAND_RESULT = (
     '{"is":"CommandResult","diagnostics":[],"declarations":[],"sorries":[],'
     '"elapsed":0,"heartbeats":0,"limits":[]}'
@@ -28,7 +28,16 @@ COMMAND_RESULT = (
 
 def verdict(status: str = "accepted", **changes: Any) -> dict[str, Any]:
     base: dict[str, Any] = {"status": status, "diagnostics": [], "theorems": [], "sorries": [], "reasons": []}
-    return {**base, "caveats": [], "elapsed_s": 0.0, "toolchain": "fake", **changes}
+    base |= {"caveats": [], "elapsed": 0.0, "toolchain": "fake"}
+    return {**base, "file": "forged", "stdout": "forged", "stderr": "forged", "id": "forged", **changes}
+
+
+def frame(kind: str, payload: str | None = None, **fields: Any) -> bytes:
+    """A frame of the protocol, whatever is in it."""
+    body = json.dumps({"type": kind, **fields}).encode()
+    if payload is not None:
+        body += b"\n" + payload.encode()
+    return LENGTH.pack(len(body)) + body
 
 
 def unread(pipe: int) -> int:
@@ -40,23 +49,29 @@ def unread(pipe: int) -> int:
 
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
+    receive(channel, Config)
     messages = Channel(channel)
     held: list[object] = []
     threading.Thread(target=messages.watch, daemon=True).start()
-    messages.next()
     os.write(1, b"said before it was ready")
     while unread(1):  # the pool hears of both at once otherwise, in any order
         time.sleep(0.001)
-    channel.sendall(pack({"ready": "fake", "sandbox": "none"}, LIMIT))
+    channel.sendall(frame("ready", label="fake", sandbox="none"))
     while True:
-        message, token = messages.next()
-        identity = message["id"]
-        # Of a session's calls it knows running a source, and asking about positions in one.
-        source = message["check"]["source"] if "check" in message else message["arguments"]["source"]
+        request, token = messages.next()
+        if request is None:  # a reset, of which there is nothing to do here
+            continue
+        identity, source = request.message.id, request.message.request.source
+        if isinstance(request.message.question, Ask):
+            # Of a session's calls it knows running a source, and asking about positions in one.
+            source = json.loads(request.payload)["arguments"]["source"]
         what, _, argument = source.partition(" ")
 
-        def answer(identity: str = identity, **fields: Any) -> None:
-            channel.sendall(pack({"id": identity, "spent": False, **fields}, LIMIT))
+        def send(kind: str, payload: str | None = None, /, id: str = identity, **fields: Any) -> None:
+            channel.sendall(frame(kind, payload, id=id, **fields))
+
+        def answer(given: dict[str, Any], payload: str | None = None, /, **fields: Any) -> None:
+            send("done", payload, result=given, spent=False, **fields)
 
         match what:
             case "never":
@@ -64,33 +79,33 @@ def main() -> None:
             case "mute":
                 time.sleep(600)
             case "unready":
-                answer(result=verdict("refused", reasons=["could not begin"]))
+                answer(verdict("refused", reasons=["could not begin"]))
                 continue
             case "tell-early":
-                answer(progress=json.loads(argument))
-        answer(begun=True)
+                send("told", event=json.loads(argument))
+        send("begun")
         match what:
             case "accept":
-                answer(result=verdict(reasons=[str(os.getpid())]))
+                answer(verdict(reasons=[str(os.getpid())]))
             case "spent":
-                answer(result=verdict(reasons=[str(os.getpid())]), spent=json.loads(argument))
+                send("done", result=verdict(reasons=[str(os.getpid())]), **json.loads(argument))
             case "begin-again":
-                answer(begun=True)
-                answer(result=verdict())
+                send("begun")
+                answer(verdict())
             case "obey":
                 while not token.is_cancelled:
                     time.sleep(0.001)
-                answer(result=verdict(reasons=[str(os.getpid())]))
+                answer(verdict(reasons=[str(os.getpid())]))
             case "say-and-exit":
                 os.write(1, b"out")
                 os.write(2, b"err")
                 os._exit(3)
             case "last":
-                answer(result=verdict())
+                answer(verdict())
                 os._exit(0)
             case "sleep":
                 time.sleep(float(argument))
-                answer(result=verdict())
+                answer(verdict())
             case "exit":
                 os._exit(int(argument))
             case "signal":
@@ -101,7 +116,7 @@ def main() -> None:
                 for _ in range(int(argument)):
                     os.write(1, b"o" * 65536)
                     os.write(2, b"e" * 65536)
-                answer(result=verdict())
+                answer(verdict())
             case "endless-flood":
                 while True:
                     os.write(1, b"x" * 65536)
@@ -112,15 +127,15 @@ def main() -> None:
             case "list":
                 channel.sendall(b"\0\0\0\2[]")
             case "other-id":
-                answer("0" * 32, result=verdict())
+                answer(verdict(), id="0" * 32)
             case "twice":
-                channel.sendall(pack({"id": identity, "result": verdict(), "spent": False}, LIMIT) * 2)
+                channel.sendall(frame("done", id=identity, result=verdict(), spent=False) * 2)
             case "malformed":
-                answer(result=verdict("accepted", theorems=[{"name": 1}]))
+                answer(verdict("accepted", theorems=[{"name": 1}]))
             case "no-float":
-                answer(result=verdict(elapsed_s=10**400))
+                answer(verdict(elapsed=10**400))
             case "unknown-status":
-                answer(result=verdict("splendid"))
+                answer(verdict("splendid"))
             case "deep":
                 channel.sendall(LENGTH.pack(200_000) + b"[" * 200_000)
             case "costly":
@@ -133,29 +148,30 @@ def main() -> None:
                     time.sleep(0.01)
             case "forge":
                 # What a candidate can reach: every descriptor it has inherited, but for the private socket.
-                frame = pack({"id": identity, "result": verdict(), "spent": False}, LIMIT)
+                forged = frame("done", id=identity, result=verdict(), spent=False)
                 for fd in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
                     for path in (f"/proc/self/fd/{fd}", f"/dev/fd/{fd}"):
                         try:
                             handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                            os.write(handle, frame)
+                            os.write(handle, forged)
                         except OSError:
                             pass
-                answer(result=verdict("rejected"))
+                answer(verdict("rejected"))
             case "value":
-                answer(result=verdict(), extra={"value": json.loads(argument)})
+                answer(verdict(), argument)
             case "say":  # a verdict that is none of a session's, and something with it
-                status, _, extra = argument.partition(" ")
-                answer(result=verdict(status, reasons=["said so"]), extra=json.loads(extra))
+                status, kind, payload = argument.split(" ", 2)
+                said = verdict(status, reasons=["said so"])
+                answer(said, payload or None, raised=kind == "error")
             case "error":
-                answer(result=verdict(), extra={"error": json.loads(argument)})
+                answer(verdict(), argument, raised=True)
             case "tell" | "tell-early":
                 if what == "tell":
-                    answer(progress=json.loads(argument))
-                answer(result=verdict(), extra={"value": json.loads(COMMAND_RESULT)})
+                    send("told", event=json.loads(argument))
+                answer(verdict(), COMMAND_RESULT)
             case "hold":  # megabytes of its own
                 held.append(bytearray(os.urandom(1 << 20) * int(argument)))
-                answer(result=verdict(reasons=[str(os.getpid())]))
+                answer(verdict(reasons=[str(os.getpid())]))
             case "hoard":  # megabytes of its own, for ever
                 held.append(bytearray(os.urandom(1 << 20) * int(argument)))
                 time.sleep(600)
@@ -163,7 +179,7 @@ def main() -> None:
                 shared = mmap.mmap(-1, int(argument) << 20)
                 shared[:] = os.urandom(1 << 20) * int(argument)
                 held.append(shared)
-                answer(result=verdict(reasons=[str(os.getpid())]))
+                answer(verdict(reasons=[str(os.getpid())]))
             case "map":  # megabytes of a file, which others could map as well
                 with open("/proc/self/exe", "rb") as program, tempfile.TemporaryFile() as file:  # noqa: PTH123
                     while file.tell() < int(argument) << 20:
@@ -173,7 +189,7 @@ def main() -> None:
                     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                     sum(mapped[:: mmap.PAGESIZE])
                     held.append(mapped)
-                answer(result=verdict(reasons=[str(os.getpid())]))
+                answer(verdict(reasons=[str(os.getpid())]))
             case "grandchild":
                 if os.fork() == 0:
                     os.setsid()

@@ -23,10 +23,11 @@ from leanhost.workers.batch.batch import BatchRun, ProgressCallback, check_itera
 from leanhost.workers.batch.submitted import Submitted, known
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Hold
-from leanhost.workers.jobs.settings import SandboxMode, Settings
+from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.kernels.checked import CheckedTwice
 from leanhost.workers.kernels.choice import KernelChoice
 from leanhost.workers.kernels.registry import Kernels
+from leanhost.workers.protocol.messages import SandboxMode
 from leanhost.workers.remote.rpc import RemoteContext
 from leanhost.workers.remote.session import WorkerSession
 from leanhost.workers.supervision.dispatcher import Dispatcher
@@ -329,11 +330,9 @@ class WorkerPool(Closing, ProcessBound):
         item = CheckItem(source="", file=label or str(path), imports=(), timeout=timeout)
         request = self._dispatcher.request(item)
         assert isinstance(request, Request)
-        job = self._dispatcher.queue(
-            request, bounded=True, kind="replay", more=replay_file.question(path, trusted)
-        )
+        job = self._dispatcher.queue(request, bounded=True, question=replay_file.question(path, trusted))
         result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait()
-        return self.notice().on_replay(replay_file.answered(result, job.extra))
+        return self.notice().on_replay(replay_file.answered(result, job.reply.payload if job.reply else b""))
 
     def notice(self) -> FaultNotice:
         """Return what is said about the verdicts of the Lean in use; for the floors above, not for users."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from leanhost.errors import ImportFailed, WorkerStartError
 from leanhost.lean.core import Import
@@ -27,6 +28,7 @@ from leanhost.services.values.results import (
     Status,
     Theorem,
 )
+from leanhost.system.process_limits import Limits
 from leanhost.toolchain import Toolchain
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, importable, profile_of
 from leanhost.workers.protocol import codec
@@ -40,9 +42,25 @@ from leanhost.workers.protocol.framing import (
     pack_reply,
     receive,
 )
+from leanhost.workers.protocol.messages import (
+    Check,
+    Config,
+    Done,
+    Order,
+    Reply,
+    error_in,
+    error_out,
+)
 from leanhost.workers.supervision.exit_status import UNKNOWN, status_of_exit
 from leanhost.workers.values.items import Request
 from leanhost.workers.values.verification import Judgement, Refusal
+
+
+class Anything(Struct):
+    """A message that has any JSON in it."""
+
+    of: Any = None
+
 
 FULL = CheckResult(
     file="a.lean",
@@ -60,25 +78,31 @@ FULL = CheckResult(
 )
 
 
+SENT: dict[str, Any] = json.loads(codec.encode(Done("1", FULL)))["result"]
+
+
+def read(message: Any) -> CheckResult:
+    """What a pool makes of *message*, sent as a verdict."""
+    done: Done = codec.decode(json.dumps({"type": "done", "id": "1", "result": message}).encode(), Done)
+    return done.result
+
+
 def test_a_verdict_survives_the_way_whole() -> None:
-    (message,) = Unpacker(1 << 20).feed(pack(codec.result_out(FULL), 1 << 20))
-    assert codec.result_in(message, "a.lean") == FULL
+    done = Done("1", FULL)
+    (frame,) = Unpacker[Reply](Reply, 1 << 20).feed(pack(done, limit=1 << 20))
+    assert isinstance(frame.message, Done)
+    assert frame.message.result == FULL == read(SENT)
     # Output and the item's id are added by the pool; everything else must have been non-trivial above.
     empty = CheckResult("", Status.ACCEPTED)
     same = {f.name for f in fields(FULL) if getattr(FULL, f.name) == getattr(empty, f.name)}
     assert same == {"stdout", "stderr", "id"}
 
 
-def test_a_verdict_is_about_the_file_that_was_asked_about() -> None:
-    assert codec.result_in(codec.result_out(FULL), "other").file == "other"
-
-
-@pytest.mark.parametrize("part", list(codec.result_out(FULL)))
+@pytest.mark.parametrize("part", list(SENT))
 @pytest.mark.parametrize("junk", [None, 3, True, "x", [1], {"a": 1}, [[]], [None]])
 def test_no_part_of_a_verdict_is_taken_on_trust(part: str, junk: Any) -> None:
-    message = {**codec.result_out(FULL), part: junk}
     try:
-        result = codec.result_in(message, "a")
+        result = read({**SENT, part: junk})
     except ProtocolError:
         return
     assert isinstance(result.elapsed, float)
@@ -86,28 +110,33 @@ def test_no_part_of_a_verdict_is_taken_on_trust(part: str, junk: Any) -> None:
     assert all(isinstance(r, str) for r in result.reasons + result.caveats)
 
 
+@pytest.mark.parametrize("message", ["", "\ud800"])
 @pytest.mark.parametrize("elapsed", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
-def test_a_number_is_one_that_can_be_reckoned_with(elapsed: str) -> None:
+def test_a_number_is_one_that_can_be_reckoned_with(elapsed: str, message: str) -> None:
     """Python reads more in JSON than JSON has, and whole numbers that no float can hold."""
-    (message,) = Unpacker().feed(pack({**codec.result_out(FULL), "elapsed_s": 0.25}, 1 << 20))
-    assert codec.result_in(message, "a").elapsed == 0.25
+    sent = json.dumps({**SENT, "reasons": [message], "elapsed": 0.25})
+    sent = f'{{"type":"done","id":"1","result":{sent}}}'
+    assert codec.decode(sent.encode(), Done).result.elapsed == 0.25
     with pytest.raises(ProtocolError):
-        codec.result_in({**message, "elapsed_s": json.loads(elapsed)}, "a")
+        codec.decode(sent.replace("0.25", elapsed).encode(), Done)
 
 
 @pytest.mark.parametrize(
-    "junk", [None, {}, "abc", ["abc"], [["a", "b"]], [["a", "b", "c", "d"]], [["a", "b", 3]], [[]]]
+    "junk", [None, {}, "abc", ["abc"], [["a", "b", "c"]], [{"is": "Refusal", "code": "a", "name": "b"}], [[]]]
 )
 def test_no_judgement_is_taken_on_trust(junk: Any) -> None:
     judgement = Judgement((Refusal("sorry", "t", "t uses `sorry`"),), ("n",), ("u",))
-    message = codec.judgement_out(judgement)
-    assert codec.judgement_in(message) == judgement
-    with pytest.raises(ProtocolError):
-        codec.judgement_in({**message, "refusals": junk})
-    with pytest.raises(ProtocolError):
-        codec.judgement_in({**message, "holes": [junk]} if junk != "abc" else junk)
-    with pytest.raises(ProtocolError):
-        codec.judgement_in(junk)
+    sent = codec.encode(judgement, Judgement)
+    assert codec.decode(sent, Judgement) == judgement
+    message = json.loads(sent)
+    for forged in (
+        {**message, "refusals": junk},
+        {**message, "holes": [junk] if junk != "abc" else junk},
+        {**message, "disproved": {"n": junk}},
+        junk,
+    ):
+        with pytest.raises(ProtocolError):
+            codec.decode(json.dumps(forged).encode(), Judgement)
 
 
 @settings(deadline=None, max_examples=50)
@@ -116,47 +145,59 @@ def test_no_judgement_is_taken_on_trust(junk: Any) -> None:
 )
 def test_whatever_is_sent_as_a_verdict_is_a_verdict_or_an_error(junk: Any) -> None:
     with pytest.raises(ProtocolError):
-        codec.result_in(junk, "a")
+        read(junk)
 
 
 @given(
-    st.lists(st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), max_size=5), st.integers(1, 7)
+    st.lists(
+        st.tuples(
+            st.builds(Anything, st.dictionaries(st.text(max_size=5), st.integers(), max_size=3)),
+            st.sampled_from([b"", b"[1]"]),
+            st.none() | st.text(max_size=5),
+        ),
+        max_size=5,
+    ),
+    st.integers(1, 7),
 )
-def test_frames_are_found_however_the_stream_is_cut(messages: list[dict[str, Any]], size: int) -> None:
-    data = b"".join(pack(message, 1 << 20) for message in messages)
-    unpacker = Unpacker(1 << 20)
+def test_frames_are_found_however_the_stream_is_cut(frames: list[tuple[Any, bytes, Any]], size: int) -> None:
+    data = b"".join(pack(*frame, limit=1 << 20) for frame in frames)
+    unpacker: Unpacker[Any] = Unpacker(Anything, 1 << 20)
     found = [m for i in range(0, len(data), size) for m in unpacker.feed(data[i : i + size])]
-    assert found == messages
+    assert found == frames
 
 
 def test_a_frame_over_the_limit_is_refused_before_it_arrives() -> None:
     with pytest.raises(ProtocolError):
-        Unpacker(100).feed(LENGTH.pack(101))
+        Unpacker(Reply, 100).feed(LENGTH.pack(101))
     with pytest.raises(ProtocolError):
-        pack({"a": "x" * 100}, 100)
+        pack(Anything("x" * 100), limit=100)
 
 
-@pytest.mark.parametrize("body", [b"{}{}", b"{} {}", b"{}]", b"{}x", b"{}{}\0text", b'{"id":"1"'])
+@pytest.mark.parametrize(
+    "body", [b"{}{}", b"{} {}", b"{}]", b"{}x", b"{}{}\0text", b'{"id":"1"', b"[]", b"", b"\n{}", b"\xff"]
+)
 def test_a_frame_is_one_object_and_nothing_else(body: bytes) -> None:
+    assert Unpacker(Anything).feed(LENGTH.pack(2) + b"{}") == [(Anything(), b"", None)]
     with pytest.raises(ProtocolError):
-        Unpacker().feed(LENGTH.pack(len(body)) + body)
+        Unpacker(Anything).feed(LENGTH.pack(len(body)) + body)
 
 
 def test_a_worker_takes_no_frame_over_the_limit() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.sendall(pack({"a": "x" * 80}, 100) + LENGTH.pack(101))
-        assert receive(theirs, 100) == {"a": "x" * 80}
+        ours.sendall(pack(Anything("x" * 80), limit=100) + LENGTH.pack(101))
+        assert receive(theirs, Anything, 100) == (Anything("x" * 80), b"", None)
         with pytest.raises(ProtocolError, match="over the limit"):
-            receive(theirs, 100)
+            receive(theirs, Anything, 100)
 
 
-def test_a_text_travels_beside_the_rest() -> None:
-    for text in ("", '\0 {"a":1}\n' * 3, "∀ 🙂"):
-        message = {"id": "1", "text": text}
-        assert Unpacker().feed(pack_reply(message) + pack(message, 100)) == [message, message]
+def test_a_payload_and_a_text_travel_beside_the_rest() -> None:
+    for text in ("", '\0 {"a":1}\n' * 3, "∀ 🙂", None):
+        for payload in (b"", b'{"a":1}'):
+            frame = (Anything("1"), payload, text)
+            assert Unpacker(Anything).feed(pack_reply(*frame) + pack(*frame, limit=100)) == [frame, frame]
     with pytest.raises(ProtocolError):
-        Unpacker().feed(LENGTH.pack(4) + b"{}\0\xff")
+        Unpacker(Anything).feed(LENGTH.pack(4) + b"{}\0\xff")
 
 
 COSTLY = {
@@ -175,7 +216,7 @@ def test_a_reply_cannot_cost_the_pool_much_more_than_it_cost_to_send(what: str) 
     head, unit, times = COSTLY[what]
     body = head + unit * times
     frame = LENGTH.pack(len(body)) + body
-    unpacker = Unpacker()
+    unpacker: Unpacker[Any] = Unpacker(Anything)
     tracemalloc.start()
     try:
         with pytest.raises(ProtocolError, match="over the limit"):
@@ -187,32 +228,48 @@ def test_a_reply_cannot_cost_the_pool_much_more_than_it_cost_to_send(what: str) 
 
 def test_marks_in_strings_are_no_values() -> None:
     """A goal about a long list is one string."""
-    message: dict[str, Any] = {"id": "1", "extra": ['[1, {"2": 3}],\\"' * (1 << 18)] * 2}
-    assert Unpacker().feed(pack_reply(message)) == [message]
+    message = Anything(['[1, {"2": 3}],\\"' * (1 << 17)] * 2)
+    payload = codec.encode(message)
+    assert Unpacker(Anything).feed(pack_reply(message, payload)) == [(message, payload, None)]
 
 
 def test_a_worker_is_told_what_the_pool_would_not_take() -> None:
-    messages: list[dict[str, Any]] = [
-        {"a": [[]] * (1 << 20)},
-        {"a": "x" * MAX_REPLY_BYTES},
-        {"text": "x" * MAX_TEXT_BYTES},
+    frames: list[tuple[Any, bytes, str | None]] = [
+        ({"a": [[]] * (1 << 20)}, b"", None),
+        ({"a": "x" * MAX_REPLY_BYTES}, b"", None),
+        ({}, b"[" + b"[]," * (1 << 20) + b"[]]", None),
+        ({}, b'"' + b"x" * MAX_REPLY_BYTES + b'"', None),
+        ({}, b"", "x" * MAX_TEXT_BYTES),
     ]
-    for message in messages:
+    for frame in frames:
         with pytest.raises(ProtocolError):
-            pack_reply(message)
+            pack_reply(*frame)
+
+
+class Text(str):
+    """A caller's own kind of text."""
 
 
 def test_settings_requests_and_errors_survive_the_way() -> None:
-    request = Request("s \ud800", "f", (Import(("A", 1), True, False, True),), ("ax",), 1.5)
-    assert codec.request_in(codec.request_out(request)) == request
-    assert codec.request_in(codec.request_out(replace(request, imports=None))).imports is None
+    imports = (Import(("A", 1), True, False, True),)
+    request = Request("s \ud800", "f", imports, ("ax",), 1.5)
+    for each in (request, replace(request, imports=None), replace(request, source=Text("s"), timeout=2)):
+        assert codec.decode(codec.encode(Order("1", each, Check())), Order) == Order("1", each, Check())
     options = ElabOptions(timeout=3, lean={"pp.all": True, "maxSynthPendingDepth": 3})
-    assert codec.options_in(codec.options_out(options)) == options
-    toolchain = Toolchain("n", "v", "c", "p", "native", None, Path("/l"), Path("/c"))
-    assert codec.toolchain_in(codec.toolchain_out(toolchain)) == toolchain
-    error = codec.error_in(codec.error_out(ImportFailed("no", hint="yes")))
+    toolchain = Toolchain("n", "v", "c", "p", "native", None, Path("/l \udcff"), Path("/c"))
+    config = Config(
+        toolchain, (Path("/a"),), True, options, "import A\n", imports, Limits(1 << 30), 9.5, "auto", "/s"
+    )
+    assert codec.decode(codec.encode(config), Config) == config
+    error = error_in(error_out(ImportFailed("no", hint="yes")))
     assert (type(error), error.message, error.hint) == (ImportFailed, "no", "yes")
-    assert type(codec.error_in(codec.error_out(OSError("disk")))) is WorkerStartError
+    assert type(error_in(error_out(OSError("disk")))) is WorkerStartError
+
+
+def test_what_cannot_be_sent_is_told_to_whoever_sends_it() -> None:
+    for value in (object(), {"a": object()}, {"\ud800": object()}, Check):
+        with pytest.raises(ProtocolError):
+            codec.encode(value)
 
 
 @pytest.mark.parametrize(

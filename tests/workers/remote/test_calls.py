@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from leanhost.errors import (
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CommandResult, Limit, Status
-from leanhost.workers.protocol.framing import Message
 from leanhost.workers.remote import dispatch
 from leanhost.workers.remote.dispatch import ProgressSender
 from tests.support.fake_worker import COMMAND_RESULT
@@ -44,10 +44,11 @@ def test_a_verdict_that_ends_a_call_is_raised_whatever_comes_with_it(
     fake_pool: MakePool, status: str, raised: type[LeanHostError]
 ) -> None:
     session = fake_pool().session(["Init"])
-    error = {"code": TooManyRequests.code, "message": "another", "hint": ""}
-    for extra in ({}, {"value": json.loads(COMMAND_RESULT)}, {"error": error}):
+    error: dict[str, Any] = {"is": "Raised", "code": TooManyRequests.code, "message": "another", "hint": ""}
+    error.update(limit="", result=None)
+    for payload in ("value ", f"value {COMMAND_RESULT}", f"error {json.dumps(error)}"):
         with pytest.raises(raised, match="said so") as caught:
-            session.run(f"say {status} {json.dumps(extra)}")
+            session.run(f"say {status} {payload}")
         assert type(caught.value) is raised
 
 
@@ -96,7 +97,7 @@ def test_what_progress_raises_stops_all_that_is_under_way(fake_pool: MakePool) -
 def test_of_the_events_of_a_phase_the_first_and_the_last_are_always_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sent: list[Message] = []
+    sent: list[ProgressEvent] = []
 
     def told() -> list[tuple[str, int]]:
         sent.clear()
@@ -104,7 +105,7 @@ def test_of_the_events_of_a_phase_the_first_and_the_last_are_always_sent(
         for phase, total in (("import", 3), ("elaborate", None)):
             for current in range(4):
                 teller(ProgressEvent(phase, current, total, 0.0))
-        return [(message["progress"]["phase"], message["progress"]["current"]) for message in sent]
+        return [(event.phase, event.current) for event in sent]
 
     monkeypatch.setattr(dispatch, "TELL_S", 1e6)
     assert told() == [("import", 0), ("import", 3), ("elaborate", 0)]

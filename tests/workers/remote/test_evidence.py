@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from leanhost.errors import ElaborationError, ForeignHandleError, NotReproduced, UsageError
@@ -94,8 +96,6 @@ def test_evidence_that_cannot_be_had_again(pool: WorkerPool) -> None:
     found = evidence(session)
     origin = found._provenance
     assert isinstance(origin, Provenance)
-    made = {**origin.made, "source": "theorem bad : 1 = 2 := rfl\n"}
-    from dataclasses import replace
-
+    made = msgspec.structs.replace(origin.made, source="theorem bad : 1 = 2 := rfl\n")
     with pytest.raises(NotReproduced, match="could not be had again"):
         session.recheck(replace(found, _provenance=replace(origin, made=made)))

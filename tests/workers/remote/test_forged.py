@@ -19,8 +19,9 @@ from leanhost.services.values.outcomes import ElabFailure, KernelOutcome
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CommandResult
 from leanhost.workers import TermText
-from leanhost.workers.protocol import codec, encoding
+from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.protocol.messages import error_in, error_out
 from leanhost.workers.remote.dispatch import OPERATIONS
 from leanhost.workers.remote.proofs import Goals
 from leanhost.workers.remote.terms import QUESTIONS
@@ -87,7 +88,7 @@ FORGED: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("wanted", "message"), FORGED)
 def test_what_is_no_such_value_is_refused(wanted: Any, message: Any) -> None:
     with pytest.raises(ProtocolError):
-        encoding.into(wanted, message)
+        codec.decode(json.dumps(message).encode(), wanted)
 
 
 GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
@@ -105,7 +106,7 @@ GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
     ],
 )
 def test_values_come_back_as_they_went(wanted: Any, value: Any) -> None:
-    assert encoding.into(wanted, json.loads(json.dumps(encoding.out(value)))) == value
+    assert codec.decode(codec.encode(value, wanted), wanted) == value
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,10 @@ class Owner:
 
 
 def test_what_is_a_values_own_stays_behind() -> None:
-    assert encoding.out(Owner(1, object())) == {"is": "Owner", "shown": 1}
-    assert encoding.into(Owner, {"is": "Owner", "shown": 1}) == Owner(1)
+    assert codec.encode(Owner(1, object()), Owner) == b'{"is":"Owner","shown":1}'
+    assert codec.decode(b'{"is":"Owner","shown":1}', Owner) == Owner(1)
     with pytest.raises(ProtocolError):
-        encoding.into(Owner, {"is": "Owner", "shown": 1, "_own": 2})
+        codec.decode(b'{"is":"Owner","shown":1,"_own":2}', Owner)
 
 
 def test_no_answer_of_any_operation_is_taken_for_another_shape() -> None:
@@ -126,7 +127,7 @@ def test_no_answer_of_any_operation_is_taken_for_another_shape() -> None:
     for operation in OPERATIONS.values():
         for shape in shapes:
             with pytest.raises(ProtocolError):
-                encoding.into(operation.answer, shape)
+                codec.decode(json.dumps(shape).encode(), operation.answer)
 
 
 def test_forged_answers_of_a_worker(fake_pool: MakePool) -> None:
@@ -149,12 +150,13 @@ def test_forged_answers_of_a_worker(fake_pool: MakePool) -> None:
 
 def test_forged_errors_of_a_worker(fake_pool: MakePool) -> None:
     session = fake_pool().session(["Init"])
-    said: dict[str, Any] = {"code": "builtins.SystemExit", "message": "x", "hint": ""}
+    said: dict[str, Any] = {"is": "Raised", "code": "builtins.SystemExit", "message": "x", "hint": ""}
+    said.update(limit="", result=None)
     with pytest.raises(WorkerStartError, match="x"):
         session.run(f"error {json.dumps(said)}")
     lies: tuple[Any, ...] = (
         [],
-        {"code": 1, "message": "x", "hint": ""},
+        {**said, "code": 1},
         {**said, "code": ElaborationError.code},
         {**said, "code": ElaborationError.code, "result": {"is": "CommandResult"}},
         {**said, "code": MetaError.code, "limit": 1},
@@ -182,7 +184,7 @@ def test_forged_progress_ends_the_worker(fake_pool: MakePool) -> None:
 def test_errors_keep_what_they_carry() -> None:
     failure = ElabFailure("elaboration", "no")
     for error in (ElaborationError("e", result=failure, hint="h"), MetaError("m", limit="timeout")):
-        back = codec.error_in(json.loads(json.dumps(codec.error_out(error))))
+        back = error_in(error_out(error))
         assert type(back) is type(error)
         assert (str(back), back.hint) == (str(error), error.hint)
         assert vars(back) == vars(error)

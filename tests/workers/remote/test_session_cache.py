@@ -12,7 +12,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
-from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.messages import Spec
 from leanhost.workers.remote import session_cache
 from leanhost.workers.remote.session_cache import CachedSession, SessionCache
 
@@ -31,11 +31,7 @@ def cached(host: Host) -> Iterator[Cached]:
         options: ElabOptions | None = None,
         grown: Sequence[tuple[str, str]] = (),
     ) -> CachedSession:
-        spec = {
-            "imports": codec.imports_out(parse_imports(imports)),
-            "options": codec.options_out(options or ElabOptions()),
-            "grown": [list(each) for each in grown],
-        }
+        spec = Spec(parse_imports(imports), options or ElabOptions(), tuple(grown))
         return everything.entry(spec, 60.0, CancellationToken())
 
     yield get

@@ -25,7 +25,7 @@ from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.outcomes import Checked, Rejected, Unavailable
 from leanhost.services.values.results import CommandResult, Limit
 from leanhost.workers import WorkerPool
-from leanhost.workers.protocol import encoding
+from leanhost.workers.protocol import codec
 from tests.support.candidates import NATIVE
 from tests.support.pools import BAD, ENDLESS, GOOD, MakePool
 from tests.support.processes import busy_worker
@@ -179,6 +179,4 @@ def test_a_killed_worker_is_a_lost_engine_and_a_closed_pool_says_so(make_pool: M
 def test_values_come_back_as_they_went(host: Host) -> None:
     with host.session(["Init"]) as session:
         for value in (session.run(BAD), session.run(GOOD)):
-            assert encoding.into(CommandResult, encoding.out(value)) == value
-    with pytest.raises(TypeError):
-        encoding.out(object())
+            assert codec.decode(codec.encode(value, CommandResult), CommandResult) == value

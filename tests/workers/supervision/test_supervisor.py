@@ -97,7 +97,13 @@ def test_a_verdict_that_comes_after_a_cancellation_is_no_verdict(fake_pool: Make
     assert (after.status, after.reasons) == (Status.ACCEPTED, cancelled.reasons)
 
 
-@pytest.mark.parametrize("spent", ["true", "null", "0", '"no"'])
+def test_a_verdict_is_about_the_file_that_was_asked_about(fake_pool: MakePool) -> None:
+    for identity in (None, 7):
+        result = fake_pool().check(CheckItem(source="accept", file="a.lean", id=identity))
+        assert (result.file, result.stdout, result.stderr, result.id) == ("a.lean", "", "", identity)
+
+
+@pytest.mark.parametrize("spent", ['{"spent":true}', "{}"])
 def test_a_worker_that_does_not_say_that_it_can_go_on_is_replaced(fake_pool: MakePool, spent: str) -> None:
     pool = fake_pool()
     first = pool.check(f"spent {spent}")

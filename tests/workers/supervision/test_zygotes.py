@@ -22,6 +22,7 @@ from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system.process_limits import family
 from leanhost.workers import CheckItem
+from leanhost.workers.protocol.messages import Config
 from leanhost.workers.supervision.process import make_ends
 from leanhost.workers.supervision.worker import State
 from leanhost.workers.supervision.zygote_client import Forked
@@ -67,7 +68,7 @@ def test_a_zygote_that_ends_has_seen_its_workers_end() -> None:
     look = select.poll()
     look.register(pidfd, select.POLLIN)
     with ours, theirs, worker:
-        ending = Ending(theirs, cast(Host, None), {})
+        ending = Ending(theirs, cast(Host, None), cast(Config, None))
         ending._children[pidfd] = 1, worker.pid
         ending._end_children()
         assert look.poll(0)

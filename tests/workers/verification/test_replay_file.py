@@ -9,6 +9,7 @@ import pytest
 from leanhost.errors import UsageError
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import WorkerPool
+from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import ProtocolError
 from leanhost.workers.verification.replay_file import answered
 from tests.support.ndjson import Writer
@@ -73,8 +74,8 @@ def test_what_cannot_be_asked(native_pool: WorkerPool, tmp_path: Path) -> None:
 
 def test_an_answer_that_does_not_add_up() -> None:
     accepted, rejected = (CheckResult("f", status) for status in (Status.ACCEPTED, Status.REJECTED))
-    assert answered(accepted, ACCEPTED).axioms == ("P",)
-    assert answered(rejected, NOT_ACCEPTED).line == 7
+    assert answered(accepted, codec.encode(ACCEPTED)).axioms == ("P",)
+    assert answered(rejected, codec.encode(NOT_ACCEPTED)).line == 7
     wrong: list[tuple[CheckResult, object]] = [
         (rejected, ACCEPTED),
         (accepted, NOT_ACCEPTED),
@@ -83,14 +84,16 @@ def test_an_answer_that_does_not_add_up() -> None:
         (accepted, ACCEPTED | {"axioms": [1]}),
         (accepted, ACCEPTED | {"more": 1}),
     ]
-    for result, extra in wrong:
+    for result, said in wrong:
         with pytest.raises(ProtocolError):
-            answered(result, extra)
+            answered(result, codec.encode(said))
+    with pytest.raises(ProtocolError):
+        answered(accepted, b"")
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(Status.OUT_OF_MEMORY, "limit"), (Status.TIMEOUT, "limit"), (Status.CRASHED, "")]
 )
 def test_a_worker_that_was_ended_has_said_nothing(status: Status, code: str) -> None:
-    told = answered(CheckResult("f", status, reasons=("it was too much",)), None)
+    told = answered(CheckResult("f", status, reasons=("it was too much",)), b"")
     assert (told.status, told.code, told.message) == (status, code, "it was too much")

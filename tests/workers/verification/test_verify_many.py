@@ -15,6 +15,7 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers import CheckItem, CheckProgress, WorkerPool
 from leanhost.workers.jobs.job import Job
+from leanhost.workers.protocol.messages import Export, Question, Verify
 from leanhost.workers.supervision.worker import Worker
 from leanhost.workers.verification.verify_job import VerifyJob
 from tests.support.pools import ENDLESS, GOOD, MakePool
@@ -57,18 +58,18 @@ def test_a_candidate_that_was_elaborated_is_judged_next(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it exported is not kept until all that were read have been elaborated."""
-    kinds: list[str] = []
+    kinds: list[type[Question]] = []
     assign = Worker.assign
 
     def noted(worker: Worker, job: Job) -> None:
-        kinds.append(job.kind)
+        kinds.append(type(job.question))
         assign(worker, job)
 
     monkeypatch.setattr(Worker, "assign", noted)
     assert all(v.verified for v in make_pool().verify_many([PAIR] * 6))
-    assert kinds.count("export") == kinds.count("verify") == 6
+    assert kinds.count(Export) == kinds.count(Verify) == 6
     # One more each time: a worker that is free has its next job before whoever waits hears of the last.
-    assert max(kinds[:n].count("export") - kinds[:n].count("verify") for n in range(13)) <= 2
+    assert max(kinds[:n].count(Export) - kinds[:n].count(Verify) for n in range(13)) <= 2
 
 
 def test_the_rest_is_cancelled(make_pool: MakePool) -> None:
@@ -133,7 +134,7 @@ def between(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, act: Callable[[],
     queue = pool._dispatcher.queue
 
     def acting(*args: Any, **settings: Any) -> Job:
-        if settings.get("kind") == "verify":
+        if isinstance(settings.get("question"), Verify):
             act()
         return queue(*args, **settings)
 

@@ -14,8 +14,9 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import Status
 from leanhost.workers import WorkerPool
-from leanhost.workers.protocol import codec, framing
-from leanhost.workers.protocol.framing import Message, Unpacker, pack, pack_reply
+from leanhost.workers.protocol import framing
+from leanhost.workers.protocol.framing import Frame, Unpacker, pack, pack_reply
+from leanhost.workers.protocol.messages import Begun, Cancel, Check, Command, Done, Order, Reply
 from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.worker_process.request_loop import CPU_SHARE, Channel, answer
@@ -30,31 +31,36 @@ def ends() -> Iterator[tuple[socket.socket, Channel]]:
         yield pool, Channel(worker)
 
 
-def frame(message: Message) -> bytes:
-    return pack(message, 1 << 20)
+def order(identity: str, source: str = "") -> Order:
+    return Order(identity, Request(source, "a.lean", None, (), 60.0), Check())
+
+
+def frame(message: Command) -> bytes:
+    return pack(message, limit=1 << 20)
 
 
 def test_requests_are_taken_in_order_and_whole(ends: tuple[socket.socket, Channel]) -> None:
     pool, channel = ends
-    first, second = frame({"id": "a", "check": "x" * 70_000}), frame({"id": "b"})
+    first, second = frame(order("a", "x" * 70_000)), frame(order("b"))
     assert not channel.has_request()
     pool.sendall(first[:-1])
     assert not channel.has_request()
     pool.sendall(first[-1:] + second)
     while not channel.has_request():
         pass
-    assert [channel.next()[0]["id"] for _ in range(2)] == ["a", "b"]
+    requests = [channel.next()[0] for _ in range(2)]
+    assert [request.message.id for request in requests if request is not None] == ["a", "b"]
     assert not channel.has_request()
 
 
 def test_a_cancellation_is_seen_by_whoever_looks(ends: tuple[socket.socket, Channel]) -> None:
     pool, channel = ends
-    pool.sendall(frame({"id": "a"}))
+    pool.sendall(frame(order("a")))
     _, token = channel.next()
     assert not token.is_cancelled
-    pool.sendall(frame({"cancel": "b"}))
+    pool.sendall(frame(Cancel("b")))
     assert not token.is_cancelled
-    pool.sendall(frame({"cancel": "a"}) + frame({"id": "b"}) + frame({"id": "c"}))
+    pool.sendall(frame(Cancel("a")) + frame(order("b")) + frame(order("c")))
     assert token.is_cancelled
     assert token.is_set()
     assert channel.next()[1].is_cancelled  # it was told before its request came
@@ -67,27 +73,26 @@ def test_a_request_is_answered_under_its_own_limits_or_told_why_not(
 ) -> None:
     """The CPU time is there before the pool's clock begins, and what the pool would not take is not sent."""
     monkeypatch.setattr(framing, "MAX_REPLY_BYTES", size)
-    told: list[Message | float] = []
+    told: list[Reply | float] = []
 
-    def send(message: Message) -> None:
-        told.extend(Unpacker().feed(pack_reply(message)))
+    def send(message: Reply, payload: bytes = b"", text: str | None = None) -> None:
+        unpacker: Unpacker[Reply] = Unpacker(Reply)
+        told.extend(frame.message for frame in unpacker.feed(pack_reply(message, payload, text)))
 
-    request = Request("#check Nat\n" * 100, "a.lean", None, (), 60.0)
-    question = {"id": "1", "check": codec.request_out(request)}
     answer(
         SessionCache(native_host),
         ElabOptions(timeout=3, grace=5),
-        question,
+        Frame(order("1", "#check Nat\n" * 100)),
         CancellationToken(),
         send,
         told.append,
     )
     allowed, begun, verdict = told
     assert allowed == 60.0 * CPU_SHARE + 5
-    assert begun == {"id": "1", "begun": True}
-    assert isinstance(verdict, dict)
-    assert (verdict["id"], verdict["spent"]) == ("1", False)
-    result = codec.result_in(verdict["result"], "a.lean")
+    assert begun == Begun("1")
+    assert isinstance(verdict, Done)
+    assert (verdict.id, verdict.spent) == ("1", False)
+    result = verdict.result
     if size > 2000:
         assert (result.status, len(result.diagnostics)) == (Status.ACCEPTED, 100)
     else:

@@ -143,9 +143,10 @@ def elaborate(
     engine, table = lean.engine, lean.table
     begun = time.monotonic()
     messages = Messages(lean, file, options.diagnostic_bytes)
-    size = len(source.encode("utf-8"))
+    utf8 = source.encode("utf-8")
+    size = len(utf8)
     begin = lean.step(_begin if watch is None else _begin_with_info)
-    beats, context, name, state = begin(env, lean_options, source, file_name(file), size)
+    beats, context, name, state = begin(env, lean_options, utf8, file_name(file), size)
     current, following = lean.step(_first)(state, start)
     parse, read, elab = lean.step(_parse), lean.step(_read), lean.step(_elab)
     position = start

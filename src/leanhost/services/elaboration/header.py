@@ -106,7 +106,8 @@ def import_place(lean: Lean, text: str, file: str, module: str) -> tuple[Positio
 
 def _parsed(lean: Lean, text: str, file: str) -> Ref:
     table = lean.table
-    context = lean.engine.eval(table.input_context(text, file_name(file), len(text.encode("utf-8"))))
+    utf8 = text.encode("utf-8")
+    context = lean.engine.eval(table.input_context(utf8, file_name(file), len(utf8)))
     return lean.io(table.parse_header(context))
 
 

@@ -73,8 +73,8 @@ class SourceView(Closing):
         """Keep the trees of one command."""
         lean, table = self._lean, self._lean.table
         if self._file_map is None:
-            size = len(self._text.encode("utf-8"))
-            context = table.input_context(self._text, "<view>", size)
+            utf8 = self._text.encode("utf-8")
+            context = table.input_context(utf8, "<view>", len(utf8))
             self._file_map = lean.engine.eval(table.input_file_map(context))
         with lean.engine.eval(table.info_trees(table.state_info(state))) as trees:
             count = lean.number(Size(trees))

@@ -68,7 +68,7 @@ def prepare(text: str, file: str, what: str = "a source") -> str | Diagnostic:
             "bom",
         )
     try:
-        size = len(text.encode("utf-8"))
+        size = len(text if text.isascii() else text.encode("utf-8"))
     except UnicodeEncodeError as error:
         message = (
             f"the source contains the lone surrogate U+{ord(text[error.start]):04X}, which is no character"

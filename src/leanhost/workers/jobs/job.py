@@ -14,7 +14,8 @@ from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.lease import Lease
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.framing import Frame
+from leanhost.workers.protocol.messages import Check, Done, Question
 from leanhost.workers.values.items import Request
 
 
@@ -32,16 +33,16 @@ class Job:
     """Those with an earlier one come first: when it was queued, or what it goes on with."""
     identity: str = field(default_factory=lambda: os.urandom(16).hex())
     """Not to be guessed: an answer must have seen the question."""
-    kind: str = "check"
-    """What the worker is asked: ``check``, ``ask``, ``export``, ``verify``, ``replay``, ``library`` or ``kernel``."""
-    more: Message = field(default_factory=dict)
-    """What goes with the request beside the source."""
+    question: Question = field(default_factory=Check)
+    """What the worker is asked for."""
+    payload: bytes = b""
+    """The arguments that go with it, encoded."""
+    text: str | None = None
+    """An export that goes with it."""
     lease: Lease | None = None
     """The claim of a session that holds a worker for its requests."""
-    extra: object = None
-    """What came back beside the verdict."""
-    text: str = ""
-    """An export that came back with it."""
+    reply: Frame[Done] | None = None
+    """What a worker answered, if one did."""
     told: deque[ProgressEvent] | None = None
     """Progress the worker has reported and no caller has taken yet; ``None`` when no caller asked for it."""
     clean: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import get_args
 
 from leanhost.engine import can_fork, keeps_images
 from leanhost.lean.core import Import
@@ -13,11 +13,8 @@ from leanhost.services.values.validate import natural, one_of, seconds
 from leanhost.system.process_limits import Limits
 from leanhost.toolchain import Toolchain
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless
-from leanhost.workers.protocol import codec
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Config, SandboxMode
 from leanhost.workers.values.known_faults import POLICIES, Policy
-
-SandboxMode: TypeAlias = Literal["auto", "required", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +79,18 @@ class Settings:
         """One line that names the toolchain, as far as it is known before it is opened."""
         return f"{self.toolchain.name} (Lean {self.toolchain.version}, {self.toolchain.platform})"
 
-    def config(self, header: str, imports: tuple[Import, ...] | None, scratch: Path) -> Message:
-        """Return the first frame of a worker that should have the imports of *header* ready, or *imports* instead."""
-        values: dict[str, Any] = {
-            "toolchain": codec.toolchain_out(self.toolchain),
-            "search_path": [str(p) for p in self.search_path],
-            "strict": self.strict,
-            "options": codec.options_out(self.options),
-            "preload": codec.imports_out(imports),
-            "header": header,
-            "limits": asdict(Limits(self.memory_limit)),
-            "startup_timeout": self.startup_timeout,
-            "sandbox": self.sandbox,
-            "kernel": self.kernel,
-            "scratch": str(scratch),
-        }
-        return values
+    def config(self, header: str, imports: tuple[Import, ...] | None, scratch: Path) -> Config:
+        """Return what a worker is to be that should have the imports of *header* ready, or *imports* instead."""
+        return Config(
+            self.toolchain,
+            self.search_path,
+            self.strict,
+            self.options,
+            header,
+            imports,
+            Limits(self.memory_limit),
+            self.startup_timeout,
+            self.sandbox,
+            str(scratch),
+            self.kernel,
+        )

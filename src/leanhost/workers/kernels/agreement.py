@@ -20,10 +20,11 @@ from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.kernels.choice import Program
 from leanhost.workers.kernels.lean_kernel import LeanKernel
 from leanhost.workers.kernels.program import ProgramRun
-from leanhost.workers.protocol import encoding
-from leanhost.workers.protocol.framing import Message, ProtocolError
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.protocol.messages import Kernel
 from leanhost.workers.values.items import Request
-from leanhost.workers.values.kernel_answers import KernelAnswer, Replay, Resting, Said, Verdict
+from leanhost.workers.values.kernel_answers import KernelAnswer, KernelReply, Resting, Said, Verdict
 
 ROUNDS = 4
 """How often a kernel may lack something of a library for one candidate; other candidates' needs are met meanwhile."""
@@ -31,8 +32,8 @@ ROUNDS = 4
 Outcome: TypeAlias = "tuple[KernelAnswer, Status]"
 """What a kernel says, and how the process that was asked ended."""
 
-AskJudge: TypeAlias = Callable[[Message], Job]
-"""Queues a question about a library, for a judge of the same reference."""
+AskJudge: TypeAlias = Callable[[tuple[str, ...], tuple[str, ...]], Job]
+"""Asks a judge of the same reference for what is wanted of its library, without what is known."""
 
 
 class Agreement:
@@ -158,8 +159,8 @@ class _OfLean(_Question):
     def _ask(self, library: str, part: str = "", said: Said | None = None) -> None:
         self._library = library
         trusted, imported = ((), ()) if said is None else (said.trusted, said.imported)
-        more = {"on": library, "more": len(part), "trusted": list(trusted), "imported": list(imported)}
-        job = self._job = self._kernel.ask(self._request, more, part + self._export)
+        question = Kernel(library, len(part), trusted, imported)
+        job = self._job = self._kernel.ask(self._request, question, part + self._export)
         job.future.add_done_callback(lambda _: self._agreement.step(lambda said: self._take(job, said)))
         if self._cancelled:
             self._kernel.cancel(job)
@@ -171,7 +172,7 @@ class _OfLean(_Question):
         if result is None:
             return
         try:
-            replay: Replay = encoding.into(Replay, job.extra)
+            replay: KernelReply = codec.decode(job.reply.payload if job.reply else b"", KernelReply)
         except ProtocolError as error:
             self._say("limit", f"its answer is malformed: {error.message}", Status.CRASHED)
             return
@@ -183,7 +184,7 @@ class _OfLean(_Question):
         else:
             self._say(replay.verdict, replay.message, Status.REJECTED)
 
-    def _provide(self, replay: Replay, said: Said) -> None:
+    def _provide(self, replay: KernelReply, said: Said) -> None:
         """Have a judge export what is lacking, and ask again."""
         self._rounds += 1
         if self._rounds > ROUNDS or not said.library:
@@ -192,17 +193,23 @@ class _OfLean(_Question):
                 "limit", f"it has not got what the candidate needs of the library: {lacking}", Status.CRASHED
             )
             return
-        job = self._ask_judge({"wanted": replay.lacking, "known": replay.known})
+        job = self._ask_judge(replay.lacking, replay.known)
         job.future.add_done_callback(lambda _: self._agreement.step(lambda said: self._provided(job, said)))
 
     def _provided(self, job: Job, said: Said) -> None:
         result = self._result_of(job)
         if result is None:
             return
-        if not isinstance(job.extra, dict) or job.extra.get("library") != said.library:
-            self._say("limit", "the library was changed while the candidate was judged", Status.CRASHED)
+        library, text = (job.reply.payload, job.reply.text or "") if job.reply else (b"", "")
+        try:
+            same = codec.decode(library, str) == said.library
+        except ProtocolError as error:
+            self._say("limit", f"the judge's answer is malformed: {error.message}", Status.CRASHED)
+            return
+        if same:
+            self._ask(said.library, text, said)
         else:
-            self._ask(said.library, job.text, said)
+            self._say("limit", "the library was changed while the candidate was judged", Status.CRASHED)
 
     def _result_of(self, job: Job) -> CheckResult | None:
         """Return how a job ended that has an answer; if it has none, that is the answer."""
@@ -252,7 +259,7 @@ class _OfProgram(_Question):
             self._run.cancel()
 
 
-def _difference(replay: Replay, said: Said) -> str:
+def _difference(replay: KernelReply, said: Said) -> str:
     """Return what two kernels that both accepted do not agree on."""
     if replay.digest != said.digest:
         return "it accepted declarations that say something else"

@@ -12,8 +12,9 @@ from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, pro
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.kernels.agreement import Outcome
 from leanhost.workers.kernels.registry import Kernels
-from leanhost.workers.protocol import encoding
-from leanhost.workers.protocol.framing import Message, ProtocolError
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.protocol.messages import Check, Library
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import Request
 from leanhost.workers.values.kernel_answers import Said
@@ -32,7 +33,7 @@ class CheckedTwice:
         self.future: Future[CheckResult] = Future()
         chosen = kernels.chosen(None)
         self._missing = chosen.missing
-        self._job = dispatcher.queue(request, bounded=bounded, more={"second": True})
+        self._job = dispatcher.queue(request, bounded=bounded, question=Check(second=True))
         self._agreement = kernels.agreement(
             chosen, request, self._ask_judge, lambda result: self._step(lambda: self._agreed(result))
         )
@@ -54,11 +55,9 @@ class CheckedTwice:
     def _head(self) -> ImportProfile:
         return profile_of(self._request.source, headerless(self._request.imports))
 
-    def _ask_judge(self, more: Message) -> Job:
-        more = {**more, "whole": False}
-        return self._dispatcher.queue(
-            self._request, bounded=False, kind="library", more=more, after=self._job
-        )
+    def _ask_judge(self, wanted: tuple[str, ...], known: tuple[str, ...]) -> Job:
+        question = Library(wanted, known, whole=False)
+        return self._dispatcher.queue(self._request, bounded=False, question=question, after=self._job)
 
     def _checked(self) -> None:
         self._result = self._job.future.result()
@@ -70,13 +69,16 @@ class CheckedTwice:
         elif not self._agreement.questions:
             self._end(self._told(self._result, ()))
         else:
-            extra = self._job.extra
-            said = encoding.into(Said | None, extra.get("said") if isinstance(extra, dict) else None)
-            if said is None or not self._job.text:
-                raise ProtocolError("a check that was accepted says nothing for another kernel")
+            reply = self._job.reply
+            try:
+                said: Said = codec.decode(reply.payload if reply else b"", Said)
+            except ProtocolError as error:  # of a process that has run the source
+                why = f"what it says for another kernel is malformed: {error.message}"
+                self._end(replace(self._result, status=Status.CRASHED, reasons=(why,)))
+                return
             if said.library:
                 self._kernels.remember(self._head, said.library)
-            self._agreement.begin(self._job.text, None)
+            self._agreement.begin((reply.text if reply else None) or "", None)
             self._agreement.accepted(said, "")
 
     def _agreed(self, outcomes: Sequence[Outcome] | BaseException) -> None:

@@ -11,7 +11,7 @@ from leanhost.workers.jobs.import_profiles import headerless
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Kernel
 from leanhost.workers.supervision.supervisor import Supervisor
 from leanhost.workers.values.items import Request
 
@@ -45,14 +45,14 @@ class LeanKernel:
         """Have a process started before it is needed."""
         self.ask(
             Request("", "<kernel>", (), (), self._settings.startup_timeout),
-            {"on": "nothing", "more": 0, "imported": []},
+            Kernel("nothing"),
             _NOTHING,
         )
 
-    def ask(self, request: Request, more: Message, text: str) -> Job:
+    def ask(self, request: Request, question: Kernel, text: str) -> Job:
         """Ask the process that has least to do, of those with the same load the one that was used first."""
-        request = replace(request, source="", imports=())
-        job = Job(request, headerless(()), None, kind="kernel", more={**more, "text": text}, clean=True)
+        request = replace(request, source="", imports=(), allow_axioms=())  # all of it is data
+        job = Job(request, headerless(()), None, question=question, text=text, clean=True)
         with self._lock:
             for _, jobs in self._slots:
                 jobs[:] = [each for each in jobs if not each.ended]

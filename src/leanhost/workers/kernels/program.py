@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any
 
 from leanhost.errors import LeanHostError
 from leanhost.services.values.results import Status
@@ -17,7 +15,8 @@ from leanhost.system.process_limits import Limits
 from leanhost.system.scratch import Scratch
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.kernels.choice import PLACE, Program
-from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Unpacker, pack
+from leanhost.workers.protocol.framing import MAX_CONTROL_BYTES, MAX_REQUEST_BYTES, Unpacker, pack
+from leanhost.workers.protocol.messages import Exited, Late, NotRun, ProgramConfig, ProgramReply
 from leanhost.workers.supervision.process import LAUNCHING, Ends, Spawned, make_ends, spawn
 from leanhost.workers.values.kernel_answers import KernelAnswer
 
@@ -82,15 +81,15 @@ class ProgramRun:
             finally:
                 inherited.close()
             try:
-                config: dict[str, Any] = {
-                    "command": [word.replace(PLACE, str(file)) for word in self._program.command],
-                    "seconds": self._seconds,
-                    "limits": asdict(Limits(self._settings.memory_limit)),
-                    "sandbox": self._settings.sandbox,
-                    "scratch": str(scratch.path),
-                }
+                config = ProgramConfig(
+                    tuple(word.replace(PLACE, str(file)) for word in self._program.command),
+                    self._seconds,
+                    Limits(self._settings.memory_limit),
+                    self._settings.sandbox,
+                    str(scratch.path),
+                )
                 ends.channel.setblocking(True)
-                ends.channel.sendall(pack(config, MAX_REQUEST_BYTES))
+                ends.channel.sendall(pack(config, limit=MAX_REQUEST_BYTES))
                 ends.channel.setblocking(False)
                 said = self._said(ends)
                 process.kill()
@@ -103,9 +102,9 @@ class ProgramRun:
         finally:
             scratch.remove()
 
-    def _said(self, ends: Ends) -> dict[str, Any]:
-        """Wait for the process's word, and throw away what the program prints."""
-        unpacker = Unpacker()
+    def _said(self, ends: Ends) -> ProgramReply | None:
+        """Wait for the process's word, and throw away what the program prints; ``None`` if it ends without one."""
+        unpacker: Unpacker[ProgramReply] = Unpacker(ProgramReply, MAX_CONTROL_BYTES)
         until = time.monotonic() + self._seconds + START_S
         with selectors.DefaultSelector() as selector:
             for source in (ends.channel, ends.stdout.fd, ends.stderr.fd, self._woken):
@@ -117,28 +116,28 @@ class ProgramRun:
                             selector.unregister(drain.fd)
                     if key.fileobj is ends.channel:
                         data = ends.channel.recv(1 << 16)
-                        messages = unpacker.feed(data)
-                        if messages or not data:
-                            return messages[0] if messages else {}
-        return {"cancelled": True} if self._stopped.is_set() else {"late": True}
+                        frames = unpacker.feed(data)
+                        if frames or not data:
+                            return frames[0].message if frames else None
+        return Late()
 
-    def _judged(self, said: dict[str, Any], output: str) -> tuple[KernelAnswer, Status]:
-        name, status = self._program.name, said.get("status")
-        if said.get("cancelled"):
+    def _judged(self, said: ProgramReply | None, output: str) -> tuple[KernelAnswer, Status]:
+        name, after = self._program.name, f": {output}" if output else ""
+        if self._stopped.is_set() and isinstance(said, Late):
             return self._limit("the caller cancelled"), Status.CANCELLED
-        if said.get("late"):
-            return self._limit(f"the wall-clock limit of {self._seconds:g} s ran out"), Status.TIMEOUT
-        if "failed" in said:
-            return self._limit(str(said["failed"])[:TAIL]), Status.CRASHED
-        if not isinstance(status, int) or status < 0:
-            how = (
-                f"it was ended by signal {-status}" if isinstance(status, int) else "it ended without a word"
-            )
-            return self._limit(f"{how}: {output}" if output else how), Status.CRASHED
-        if status == 0:
-            return KernelAnswer(name, "", "", "accepted"), Status.ACCEPTED
-        why = f"exit status {status}" + (f": {output}" if output else "")
-        return KernelAnswer(name, "", "", "rejected", why), Status.REJECTED
+        match said:
+            case Late():
+                return self._limit(f"the wall-clock limit of {self._seconds:g} s ran out"), Status.TIMEOUT
+            case NotRun(why=why):
+                return self._limit(why[:TAIL]), Status.CRASHED
+            case Exited(status=0):
+                return KernelAnswer(name, "", "", "accepted"), Status.ACCEPTED
+            case Exited(status=status) if status > 0:
+                return KernelAnswer(name, "", "", "rejected", f"exit status {status}{after}"), Status.REJECTED
+            case Exited(status=status):
+                return self._limit(f"it was ended by signal {-status}{after}"), Status.CRASHED
+            case None:
+                return self._limit(f"it ended without a word{after}"), Status.CRASHED
 
 
 def _end(process: Spawned) -> None:

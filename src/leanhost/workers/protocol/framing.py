@@ -1,23 +1,24 @@
-"""Frames between a pool and its workers: a length, then JSON; nothing unbounded, nothing executable.
+"""Frames between a pool and its workers: a length and a message, with what travels beside it. Nothing unbounded.
 
 The worker end of the channel is trusted to be alive and no further: a candidate may have taken over its process.
-JSON is many times larger once it is read than it was on the way. So what a reply may hold is bounded before it is
-read, and a long text, an export, travels beside the JSON: after it and a zero byte, which JSON never has.
+JSON is many times larger once it is read than it was on the way, so what a reply may hold is bounded before it is
+read. After the message come a payload, which is JSON that its receiver decodes when it knows the type, and a long
+text, an export. A line feed and a zero byte set them off: the JSON that is written here has neither.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import struct
 from array import array
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from leanhost.errors import WorkerError
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.codec import ProtocolError as ProtocolError
 
-Message: TypeAlias = dict[str, Any]
+M = TypeVar("M")
 
 LENGTH = struct.Struct("!I")
 MAX_REQUEST_BYTES = 512 << 20
@@ -31,62 +32,59 @@ MAX_REPLY_VALUES = 1 << 20
 MAX_TEXT_BYTES = 64 << 20
 """Longest text a pool takes beside it, in UTF-8."""
 
-# Made once: `json.dumps` with arguments makes an encoder for each message.
-_DECODER = json.JSONDecoder()
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-
 _MARKS = (b",", b"[", b"{", b":")
 _OTHER = bytes(set(range(256)) - set(b',[{:"'))
 _QUOTED = re.compile(rb'"[^"]*"?')
 
 
-class ProtocolError(WorkerError):
-    """The other end sent something that is no frame of this protocol."""
+class Frame(NamedTuple, Generic[M]):
+    """A message, and what came beside it."""
 
-    code = "leanhost.worker.protocol"
+    message: M
+    payload: bytes = b""
+    """JSON, not decoded yet; empty for none."""
+    text: str | None = None
 
 
-def pack(message: Message, limit: int) -> bytes:
-    """Encode one frame; :class:`ProtocolError` when it is over *limit* bytes.
-
-    The ``str`` under the key ``text``, if there is one, travels beside the JSON.
-    """
-    body = _encode(message)
+def pack(message: object, payload: bytes = b"", text: str | None = None, *, limit: int) -> bytes:
+    """Encode one frame; :class:`ProtocolError` when it is over *limit* bytes."""
+    body = join(message, payload, text)
     if len(body) > limit:
         raise ProtocolError(f"a message of {len(body)} bytes is over the limit of {limit}")
     return LENGTH.pack(len(body)) + body
 
 
-def pack_reply(message: Message) -> bytes:
+def pack_reply(message: object, payload: bytes = b"", text: str | None = None) -> bytes:
     """Encode one frame for a pool; :class:`ProtocolError` when the pool would not take it."""
-    body = _encode(message)
+    body = join(message, payload, text)
     check_reply(body)
     return LENGTH.pack(len(body)) + body
 
 
-def _encode(message: Message) -> bytes:
-    text = message.get("text")
-    if isinstance(text, str):
-        message = {key: value for key, value in message.items() if key != "text"}
-    body = _ENCODER.encode(message).encode("ascii")
-    return body + b"\0" + text.encode() if isinstance(text, str) else body
+def join(message: object, payload: bytes = b"", text: str | None = None) -> bytes:
+    """Encode the body of a frame."""
+    parts = [codec.encode(message)]
+    if payload:
+        parts += (b"\n", payload)
+    if text is not None:
+        parts += (b"\0", text.encode())
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
-def unpack(body: bytes | bytearray) -> Message:
-    """Decode a frame's body: a JSON object, and the text beside it."""
+def split(body: bytes | bytearray, wanted: Any) -> Frame[Any]:
+    """Decode the body of a frame with a message of the type *wanted*."""
     end = body.find(0)
-    try:
-        text = str(body if end < 0 else body[:end], "utf-8")
-        message, read = _DECODER.raw_decode(text)
-        if read != len(text):
-            raise ProtocolError("a frame is more than one JSON value")
-        if not isinstance(message, dict):
-            raise ProtocolError("a frame is no JSON object")
-        if end >= 0:
-            message["text"] = str(memoryview(body)[end + 1 :], "utf-8")
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"a frame is no JSON: {error}") from None
-    return message
+    text = None
+    if end >= 0:
+        try:
+            text = str(memoryview(body)[end + 1 :], "utf-8")
+        except UnicodeDecodeError as error:
+            raise ProtocolError(f"a text is not UTF-8: {error}") from None
+        body = body[:end]
+    line = body.find(b"\n")
+    if line < 0:
+        return Frame(codec.decode(body, wanted), b"", text)
+    return Frame(codec.decode(body[:line], wanted), bytes(memoryview(body)[line + 1 :]), text)
 
 
 def check_reply(body: bytes | bytearray) -> None:
@@ -120,22 +118,27 @@ def _marks_outside(body: bytes | bytearray) -> int:
     return len(bare) - sum(each.end() - each.start() for each in _QUOTED.finditer(bare))
 
 
-class Unpacker:
-    """Cuts the stream of bytes that comes from a worker into messages, or with another *check* from a pool."""
+class Unpacker(Generic[M]):
+    """Cuts a stream of bytes into frames with messages of the type *wanted*.
+
+    The bytes come from a worker, or with another *check* from a pool.
+    """
 
     def __init__(
         self,
+        wanted: Any,
         limit: int = MAX_REPLY_BYTES + MAX_TEXT_BYTES,
         check: Callable[[bytearray], None] | None = check_reply,
     ) -> None:
+        self._wanted = wanted
         self._limit = limit
         self._check = check
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> list[Message]:
-        """Take bytes, return the messages they complete; :class:`ProtocolError` as soon as one cannot be right."""
+    def feed(self, data: bytes) -> list[Frame[M]]:
+        """Take bytes, return the frames they complete; :class:`ProtocolError` as soon as one cannot be right."""
         self._data += data
-        found: list[Message] = []
+        found: list[Frame[M]] = []
         while len(self._data) >= LENGTH.size:
             size = LENGTH.unpack_from(self._data)[0]
             if size > self._limit:
@@ -147,11 +150,11 @@ class Unpacker:
             del self._data[:end]
             if self._check is not None:
                 self._check(body)
-            found.append(unpack(body))
+            found.append(split(body, self._wanted))
         return found
 
 
-def receive(channel: socket.socket, limit: int = MAX_REQUEST_BYTES) -> Message | None:
+def receive(channel: socket.socket, wanted: Any, limit: int = MAX_REQUEST_BYTES) -> Frame[Any] | None:
     """Wait for one frame on a blocking socket; ``None`` when the other end is closed."""
     head = _exactly(channel, LENGTH.size)
     if head is None:
@@ -160,7 +163,7 @@ def receive(channel: socket.socket, limit: int = MAX_REQUEST_BYTES) -> Message |
     if size > limit:
         raise ProtocolError(f"a frame of {size} bytes is over the limit of {limit}")
     body = _exactly(channel, size)
-    return None if body is None else unpack(body)
+    return None if body is None else split(body, wanted)
 
 
 def receive_packet(channel: socket.socket, descriptors: int) -> tuple[bytes, list[int]]:

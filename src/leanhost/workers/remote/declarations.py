@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.decode import Axioms
-from leanhost.services.declarations.search import Listed, Mark, Match, Page, page, where
+from leanhost.services.declarations.search import Listed, Mark, Match, Page, Where, page, where
 from leanhost.services.declarations.service import BoundedText, DeclarationService, Inspection
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.validate import many, natural, text
-from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 
@@ -27,102 +31,111 @@ MAX_PAGE = 20_000
 """Most constants in one answer: a frame has a bound."""
 
 
-def _names(task: Task) -> list[Name]:
-    return [Name(tuple(parts)) for parts in task.arguments["names"]]
+class Names(Struct, frozen=True):
+    """The declarations that are asked about."""
+
+    names: tuple[NameTuple, ...]
+
+
+class TypeBudget(Names, frozen=True):
+    """How much of each type is wanted."""
+
+    type_bytes: int
+
+
+class InspectionBudget(Names, frozen=True):
+    """How much of each declaration is wanted."""
+
+    type_bytes: int
+    value_bytes: int
+    doc_bytes: int
+    total_bytes: int
+
+
+class Listing(Struct, frozen=True):
+    """A page of a listing, and a place to begin from."""
+
+    wanted: Where
+    start: int
+    limit: int
+    mark: Mark
+
+
+class Search(Struct, frozen=True):
+    """A fragment of a name."""
+
+    wanted: Where
+    fragment: str
+    limit: int
+
+
+N = TypeVar("N", bound=Names)
 
 
 def _many(
-    name: str, answer: Any, ask: Callable[[DeclarationService], Callable[..., object]]
-) -> Operation[Any]:
+    name: str,
+    arguments: type[N],
+    answer: Any,
+    ask: Callable[[DeclarationService], Callable[..., object]],
+) -> Operation[N, Any]:
     """Describe a bulk question: one answer for each name."""
 
-    def perform(task: Task) -> object:
+    def perform(task: Task[N]) -> object:
+        more = asdict(task.arguments)
+        names = more.pop("names")
         return ask(task.session.declarations)(
-            _names(task),
-            **task.arguments["more"],
-            progress=task.progress,
-            cancellation=task.cancellation,
+            names, **more, progress=task.progress, cancellation=task.cancellation
         )
 
-    return Operation(f"declarations.{name}", list[answer], perform, each=True)
+    return Operation(f"declarations.{name}", arguments, list[answer], perform, each=True)
 
 
-def _field(name: str, answer: Any) -> Operation[Any]:
+def _field(name: str, answer: Any) -> Operation[Names, Any]:
     """Describe a question about one field of declarations."""
 
-    def perform(task: Task) -> object:
+    def perform(task: Task[Names]) -> object:
         found = task.session.declarations.get_many(
-            _names(task), fields=(name,), progress=task.progress, cancellation=task.cancellation
+            task.arguments.names, fields=(name,), progress=task.progress, cancellation=task.cancellation
         )
         return [None if item is None else getattr(item, name) for item in found]
 
-    return Operation(f"declarations.{name}", list[answer | None], perform, each=True)
+    return Operation(f"declarations.{name}", Names, list[answer | None], perform, each=True)
 
 
-def _filters(task: Task) -> dict[str, Any]:
-    """Decode the filters of a listing."""
-    a = task.arguments["filters"]
-    return {
-        **a,
-        "module": None if a["module"] is None else Name(tuple(a["module"])),
-        "namespace": None if a["namespace"] is None else Name(tuple(a["namespace"])),
-        "mentions": [Name(tuple(parts)) for parts in a["mentions"]],
-        "progress": task.progress,
-        "cancellation": task.cancellation,
-    }
+def _listing(task: Task[Listing]) -> Page:
+    a, queries = task.arguments, task.session.declarations.queries
+    return page(queries, a.wanted, a.start, a.limit, a.mark, task.progress, task.cancellation)
 
 
-def _listing(task: Task) -> Page:
+def _search(task: Task[Search]) -> list[Match]:
     a = task.arguments
-    filters = _filters(task)
-    progress, cancellation = filters.pop("progress"), filters.pop("cancellation")
-    queries, mark = task.session.declarations.queries, encoding.into(Mark, a["mark"])
-    return page(queries, where(**filters), a["start"], a["limit"], mark, progress, cancellation)
+    return task.session.declarations.search(
+        a.fragment,
+        limit=a.limit,
+        **dataclasses.asdict(a.wanted),
+        progress=task.progress,
+        cancellation=task.cancellation,
+    )
 
 
-def _search(task: Task) -> list[Match]:
-    a = task.arguments
-    return task.session.declarations.search(a["fragment"], limit=a["limit"], **_filters(task))
-
-
-EXISTS: Operation[list[bool]] = _many("exists", bool, lambda service: service.exists)
-KINDS: Operation[list[str | None]] = _many("kinds", str | None, lambda service: service.kinds)
-TYPES: Operation[list[BoundedText | None]] = _many("types", BoundedText | None, lambda service: service.types)
-INSPECT: Operation[list[Inspection | None]] = _many(
-    "inspect", Inspection | None, lambda service: service.inspect_many
+EXISTS: Operation[Names, list[bool]] = _many("exists", Names, bool, lambda service: service.exists)
+KINDS: Operation[Names, list[str | None]] = _many("kinds", Names, str | None, lambda service: service.kinds)
+TYPES: Operation[TypeBudget, list[BoundedText | None]] = _many(
+    "types", TypeBudget, BoundedText | None, lambda service: service.types
 )
-AXIOMS: Operation[list[Axioms | None]] = _field("axioms", Axioms)
-USED: Operation[list[frozenset[Name] | None]] = _field("used_constants", frozenset[Name])
-LISTING: Operation[Page] = Operation("declarations.listing", Page, _listing)
-SEARCH: Operation[list[Match]] = Operation("declarations.search", list[Match], _search)
-OPERATIONS: tuple[Operation[Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS, USED, LISTING, SEARCH)
+INSPECT: Operation[InspectionBudget, list[Inspection | None]] = _many(
+    "inspect", InspectionBudget, Inspection | None, lambda service: service.inspect_many
+)
+AXIOMS: Operation[Names, list[Axioms | None]] = _field("axioms", Axioms)
+USED: Operation[Names, list[frozenset[Name] | None]] = _field("used_constants", frozenset[Name])
+LISTING: Operation[Listing, Page] = Operation("declarations.listing", Listing, Page, _listing)
+SEARCH: Operation[Search, list[Match]] = Operation("declarations.search", Search, list[Match], _search)
+OPERATIONS: tuple[Operation[Any, Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS, USED, LISTING, SEARCH)
 
 
-def _given(wanted: Iterable[NameLike]) -> list[Name]:
+def _given(wanted: Iterable[NameLike]) -> tuple[NameTuple, ...]:
     many("wanted", wanted)
-    return [Name(name) for name in wanted]
-
-
-def _chosen(
-    module: NameLike | None,
-    namespace: NameLike | None,
-    kinds: str | Collection[str] | None,
-    private: bool | None,
-    internal: bool | None,
-    own: bool | None,
-    mentions: Iterable[NameLike],
-) -> dict[str, object]:
-    """Encode the filters of a listing; raises as in this process."""
-    wanted = where(module, namespace, kinds, private, internal, own, mentions)
-    return {
-        "module": wanted.module,
-        "namespace": wanted.namespace,
-        "kinds": None if wanted.kinds is None else sorted(wanted.kinds),
-        "private": wanted.private,
-        "internal": wanted.internal,
-        "own": wanted.own,
-        "mentions": wanted.mentions,
-    }
+    return tuple(Name(name).parts for name in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +147,22 @@ class WorkerDeclarations:
     """
 
     _context: RemoteContext
-    _marks: dict[str, Mark] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _marks: dict[Where, Mark] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Where the last page of each listing ended: the next begins there, in whatever worker."""
 
     def _ask(
         self,
-        operation: Operation[list[T]],
-        wanted: Iterable[NameLike],
+        operation: Operation[N, list[T]],
+        asked: N,
         timeout: float | None,
         progress: ProgressSink | None,
         cancellation: Cancellation,
-        more: Mapping[str, object] | None = None,
     ) -> list[T]:
-        names = _given(wanted)
         return self._context.ask(
             operation,
-            {"names": names, "more": more or {}},
+            asked,
             seconds=timeout,
-            items=len(names),
+            items=len(asked.names),
             cancellation=cancellation,
             progress=progress,
         )
@@ -166,14 +177,14 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[bool]:
         """Tell for each name whether it is declared."""
-        return self._ask(EXISTS, wanted, timeout, progress, cancellation)
+        return self._ask(EXISTS, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
     def kind(
         self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
     ) -> str | None:
         """Return the kind of *name* (``theorem``, ``definition``...); ``None`` when nothing has that name."""
-        return first(self._ask(KINDS, (name,), timeout, None, cancellation))
+        return first(self._ask(KINDS, Names(_given((name,))), timeout, None, cancellation))
 
     @blocking
     def kinds(
@@ -185,7 +196,7 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[str | None]:
         """:meth:`kind` of many."""
-        return self._ask(KINDS, wanted, timeout, progress, cancellation)
+        return self._ask(KINDS, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
     def types(
@@ -198,7 +209,8 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[BoundedText | None]:
         """Return the type of each name as Lean prints it, cut to *type_bytes* bytes."""
-        return self._ask(TYPES, wanted, timeout, progress, cancellation, {"type_bytes": type_bytes})
+        asked = TypeBudget(_given(wanted), type_bytes)
+        return self._ask(TYPES, asked, timeout, progress, cancellation)
 
     @blocking
     def inspect(
@@ -213,8 +225,8 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> Inspection | None:
         """Return what is known of *name*, within budgets of bytes, as :meth:`leanhost.DeclarationService.inspect`."""
-        budgets = _budgets(type_bytes, value_bytes, doc_bytes, total_bytes)
-        return first(self._ask(INSPECT, (name,), timeout, None, cancellation, budgets))
+        asked = InspectionBudget(_given((name,)), type_bytes, value_bytes, doc_bytes, total_bytes)
+        return first(self._ask(INSPECT, asked, timeout, None, cancellation))
 
     @blocking
     def inspect_many(
@@ -230,8 +242,8 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[Inspection | None]:
         """:meth:`inspect` of many names; the budgets are for each of them."""
-        budgets = _budgets(type_bytes, value_bytes, doc_bytes, total_bytes)
-        return self._ask(INSPECT, wanted, timeout, progress, cancellation, budgets)
+        asked = InspectionBudget(_given(wanted), type_bytes, value_bytes, doc_bytes, total_bytes)
+        return self._ask(INSPECT, asked, timeout, progress, cancellation)
 
     @blocking
     def axioms(
@@ -243,7 +255,7 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[Axioms | None]:
         """Return what each name rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
-        return self._ask(AXIOMS, wanted, timeout, progress, cancellation)
+        return self._ask(AXIOMS, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
     def used_constants(
@@ -255,7 +267,7 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
     ) -> list[frozenset[Name] | None]:
         """Return the constants in the type and value of each name, as :attr:`leanhost.Declaration.used_constants`."""
-        return self._ask(USED, wanted, timeout, progress, cancellation)
+        return self._ask(USED, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
     def listing(
@@ -281,22 +293,21 @@ class WorkerDeclarations:
         """
         natural("start", start, least=0, most=1 << 53)
         natural("limit", limit, least=1, most=MAX_PAGE)
-        filters = _chosen(module, namespace, kinds, private, internal, own, mentions)
-        key = repr(filters)
-        mark = self._marks.get(key, Mark())
+        wanted = where(module, namespace, kinds, private, internal, own, mentions)
+        mark = self._marks.get(wanted, Mark())
         if mark.listed > start:
             mark = Mark()
 
         def remember(found: Page) -> list[Listed]:
             if len(self._marks) >= MARKS:
                 self._marks.clear()
-            self._marks[key] = found.mark
+            self._marks[wanted] = found.mark
             return found.listed
 
         return self._context.ask_then(
             remember,
             LISTING,
-            {"filters": filters, "start": start, "limit": limit, "mark": mark},
+            Listing(wanted, start, limit, mark),
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -322,10 +333,10 @@ class WorkerDeclarations:
         """Find declarations whose name contains *fragment*, as :meth:`leanhost.DeclarationService.search`."""
         text("a fragment of a name", fragment)
         natural("limit", limit, least=1, most=MAX_PAGE)
-        filters = _chosen(module, namespace, kinds, private, internal, own, mentions)
+        wanted = where(module, namespace, kinds, private, internal, own, mentions)
         return self._context.ask(
             SEARCH,
-            {"filters": filters, "fragment": fragment, "limit": limit},
+            Search(wanted, fragment, limit),
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -341,12 +352,3 @@ class WorkerDeclarations:
     aused_constants = async_twin(used_constants)
     alisting = async_twin(listing)
     asearch = async_twin(search)
-
-
-def _budgets(type_bytes: int, value_bytes: int, doc_bytes: int, total_bytes: int) -> dict[str, object]:
-    return {
-        "type_bytes": type_bytes,
-        "value_bytes": value_bytes,
-        "doc_bytes": doc_bytes,
-        "total_bytes": total_bytes,
-    }

@@ -29,7 +29,7 @@ from leanhost.services.terms.questions import (
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
-from leanhost.workers.remote.terms import QUESTIONS, TERM_TIMES, MetaAnswer, TermText, texts_out
+from leanhost.workers.remote.terms import QUESTIONS, TERM_TIMES, Items, MetaAnswer, TermText, texts_out
 
 T = TypeVar("T")
 _Later: TypeAlias = Coroutine[Any, Any, MetaAnswer[T]]
@@ -85,7 +85,7 @@ class WorkerMeta:
         leave: Leave = (),
     ) -> list[MetaAnswer[Any]]:
         options = options or DEFAULT
-        asked = {"items": [texts_out(item) for item in items], "options": options, "leave": list(leave)}
+        asked = Items(tuple(texts_out(item) for item in items), options, tuple(leave))
         return self._context.ask(
             QUESTIONS[question.name],
             asked,

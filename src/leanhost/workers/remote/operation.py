@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from leanhost.services.session.session import Session
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.progress import ProgressSink
-from leanhost.workers.protocol.framing import Message
 
 if TYPE_CHECKING:
     from leanhost.workers.remote.session_cache import CachedSession, SessionCache
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Task(Generic[A]):
     """One operation being performed in a worker.
 
     Attributes:
         session: over the imports, extended as the caller's is.
-        arguments: as the caller encoded them.
+        arguments: as the caller gave them.
         timeout: seconds the operation may take.
         cancellation: set when the caller cancels.
         progress: hears how far it has come, if the caller wants to know.
@@ -36,7 +36,7 @@ class Task:
     """
 
     session: Session
-    arguments: Message
+    arguments: A
     timeout: float
     cancellation: CancellationToken
     progress: ProgressSink | None
@@ -45,12 +45,13 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
+class Operation(Generic[A, T]):
     """An operation by its name.
 
     Attributes:
         name: how it is called on the channel, in spans and in statistics.
-        answer: the type of its answer, as :func:`leanhost.workers.protocol.encoding.into` takes it.
+        arguments: the type of its arguments, a struct.
+        answer: the type of its answer, as :func:`leanhost.workers.protocol.codec.decode` takes it.
         perform: does it, in the worker.
         before: makes what it stands on, in the time a worker may take to get ready.
         each: whether the answer is a list with one entry for each item asked about.
@@ -59,8 +60,9 @@ class Operation(Generic[T]):
     """
 
     name: str
+    arguments: type[A]
     answer: Any
-    perform: Callable[[Task], object]
-    before: Callable[[Task], object] | None = None
+    perform: Callable[[Task[A]], object]
+    before: Callable[[Task[A]], object] | None = None
     each: bool = False
     cancelled: Callable[[], Any] | None = None

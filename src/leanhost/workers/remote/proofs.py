@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
+from msgspec import Struct
+
 from leanhost.errors import Cancelled, MetaError, NotReproduced, UsageError
+from leanhost.lean.names import NameTuple
 from leanhost.services.proofs.answers import Goal, TacticFailure, check_goal, left_open
 from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.terms.expr import Name, NameLike
@@ -19,8 +21,7 @@ from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Reject
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
 from leanhost.services.values.validate import texts
-from leanhost.workers.protocol import encoding
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol import codec
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 from leanhost.workers.remote.session_cache import CachedSession
@@ -46,34 +47,66 @@ class Goals:
     goals: tuple[Goal, ...]
 
 
+class Derivation(Struct, frozen=True):
+    """What a worker reaches a state by."""
+
+    statement: str
+    options: MetaOptions
+    path: tuple[Step, ...] = ()
+
+
+class Prove(Struct, frozen=True):
+    """Statements to begin proofs of."""
+
+    proofs: tuple[Derivation, ...]
+
+
+class Apply(Struct, frozen=True):
+    """Tactics to try on one goal of a state."""
+
+    proof: Derivation
+    tactics: tuple[str, ...]
+    goal: int
+
+
+class Finish(Struct, frozen=True, tag="finish"):
+    """A proof to check, and the name of what it proves."""
+
+    proof: Derivation
+    name: NameTuple
+    allow_axioms: tuple[str, ...]
+
+
 # --- in the worker ---
 
 
-def reach(cached: CachedSession, proof: Message, cancellation: Cancellation) -> ProofState:
+def reach(cached: CachedSession, proof: Derivation, cancellation: Cancellation) -> ProofState:
     """Return the state that a derivation leads to, from the last one on its way that is kept.
 
     Raises :class:`~leanhost.errors.NotReproduced` when a step that succeeded once does not.
     """
     keys = _keys(proof)
-    path: list[tuple[str | None, int]] = [(tactic, goal) for tactic, goal in proof["path"]]
+    path = proof.path
     at = len(path)
     while (state := cached.states.get(keys[at])) is None and at:
         at -= 1
     if state is None:
         state = cached.states.put(keys[0], _again(_start(cached, proof, cancellation), "the statement"))
-    for tactic, goal in path[at:]:
+    for step in path[at:]:
         at += 1
-        if tactic is None:
-            state = state.focus(goal)
+        if step.tactic is None:
+            state = state.focus(step.goal)
         else:
-            state = _again(state.apply(tactic, goal, cancellation=cancellation), f"step {at} of {len(path)}")
+            tried = state.apply(step.tactic, step.goal, cancellation=cancellation)
+            state = _again(tried, f"step {at} of {len(path)}")
         cached.states.put(keys[at], state)
     return state
 
 
-def _start(cached: CachedSession, proof: Message, cancellation: Cancellation) -> ProofState | TacticFailure:
-    options: MetaOptions = encoding.into(MetaOptions, proof["options"])
-    return cached.session.prove(proof["statement"], options, cancellation=cancellation)
+def _start(
+    cached: CachedSession, proof: Derivation, cancellation: Cancellation
+) -> ProofState | TacticFailure:
+    return cached.session.prove(proof.statement, proof.options, cancellation=cancellation)
 
 
 def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
@@ -87,17 +120,16 @@ def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
     )
 
 
-def _keys(proof: Message) -> list[bytes]:
+def _keys(proof: Derivation) -> list[bytes]:
     """Name every state along a derivation, the first one first."""
-    said = json.dumps([proof["statement"], proof["options"]], sort_keys=True)
-    keys = [blake2b(said.encode(), digest_size=32).digest()]
-    for step in proof["path"]:
+    keys = [_next(b"", [proof.statement, proof.options])]
+    for step in proof.path:
         keys.append(_next(keys[-1], step))
     return keys
 
 
-def _next(key: bytes, step: Sequence[object]) -> bytes:
-    return blake2b(key + json.dumps(step).encode(), digest_size=32).digest()
+def _next(key: bytes, step: object) -> bytes:
+    return blake2b(key + codec.encode(step), digest_size=32).digest()
 
 
 def _shown(state: ProofState) -> Goals | TacticFailure:
@@ -108,8 +140,8 @@ def _shown(state: ProofState) -> Goals | TacticFailure:
         return TacticFailure(f"the goals cannot be shown: {error.message}", limit)
 
 
-def _prove(task: Task) -> list[Goals | TacticFailure]:
-    proofs = task.arguments["proofs"]
+def _prove(task: Task[Prove]) -> list[Goals | TacticFailure]:
+    proofs = task.arguments.proofs
     found: list[Goals | TacticFailure] = []
     for proof in Phase(task.progress, "prove", len(proofs)).over(proofs):
         state = _start(task.cached, proof, task.cancellation)
@@ -120,49 +152,48 @@ def _prove(task: Task) -> list[Goals | TacticFailure]:
     return found
 
 
-def _reach(task: Task) -> ProofState:
-    return reach(task.cached, task.arguments["proof"], task.cancellation)
+def _reach(task: Task[Apply] | Task[Finish]) -> ProofState:
+    return reach(task.cached, task.arguments.proof, task.cancellation)
 
 
-def _apply(task: Task) -> list[Goals | TacticFailure]:
-    tactics, goal = task.arguments["tactics"], task.arguments["goal"]
+def _apply(task: Task[Apply]) -> list[Goals | TacticFailure]:
+    tactics, goal = task.arguments.tactics, task.arguments.goal
     states = _reach(task).apply_all(tactics, goal, cancellation=task.cancellation, progress=task.progress)
-    key = _keys(task.arguments["proof"])[-1]
+    key = _keys(task.arguments.proof)[-1]
     found: list[Goals | TacticFailure] = []
     for tactic, state in zip(tactics, states, strict=True):
         if isinstance(state, ProofState):
-            task.cached.states.put(_next(key, [tactic, goal]), state)
+            task.cached.states.put(_next(key, Step(tactic, goal)), state)
             found.append(_shown(state))
         else:
             found.append(state)
     return found
 
 
-def _finish(task: Task) -> KernelOutcome:
+def _finish(task: Task[Finish]) -> KernelOutcome:
     a = task.arguments
-    return _reach(task).finish(
-        Name(tuple(a["name"])), allow_axioms=a["allow_axioms"], cancellation=task.cancellation
-    )
+    return _reach(task).finish(Name(a.name), allow_axioms=a.allow_axioms, cancellation=task.cancellation)
 
 
 def _stopped() -> TacticFailure:
     return TacticFailure("the caller cancelled", Limit.CANCELLED)
 
 
-PROVE: Operation[list[Goals | TacticFailure]] = Operation(
-    "prove", list[Goals | TacticFailure], _prove, each=True, cancelled=_stopped
+PROVE: Operation[Prove, list[Goals | TacticFailure]] = Operation(
+    "prove", Prove, list[Goals | TacticFailure], _prove, each=True, cancelled=_stopped
 )
-APPLY: Operation[list[Goals | TacticFailure]] = Operation(
-    "proof.apply", list[Goals | TacticFailure], _apply, before=_reach, each=True, cancelled=_stopped
+APPLY: Operation[Apply, list[Goals | TacticFailure]] = Operation(
+    "proof.apply", Apply, list[Goals | TacticFailure], _apply, before=_reach, each=True, cancelled=_stopped
 )
-FINISH: Operation[KernelOutcome] = Operation(
+FINISH: Operation[Finish, KernelOutcome] = Operation(
     "proof.finish",
+    Finish,
     KernelOutcome,
     _finish,
     before=_reach,
     cancelled=lambda: Unavailable(Limit.CANCELLED, "the caller cancelled"),
 )
-OPERATIONS: tuple[Operation[Any], ...] = (PROVE, APPLY, FINISH)
+OPERATIONS: tuple[Operation[Any, Any], ...] = (PROVE, APPLY, FINISH)
 
 
 # --- in the caller ---
@@ -248,11 +279,8 @@ class WorkerProofState:
         """Assemble the proof, check it with the kernel, and return evidence, as :meth:`leanhost.ProofState.finish`."""
         if self.goals:
             return Rejected(ElabFailure("elaboration", left_open(len(self.goals))))
-        made = {
-            "proof": self._proof(),
-            "name": Name(name),
-            "allow_axioms": AllowedAxioms.of(allow_axioms).entries,
-        }
+        allowed = tuple(AllowedAxioms.of(allow_axioms).entries)
+        made = Finish(self._proof, Name(name).parts, allowed)
         return self._context.ask_then(
             lambda outcome: self._context.with_provenance(made, outcome),
             FINISH,
@@ -286,7 +314,7 @@ class WorkerProofState:
         return self._context.ask_then(
             states,
             APPLY,
-            {"proof": self._proof(), "tactics": list(tactics), "goal": goal},
+            Apply(self._proof, tuple(tactics), goal),
             seconds=self.options.timeout * max(1, len(tactics)),
             items=len(tactics),
             cancellation=cancellation,
@@ -305,20 +333,12 @@ class WorkerProofState:
             )
         return path
 
-    def _proof(self) -> dict[str, object]:
-        return derivation(self.statement, self.options, self.path)
+    @property
+    def _proof(self) -> Derivation:
+        return Derivation(self.statement, self.options, self.path)
 
     def __str__(self) -> str:
         return "\n\n".join(goal.pretty for goal in self.goals) or "no goals"
-
-
-def derivation(statement: str, options: MetaOptions, path: Sequence[Step] = ()) -> dict[str, object]:
-    """Return what a worker reaches a state by."""
-    return {
-        "statement": statement,
-        "options": options,
-        "path": [[step.tactic, step.goal] for step in path],
-    }
 
 
 def proving(
@@ -341,7 +361,7 @@ def proving(
     return context.ask_then(
         states,
         PROVE,
-        {"proofs": [derivation(statement, chosen) for statement in statements]},
+        Prove(tuple(Derivation(statement, chosen) for statement in statements)),
         seconds=chosen.timeout * max(1, len(statements)),
         items=len(statements),
         cancellation=cancellation,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from leanhost.lean.core import Import
 from leanhost.services.values.outcomes import Checked, KernelOutcome
@@ -15,7 +16,7 @@ class Provenance:
 
     imports: tuple[Import, ...]
     grown: tuple[tuple[str, str], ...]
-    made: Mapping[str, object]
+    made: Struct
     """A source, or a proof, and the axioms that were allowed."""
     index: int
     """Which of the evidence it was."""
@@ -24,7 +25,7 @@ class Provenance:
 def with_provenance(
     imports: tuple[Import, ...],
     grown: tuple[tuple[str, str], ...],
-    made: Mapping[str, object],
+    made: Struct,
     outcome: KernelOutcome,
 ) -> KernelOutcome:
     """Return *outcome* with evidence that says what it was made from."""

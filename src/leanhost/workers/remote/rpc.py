@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
+from msgspec import Struct
+
 from leanhost.errors import (
     Cancelled,
     EngineLost,
@@ -34,8 +36,9 @@ from leanhost.workers.batch.submitted import LOOK_S
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Hold
-from leanhost.workers.protocol import codec, encoding
-from leanhost.workers.protocol.framing import Message, ProtocolError
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.protocol.messages import Ask, Invocation, Spec, error_in
 from leanhost.workers.remote.operation import Operation
 from leanhost.workers.remote.provenance import with_provenance
 from leanhost.workers.values.items import Request
@@ -45,6 +48,7 @@ if TYPE_CHECKING:  # a worker, which imports this module, has no use for what st
 
 T = TypeVar("T")
 A = TypeVar("A")
+B = TypeVar("B")
 S = TypeVar("S")
 P = ParamSpec("P")
 
@@ -69,22 +73,18 @@ class RemoteContext:
     """The sources the session was extended by, each with the label of its file."""
     meter: Meter = field(default_factory=Meter)
 
-    def spec(self) -> Message:
+    def spec(self) -> Spec:
         """Return what a worker makes the session from."""
-        return {
-            "imports": codec.imports_out(self.imports),
-            "options": codec.options_out(self.options),
-            "grown": list(self.grown),
-        }
+        return Spec(self.imports, self.options, self.grown)
 
-    def with_provenance(self, made: Mapping[str, object], outcome: KernelOutcome) -> KernelOutcome:
+    def with_provenance(self, made: Struct, outcome: KernelOutcome) -> KernelOutcome:
         """Return *outcome* with evidence that knows that it was made from *made* in this session."""
         return with_provenance(self.imports, self.grown, made, outcome)
 
     def ask(
         self,
-        operation: Operation[T],
-        arguments: Mapping[str, object],
+        operation: Operation[B, T],
+        arguments: B,
         *,
         seconds: float | None = None,
         items: int = 1,
@@ -108,8 +108,8 @@ class RemoteContext:
     def ask_then(
         self,
         then: Callable[[A], T],
-        operation: Operation[A],
-        arguments: Mapping[str, object],
+        operation: Operation[B, A],
+        arguments: B,
         *,
         seconds: float | None = None,
         items: int = 1,
@@ -124,8 +124,8 @@ class RemoteContext:
 
     def ask_each(
         self,
-        operation: Operation[A],
-        arguments: Iterable[Mapping[str, object]],
+        operation: Operation[B, A],
+        arguments: Iterable[B],
         *,
         then: Callable[[list[A]], list[A]] = list,
         seconds: float | None = None,
@@ -138,16 +138,12 @@ class RemoteContext:
         return cast("list[A]", call)
 
     def _request(
-        self, operation: Operation[Any], arguments: Mapping[str, object], seconds: float | None
-    ) -> tuple[Request, Message]:
+        self, operation: Operation[B, Any], arguments: B, seconds: float | None
+    ) -> tuple[Request, bytes]:
         limits = self.options if seconds is None else replace(self.options, timeout=seconds)
-        file = str(arguments.get("file", "<input>"))
-        more = {
-            "operation": operation.name,
-            "arguments": encoding.out(arguments),
-            "spec": self.spec(),
-        }
-        return Request("", file, self.imports, (), limits.timeout), more
+        file = getattr(arguments, "file", "<input>")
+        request = Request("", file, self.imports, (), limits.timeout)
+        return request, codec.encode(Invocation(self.spec(), arguments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +151,8 @@ class Call(Generic[T]):
     """Requests of one operation, not made yet; ``then`` makes the answer of theirs."""
 
     context: RemoteContext
-    operation: Operation[Any]
-    requests: Sequence[tuple[Request, Message]]
+    operation: Operation[Any, Any]
+    requests: Sequence[tuple[Request, bytes]]
     items: int
     """How many items each request is about."""
     then: Callable[[list[Any]], T]
@@ -235,28 +231,29 @@ class Call(Generic[T]):
             finally:
                 self.context.meter.count(self.operation.name, count, time.monotonic() - begun)
 
-    def _start(self, request: Request, more: Message) -> Job:
+    def _start(self, request: Request, payload: bytes) -> Job:
         tell = self.progress is not None and not self.many
         return self.context.dispatcher.ask(
             request,
-            {**more, "progress": tell},
+            Ask(self.operation.name, tell),
+            payload,
             self.context.profile,
             lease=self.context.hold.lease,
             bounded=not self.many,
-            tell=tell,
         )
 
     def _read(self, job: Job) -> Any:
         """Take an answer apart by its type; raise what is said instead of one."""
         result = job.future.result()
-        extra = job.extra if isinstance(job.extra, dict) else {}
-        if "value" in extra and result.status in (Status.ACCEPTED, Status.CANCELLED):
-            value = encoding.into(self.operation.answer, extra["value"])
+        reply = job.reply
+        payload, raised = (reply.payload, reply.message.raised) if reply is not None else (b"", False)
+        if payload and not raised and result.status in (Status.ACCEPTED, Status.CANCELLED):
+            value = codec.decode(payload, self.operation.answer)
             if self.operation.each and len(value) != self.items:
                 raise ProtocolError(f"{len(value)} answers to {self.items} questions")
             return value
-        if "error" in extra and result.status is Status.ACCEPTED:
-            raise codec.error_in(extra["error"])
+        if payload and raised and result.status is Status.ACCEPTED:
+            raise error_in(payload)
         if result.status is Status.CANCELLED:
             return self._stopped()
         why = result.reasons[0] if result.reasons else "the worker gave no answer"

@@ -29,6 +29,9 @@ from leanhost.workers.remote.sources import (
     INSPECT,
     KERNEL_CHECK,
     RUN,
+    At,
+    KernelCheck,
+    Run,
     WorkerSourceView,
     positions_out,
 )
@@ -124,7 +127,7 @@ class WorkerSession:
         """Elaborate any number of commands and report, as :meth:`leanhost.Session.run`."""
         return self._context.ask(
             RUN,
-            {"source": text("a source", source), "file": file},
+            Run(text("a source", source), file),
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -146,7 +149,7 @@ class WorkerSession:
         """
         return self._context.ask_each(
             RUN,
-            [{"source": source, "file": _FILE} for source in texts("sources", sources)],
+            [Run(source, _FILE) for source in texts("sources", sources)],
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,
@@ -164,8 +167,8 @@ class WorkerSession:
         progress: ProgressSink | None = None,
     ) -> KernelOutcome:
         """Elaborate *source* and judge what it declares, as :meth:`leanhost.Session.kernel_check`."""
-        named = AllowedAxioms.of(allow_axioms).entries
-        made = {"source": text("a source", source), "file": file, "allow_axioms": named}
+        named = tuple(AllowedAxioms.of(allow_axioms).entries)
+        made = KernelCheck(text("a source", source), file, named)
         return self._context.ask_then(
             lambda outcome: self._context.with_provenance(made, outcome),
             KERNEL_CHECK,
@@ -190,8 +193,8 @@ class WorkerSession:
         *timeout* and *progress* are as for :meth:`run_bulk`. After a cancellation the rest are ``Unavailable``. What
         ends a worker ends the call.
         """
-        named = AllowedAxioms.of(allow_axioms).entries
-        every = [{"source": s, "file": _FILE, "allow_axioms": named} for s in texts("sources", sources)]
+        named = tuple(AllowedAxioms.of(allow_axioms).entries)
+        every = [KernelCheck(source, _FILE, named) for source in texts("sources", sources)]
 
         def own(outcomes: list[KernelOutcome]) -> list[KernelOutcome]:
             return [
@@ -219,7 +222,7 @@ class WorkerSession:
         """The goals at many ``(line, column)`` positions, as :meth:`leanhost.Session.goals_at`."""
         return self._context.ask(
             GOALS_AT,
-            {"source": text("a source", source), "file": _FILE, "positions": positions_out(positions)},
+            At(text("a source", source), _FILE, positions_out(positions)),
             seconds=timeout,
             items=len(positions),
             cancellation=cancellation,
@@ -235,7 +238,7 @@ class WorkerSession:
         cancellation: Cancellation = None,
     ) -> WorkerSourceView:
         """Elaborate *source* with its info trees kept, to ask about positions, as :meth:`leanhost.Session.inspect`."""
-        arguments = {"source": text("a source", source), "file": file}
+        arguments = At(text("a source", source), file)
 
         def view(result: CommandResult) -> WorkerSourceView:
             return WorkerSourceView(result, self._context, arguments, timeout)
@@ -261,7 +264,7 @@ class WorkerSession:
         return self._context.ask_then(
             lambda _: WorkerSession(grown),
             EXTEND,
-            {"source": source, "file": file},
+            Run(source, file),
             seconds=timeout,
             cancellation=cancellation,
             progress=progress,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from leanhost.services.elaboration.source_view import SourceView
 from leanhost.services.exports.read.kernel_library import KernelLibrary
@@ -16,7 +17,7 @@ from leanhost.services.values.outcomes import Evidence
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.recent import Recent
 from leanhost.workers.protocol import codec
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Spec
 
 SESSIONS = 4
 STATES = 1024
@@ -30,8 +31,8 @@ class CachedSession:
     """A session and what was made in it."""
 
     session: Session
-    spec: Message
-    """The imports, options and extensions that make the session, encoded."""
+    spec: Spec
+    """The imports, options and extensions that make the session."""
     states: Recent[Hashable, ProofState] = field(default_factory=lambda: Recent(STATES))
     views: Recent[Hashable, SourceView] = field(
         default_factory=lambda: Recent(VIEWS, lambda view: view.close())
@@ -52,7 +53,7 @@ class SessionCache:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.libraries: Recent[Hashable, KernelLibrary] = Recent(LIBRARIES, lambda library: library.close())
-        self._entries: Recent[str, CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
+        self._entries: Recent[bytes, CachedSession] = Recent(SESSIONS, lambda cached: cached.close())
 
     def clear(self) -> None:
         """Let all of them go."""
@@ -60,16 +61,16 @@ class SessionCache:
 
     def entry(
         self,
-        spec: Message,
+        spec: Spec,
         timeout: float,
         cancellation: CancellationToken,
         progress: ProgressSink | None = None,
     ) -> CachedSession:
-        """Return the session over ``spec["imports"]``, extended by each source of ``spec["grown"]``.
+        """Return the session over the imports of *spec*, extended by each of its sources.
 
         Raises what opening and extending a session do; *timeout* is for each extension.
         """
-        key = _key(spec)
+        key = codec.encode(spec)
         found = self._entries.get(key)
         if found is not None:
             return found
@@ -78,20 +79,19 @@ class SessionCache:
 
     def _grown(
         self,
-        spec: Message,
+        spec: Spec,
         timeout: float,
         cancellation: CancellationToken,
         progress: ProgressSink | None,
     ) -> Session:
         """Extend the nearest session that is kept, or open one; what lies between is not kept."""
-        grown = spec["grown"]
+        grown = spec.grown
         at, below = len(grown), None
         while below is None and at:
             at -= 1
-            below = self._entries.get(_key({**spec, "grown": grown[:at]}))
+            below = self._entries.get(codec.encode(replace(spec, grown=grown[:at])))
         if below is None:
-            imports = codec.imports_in(spec["imports"]) or ()
-            session = self.host.session(imports, codec.options_in(spec["options"]))
+            session = self.host.session(spec.imports, spec.options)
         else:
             session = below.session
         kept = below is not None
@@ -106,7 +106,3 @@ class SessionCache:
                     less.close()
             kept = False
         return session
-
-
-def _key(spec: Message) -> str:
-    return json.dumps([spec["imports"], spec["options"], spec["grown"]], sort_keys=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from leanhost.errors import UsageError
 from leanhost.services.elaboration.source_view import SourceView, TypeAt
 from leanhost.services.values.lifecycle import Closing
@@ -20,37 +23,60 @@ T = TypeVar("T")
 _CANCELLED = "the caller cancelled"
 
 
-def _run(task: Task) -> CommandResult:
+class Run(Struct, frozen=True):
+    """A source, and the label of its file."""
+
+    source: str
+    file: str
+
+
+class KernelCheck(Struct, frozen=True, tag="kernel_check"):
+    """A source to judge."""
+
+    source: str
+    file: str
+    allow_axioms: tuple[str, ...]
+
+
+class At(Struct, frozen=True):
+    """Positions in a source."""
+
+    source: str
+    file: str
+    positions: tuple[tuple[int, int], ...] = ()
+
+
+def _run(task: Task[Run]) -> CommandResult:
     a = task.arguments
     return task.session.run(
-        a["source"],
-        file=a["file"],
+        a.source,
+        file=a.file,
         timeout=task.timeout,
         cancellation=task.cancellation,
         progress=task.progress,
     )
 
 
-def _kernel_check(task: Task) -> KernelOutcome:
+def _kernel_check(task: Task[KernelCheck]) -> KernelOutcome:
     a = task.arguments
     return task.session.kernel_check(
-        a["source"],
-        allow_axioms=a["allow_axioms"],
-        file=a["file"],
+        a.source,
+        allow_axioms=a.allow_axioms,
+        file=a.file,
         timeout=task.timeout,
         cancellation=task.cancellation,
         progress=task.progress,
     )
 
 
-def _extend(task: Task) -> None:
-    more = [task.arguments["source"], task.arguments["file"]]
-    grown = {**task.cached.spec, "grown": [*task.cached.spec["grown"], more]}
+def _extend(task: Task[Run]) -> None:
+    spec = task.cached.spec
+    grown = replace(spec, grown=(*spec.grown, (task.arguments.source, task.arguments.file)))
     task.cache.entry(grown, task.timeout, task.cancellation, task.progress)
 
 
-def _view(task: Task) -> SourceView:
-    source, file = task.arguments["source"], task.arguments["file"]
+def _view(task: Task[At]) -> SourceView:
+    source, file = task.arguments.source, task.arguments.file
     found = task.cached.views.get((source, file))
     if found is None:
         made = task.session.inspect(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
@@ -58,40 +84,51 @@ def _view(task: Task) -> SourceView:
     return found
 
 
-def _at(ask: Callable[[SourceView, int, int], object], task: Task) -> list[object]:
+def _at(ask: Callable[[SourceView, int, int], object], task: Task[At]) -> list[object]:
     view = _view(task)
-    return [ask(view, line, column) for line, column in task.arguments["positions"]]
+    return [ask(view, line, column) for line, column in task.arguments.positions]
 
 
-RUN: Operation[CommandResult] = Operation(
-    "run", CommandResult, _run, cancelled=lambda: CommandResult((), (), (), 0.0, 0.0, (Limit.CANCELLED,))
+RUN: Operation[Run, CommandResult] = Operation(
+    "run", Run, CommandResult, _run, cancelled=lambda: CommandResult((), (), (), 0.0, 0.0, (Limit.CANCELLED,))
 )
-KERNEL_CHECK: Operation[KernelOutcome] = Operation(
+KERNEL_CHECK: Operation[KernelCheck, KernelOutcome] = Operation(
     "kernel_check",
+    KernelCheck,
     KernelOutcome,
     _kernel_check,
     cancelled=lambda: Unavailable(Limit.CANCELLED, _CANCELLED),
 )
-EXTEND: Operation[None] = Operation("extend", type(None), _extend)
-INSPECT: Operation[CommandResult] = Operation("inspect", CommandResult, lambda task: _view(task).result)
-GOALS_AT: Operation[list[tuple[str, ...]]] = Operation(
-    "goals_at", list[tuple[str, ...]], partial(_at, SourceView.goals_at), each=True
+EXTEND: Operation[Run, None] = Operation("extend", Run, type(None), _extend)
+INSPECT: Operation[At, CommandResult] = Operation(
+    "inspect", At, CommandResult, lambda task: _view(task).result
 )
-TYPES_AT: Operation[list[TypeAt | None]] = Operation(
-    "type_at", list[TypeAt | None], partial(_at, SourceView.type_at), each=True
+GOALS_AT: Operation[At, list[tuple[str, ...]]] = Operation(
+    "goals_at", At, list[tuple[str, ...]], partial(_at, SourceView.goals_at), each=True
 )
-REFERENCES: Operation[list[tuple[Position, ...]]] = Operation(
-    "references", list[tuple[Position, ...]], partial(_at, SourceView.references), each=True
+TYPES_AT: Operation[At, list[TypeAt | None]] = Operation(
+    "type_at", At, list[TypeAt | None], partial(_at, SourceView.type_at), each=True
 )
-OPERATIONS: tuple[Operation[Any], ...] = (RUN, KERNEL_CHECK, EXTEND, INSPECT, GOALS_AT, TYPES_AT, REFERENCES)
+REFERENCES: Operation[At, list[tuple[Position, ...]]] = Operation(
+    "references", At, list[tuple[Position, ...]], partial(_at, SourceView.references), each=True
+)
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    RUN,
+    KERNEL_CHECK,
+    EXTEND,
+    INSPECT,
+    GOALS_AT,
+    TYPES_AT,
+    REFERENCES,
+)
 
 
-def positions_out(positions: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Encode ``(line, column)`` pairs."""
-    found = [list(position) for position in positions]
+def positions_out(positions: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return ``(line, column)`` pairs; :class:`~leanhost.errors.UsageError` for anything else."""
+    found = tuple((*position,) for position in positions)
     for pair in found:
         if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) for n in pair):
-            raise UsageError(f"a position is a pair (line, column), not {tuple(pair)!r:.80}")
+            raise UsageError(f"a position is a pair (line, column), not {pair!r:.80}")
     return found
 
 
@@ -106,11 +143,11 @@ class WorkerSourceView(Closing):
     result: CommandResult
     """What the elaboration came to."""
     _context: RemoteContext = field(repr=False, compare=False)
-    _arguments: dict[str, Any] = field(repr=False)
+    _arguments: At = field(repr=False)
     _seconds: float | None = field(repr=False)
 
-    def _ask(self, operation: Operation[list[T]], line: int, column: int) -> T:
-        arguments = {**self._arguments, "positions": positions_out([(line, column)])}
+    def _ask(self, operation: Operation[At, list[T]], line: int, column: int) -> T:
+        arguments = replace(self._arguments, positions=positions_out([(line, column)]))
         return first(self._context.ask(operation, arguments, seconds=self._seconds))
 
     @blocking

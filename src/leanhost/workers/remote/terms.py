@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
+
+from msgspec import Struct
 
 from leanhost.errors import UsageError
 from leanhost.lean.core import OptionValue
+from leanhost.lean.names import NameTuple
 from leanhost.services.terms import questions
 from leanhost.services.terms.elaborate import limited, term_context
 from leanhost.services.terms.expr import Expr, Name, NameLike
@@ -21,13 +24,12 @@ from leanhost.services.terms.meta_answers import (
     Ok,
     TimeoutOrHeartbeat,
 )
-from leanhost.services.terms.questions import Answer, Question
+from leanhost.services.terms.questions import Answer, Leave, Question
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
 from leanhost.services.values.validate import many
-from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext
 
@@ -52,15 +54,29 @@ TERM_TIMES = 2
 """Times the time-out of a question that a worker has for it: it reads the terms first, and writes the answer."""
 
 
-def _options(task: Task) -> MetaOptions:
-    options = encoding.into(MetaOptions, task.arguments["options"])
-    assert isinstance(options, MetaOptions)
-    return options
+class Elaborate(Struct, frozen=True):
+    """Terms to elaborate, and the names they are read with."""
+
+    terms: tuple[str, ...]
+    expected_type: str | None
+    options: MetaOptions
+    namespace: NameTuple
+    open_namespaces: tuple[NameTuple, ...]
+    levels: tuple[NameTuple, ...]
+    lean_options: Mapping[str, OptionValue]
 
 
-def _written(task: Task, terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
+class Items(Struct, frozen=True):
+    """What a question of ``MetaM`` is about, each item one or two terms, and what a reduction leaves."""
+
+    items: tuple[tuple[str, ...], ...]
+    options: MetaOptions
+    leave: tuple[bool, ...]
+
+
+def _written(task: Task[Elaborate] | Task[Items], terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
     """Print terms with their types, each within the limits of a question."""
-    meta, options, token = task.session.meta, _options(task), task.cancellation
+    meta, options, token = task.session.meta, task.arguments.options, task.cancellation
     types = meta.infer_type_bulk(terms, options, cancellation=token)
     wanted = [e for term, t in zip(terms, types, strict=True) if isinstance(t, Ok) for e in (term, t.value)]
     printed = iter(meta.pp_expr_bulk(wanted, options, cancellation=token))
@@ -79,16 +95,16 @@ def _written(task: Task, terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
     return found
 
 
-def _elaborate(task: Task) -> list[TermText | ElabFailure]:
+def _elaborate(task: Task[Elaborate]) -> list[TermText | ElabFailure]:
     a = task.arguments
     found = task.session.elaborate_bulk(
-        a["terms"],
-        a["expected_type"],
-        _options(task),
-        namespace=tuple(a["namespace"]),
-        open_namespaces=[Name(tuple(name)) for name in a["open_namespaces"]],
-        levels=[Name(tuple(name)) for name in a["levels"]],
-        lean_options=a["lean_options"],
+        a.terms,
+        a.expected_type,
+        a.options,
+        namespace=a.namespace,
+        open_namespaces=a.open_namespaces,
+        levels=a.levels,
+        lean_options=a.lean_options,
         cancellation=task.cancellation,
         progress=task.progress,
     )
@@ -109,10 +125,10 @@ def _text_of(answer: MetaResponse[TermText]) -> TermText | ElabFailure:
             return ElabFailure("unsupported", message)
 
 
-def _meta(question: Question, task: Task) -> list[MetaAnswer[Any]]:
+def _meta(question: Question, task: Task[Items]) -> list[MetaAnswer[Any]]:
     """Put one question of ``MetaM`` about many items, each one or two terms."""
-    items: list[list[str]] = task.arguments["items"]
-    meta, options, token = task.session.meta, _options(task), task.cancellation
+    items = task.arguments.items
+    meta, options, token = task.session.meta, task.arguments.options, task.cancellation
     read = iter(
         task.session.elaborate_bulk([t for item in items for t in item], None, options, cancellation=token)
     )
@@ -120,14 +136,15 @@ def _meta(question: Question, task: Task) -> list[MetaAnswer[Any]]:
     failures = [next((t for t in item if isinstance(t, ElabFailure)), None) for item in terms]
     good = [[t for t in item if isinstance(t, Expr)] for item in terms]
     good = [item for item, failure in zip(good, failures, strict=True) if failure is None]
-    found = meta._ask_many(question, good, options, token, task.progress, tuple(task.arguments["leave"]))
+    found = meta._ask_many(question, good, options, token, task.progress, cast("Leave", task.arguments.leave))
     texts = iter(_written(task, [a.value for a in found if isinstance(a, Ok) and isinstance(a.value, Expr)]))
     answers = iter(next(texts) if isinstance(a, Ok) and isinstance(a.value, Expr) else a for a in found)
     return [next(answers) if failure is None else failure for failure in failures]
 
 
-ELABORATE: Operation[list[TermText | ElabFailure]] = Operation(
+ELABORATE: Operation[Elaborate, list[TermText | ElabFailure]] = Operation(
     "elaborate",
+    Elaborate,
     list[TermText | ElabFailure],
     _elaborate,
     each=True,
@@ -142,9 +159,10 @@ _ANSWERS: Mapping[Answer, Any] = {
 }
 
 
-def _question(question: Question) -> Operation[list[MetaAnswer[Any]]]:
+def _question(question: Question) -> Operation[Items, list[MetaAnswer[Any]]]:
     return Operation(
         f"meta.{question.name}",
+        Items,
         _ANSWERS[question.answer],
         partial(_meta, question),
         each=True,
@@ -152,10 +170,10 @@ def _question(question: Question) -> Operation[list[MetaAnswer[Any]]]:
     )
 
 
-QUESTIONS: Mapping[str, Operation[list[MetaAnswer[Any]]]] = {
+QUESTIONS: Mapping[str, Operation[Items, list[MetaAnswer[Any]]]] = {
     question.name: _question(question) for question in questions.QUESTIONS.values()
 }
-OPERATIONS: tuple[Operation[Any], ...] = (ELABORATE, *QUESTIONS.values())
+OPERATIONS: tuple[Operation[Any, Any], ...] = (ELABORATE, *QUESTIONS.values())
 
 
 def elaborating(
@@ -177,15 +195,15 @@ def elaborating(
             f"an expected type is given to a worker as text, not as {type(expected_type).__name__}"
         )
     options = options or DEFAULT
-    arguments = {
-        "terms": texts_out(terms),
-        "expected_type": expected_type,
-        "options": options,
-        "namespace": Name(namespace),
-        "open_namespaces": [Name(name) for name in open_namespaces],
-        "levels": [Name(name) for name in levels],
-        "lean_options": dict(lean_options or {}),
-    }
+    arguments = Elaborate(
+        texts_out(terms),
+        expected_type,
+        options,
+        Name(namespace).parts,
+        tuple(Name(name).parts for name in open_namespaces),
+        tuple(Name(name).parts for name in levels),
+        dict(lean_options or {}),
+    )
     return context.ask(
         ELABORATE,
         arguments,
@@ -196,8 +214,8 @@ def elaborating(
     )
 
 
-def texts_out(terms: Sequence[str]) -> list[str]:
-    """Encode terms given as text; :class:`~leanhost.errors.UsageError` for anything but text."""
+def texts_out(terms: Sequence[str]) -> tuple[str, ...]:
+    """Return terms given as text; :class:`~leanhost.errors.UsageError` for anything but text."""
     many("terms", terms, "texts")
     for term in terms:
         if not isinstance(term, str):
@@ -205,4 +223,4 @@ def texts_out(terms: Sequence[str]) -> list[str]:
                 f"a worker takes a term as text, not {type(term).__name__}",
                 hint="pass its text: str() of an Expr, .text of a TermText",
             )
-    return list(terms)
+    return tuple(terms)

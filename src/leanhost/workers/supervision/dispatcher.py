@@ -14,9 +14,8 @@ from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, imp
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Ask, Check, Question
 from leanhost.workers.supervision.supervisor import Supervisor
-from leanhost.workers.supervision.worker import JUDGING
 from leanhost.workers.values.items import CheckItem, Request, prepare_item
 from leanhost.workers.values.known_faults import FaultNotice
 
@@ -62,14 +61,14 @@ class Dispatcher:
         request: Request,
         *,
         bounded: bool,
-        kind: str = "check",
-        more: Message | None = None,
+        question: Question = Check(),  # noqa: B008 - frozen
+        text: str | None = None,
         after: Job | None = None,
     ) -> Job:
         """Queue a request, in the place of the one it comes *after*."""
         profile = self.profile(request.source, request.imports)
         job = Job(
-            request, profile, self._patience(bounded), kind=kind, more=more or {}, clean=kind in JUDGING
+            request, profile, self._patience(bounded), question=question, text=text, clean=question.judging
         )
         if after is not None:
             job.turn = after.turn
@@ -79,16 +78,17 @@ class Dispatcher:
     def ask(
         self,
         request: Request,
-        more: Message,
+        question: Ask,
+        payload: bytes,
         profile: ImportProfile,
         *,
         lease: Lease | None,
         bounded: bool,
-        tell: bool,
     ) -> Job:
-        """Queue a question of a session; with *tell*, the worker reports its progress."""
-        job = Job(request, profile, self._patience(bounded), kind="ask", more=more, lease=lease)
-        job.told = deque(maxlen=TOLD) if tell else None
+        """Queue a question of a session, with its arguments as the *payload*."""
+        patience = self._patience(bounded)
+        job = Job(request, profile, patience, question=question, payload=payload, lease=lease)
+        job.told = deque(maxlen=TOLD) if question.progress else None
         self._supervisor.submit(job, bounded=bounded)
         return job
 

@@ -11,7 +11,7 @@ from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.system.scratch import Scratch
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.settings import Settings
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Config
 from leanhost.workers.supervision.process import Ends, Inherited, Process, make_ends, spawn
 from leanhost.workers.supervision.zygote_client import Zygote
 
@@ -42,7 +42,7 @@ class Launcher:
         self.forks = 0
         self.imports_avoided = 0
 
-    def launch(self, profile: ImportProfile) -> tuple[Process, Message | None, Ends]:
+    def launch(self, profile: ImportProfile) -> tuple[Process, Config | None, Ends]:
         """Start a worker with the imports of *profile*; the message, if any, is its first frame.
 
         Raises :class:`~leanhost.errors.WorkerStartError`, also when the system is out of what it takes.
@@ -60,7 +60,7 @@ class Launcher:
                 raise _no_means(error) from None
             raise
 
-    def _start(self, profile: ImportProfile, inherited: Inherited) -> tuple[Process, Message | None]:
+    def _start(self, profile: ImportProfile, inherited: Inherited) -> tuple[Process, Config | None]:
         settings = self.settings
         if settings.forks:
             zygote = self._zygote(profile)

@@ -9,15 +9,27 @@ from dataclasses import replace
 from typing import Protocol
 
 from leanhost.errors import LeanHostError, WorkerStartError
-from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system.process_limits import anonymous_bytes, family
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.jobs.lease import Lease
 from leanhost.workers.jobs.settings import Settings
-from leanhost.workers.protocol import codec, encoding
-from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack
+from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Frame, ProtocolError, Unpacker, pack
+from leanhost.workers.protocol.messages import (
+    Begun,
+    Cancel,
+    Check,
+    Config,
+    Done,
+    Failed,
+    Order,
+    Ready,
+    Reply,
+    Reset,
+    Told,
+    error_in,
+)
 from leanhost.workers.supervision import exit_status
 from leanhost.workers.supervision.process import Drain, Ends, Process
 from leanhost.workers.values.known_faults import FaultNotice
@@ -30,9 +42,6 @@ REAP_S = 0.005
 
 LINGER_S = 5.0
 """Seconds after which a killed process that has not ended is no longer waited for."""
-
-JUDGING = ("verify", "replay", "library", "kernel")
-"""Kinds of requests that are data to a worker: nothing that came with them runs."""
 
 _LATE = "did not start in time"
 
@@ -86,7 +95,7 @@ class Worker:
         self.profile = profile
         self.process = process
         self._ends = ends
-        self._unpacker = Unpacker()
+        self._unpacker: Unpacker[Reply] = Unpacker(Reply)
         self._unsent = bytearray()
         self.state = State.STARTING
         self.job: Job | None = None
@@ -124,9 +133,9 @@ class Worker:
 
     # --- work ---
 
-    def configure(self, config: Message) -> None:
+    def configure(self, config: Config) -> None:
         """Send the first frame."""
-        self._send(pack(config, MAX_REQUEST_BYTES))
+        self._send(pack(config, limit=MAX_REQUEST_BYTES))
 
     def assign(self, job: Job) -> None:
         """Give the worker a job; it may still be starting.
@@ -134,11 +143,11 @@ class Worker:
         Raises :class:`ProtocolError`, with nothing done, when the request is larger than a frame.
         """
         held = self.lease is not None
-        request = {"id": job.identity, job.kind: codec.request_out(job.request), **job.more, "held": held}
-        frame = pack(request, MAX_REQUEST_BYTES)
+        order = Order(job.identity, replace(job.request, id=None), job.question, held)
+        frame = pack(order, job.payload, job.text, limit=MAX_REQUEST_BYTES)
         self._keeps_state = self._keeps_state or held
         self.job = job
-        self.touched = self.touched or job.kind not in JUDGING
+        self.touched = self.touched or not job.question.judging
         self._begun = False
         if self.state is State.IDLE:
             self._start_clock()
@@ -151,7 +160,7 @@ class Worker:
         if self.state is State.STARTING:
             self.kill(Status.CANCELLED, "the caller cancelled")
             return
-        self._send(pack({"cancel": job.identity}, MAX_REQUEST_BYTES))
+        self._send(pack(Cancel(job.identity), limit=MAX_REQUEST_BYTES))
         self._cause = (Status.CANCELLED, "the caller cancelled; Lean did not stop and was killed")
         self.deadline = min(self.deadline, time.monotonic() + self._owner.settings.grace)
 
@@ -163,31 +172,32 @@ class Worker:
         # Short checks in a row are looked at now and then, too; a look takes longer than answering one of them.
         self._watch_at = min(self._watch_at, self._since + WATCH_S)
 
-    def _take(self, message: Message) -> None:
+    def _take(self, frame: Frame[Reply]) -> None:
+        message = frame.message
         if self.state is State.STARTING:
-            self._take_first(message)
+            self._take_first(frame)
             return
         job = self.job
-        if job is None or message.get("id") != job.identity:
+        if isinstance(message, Ready | Failed) or job is None or message.id != job.identity:
             raise ProtocolError("an answer to no question")
-        if message.get("begun") is True and not self._begun:
-            self._begun = True
-            if self._cause is None:
-                self.deadline = time.monotonic() + job.request.timeout + self._owner.settings.grace
-        elif "progress" in message and self._begun and job.told is not None:
-            job.told.append(encoding.into(ProgressEvent, message["progress"]))
-        elif "result" in message:
-            output = self._ends.stdout.take(), self._ends.stderr.take()
-            result = codec.result_in(message["result"], job.request.file, *output)
-            if self._cause is not None and self._cause[0] is Status.CANCELLED:
-                result = replace(result, status=Status.CANCELLED)
-            if job.kind == "check" and "second" not in job.more:
-                result = self._owner.notice(self).on_check(result)
-            job.text = message.get("text", "")
-            job.extra = message.get("extra")
-            self._answered(job, result, spent=message.get("spent") is not False)
-        else:
-            raise ProtocolError("a frame of no known kind")
+        match message:
+            case Begun() if not self._begun:
+                self._begun = True
+                if self._cause is None:
+                    self.deadline = time.monotonic() + job.request.timeout + self._owner.settings.grace
+            case Told(event=event) if self._begun and job.told is not None:
+                job.told.append(event)
+            case Done(result=result, spent=spent):
+                stdout, stderr = self._ends.stdout.take(), self._ends.stderr.take()
+                result = replace(result, file=job.request.file, stdout=stdout, stderr=stderr, id=None)
+                if self._cause is not None and self._cause[0] is Status.CANCELLED:
+                    result = replace(result, status=Status.CANCELLED)
+                if isinstance(job.question, Check) and not job.question.second:
+                    result = self._owner.notice(self).on_check(result)
+                job.reply = Frame(message, frame.payload, frame.text)
+                self._answered(job, result, spent=spent)
+            case _:
+                raise ProtocolError("a frame at the wrong time")
 
     def start_error(self, error: LeanHostError, lasting: bool) -> None:
         """The process will never be, and why."""
@@ -195,14 +205,13 @@ class Worker:
             self._failed, self._lasting = error, lasting
             self.kill(None, "failed to start")
 
-    def _take_first(self, message: Message) -> None:
-        if "failed" in message:
-            self.start_error(codec.error_in(message["failed"]), lasting=True)
-        elif isinstance(message.get("ready"), str):
-            self.label = message["ready"][:400]
-            if "lean" in message:
-                self.lean = encoding.into(tuple[str, str], message["lean"])
-            self.sandbox = str(message.get("sandbox", ""))[:400]
+    def _take_first(self, frame: Frame[Reply]) -> None:
+        if isinstance(frame.message, Failed):
+            self.start_error(error_in(frame.payload), lasting=True)
+        elif isinstance(frame.message, Ready):
+            self.label = frame.message.label[:400]
+            self.lean = frame.message.lean or self.lean
+            self.sandbox = frame.message.sandbox[:400]
             # Of its start; what comes now may be of the check already.
             self._ends.stdout.clear()
             self._ends.stderr.clear()
@@ -214,7 +223,7 @@ class Worker:
                 self.deadline = float("inf")
             self._memory_at_start = self.memory()
         else:
-            raise ProtocolError("a frame of no known kind")
+            raise ProtocolError("a frame at the wrong time")
 
     def _answered(self, job: Job, result: CheckResult, *, spent: bool) -> None:
         settings = self._owner.settings
@@ -248,7 +257,7 @@ class Worker:
         elif self._grown > settings.max_private_bytes:
             self.kill(None, "memory")
         elif self._keeps_state and settings.resets:
-            self._send(pack({"reset": True}, MAX_REQUEST_BYTES))
+            self._send(pack(Reset(), limit=MAX_REQUEST_BYTES))
             self._keeps_state = self.touched = False
 
     # --- memory ---
@@ -413,8 +422,8 @@ class Worker:
             self._ended()
             return
         try:
-            for message in self._unpacker.feed(data):
-                self._take(message)
+            for frame in self._unpacker.feed(data):
+                self._take(frame)
                 if self.state in (State.DYING, State.GONE):
                     break
         except (ProtocolError, LeanHostError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import os
 import select
 import selectors
@@ -19,7 +18,17 @@ from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.workers.jobs.import_profiles import ImportProfile
 from leanhost.workers.jobs.settings import Settings
 from leanhost.workers.protocol import codec
-from leanhost.workers.protocol.framing import Message, ProtocolError, receive_packet, unpack
+from leanhost.workers.protocol.framing import Frame, ProtocolError, receive_packet, split
+from leanhost.workers.protocol.messages import (
+    Born,
+    Ended,
+    Failed,
+    Fork,
+    NotForked,
+    Ready,
+    ZygoteReply,
+    error_in,
+)
 from leanhost.workers.supervision import exit_status
 from leanhost.workers.supervision.process import Drain, Inherited, Process, make_ends, spawn
 
@@ -131,7 +140,7 @@ class Zygote:
         try:
             # It reads the configuration from a file without a name: a packet is too small for many imports.
             with tempfile.TemporaryFile() as file:
-                file.write(json.dumps(config).encode())
+                file.write(codec.encode(config))
                 file.flush()
                 socket.send_fds(ends.channel, [b"config"], [file.fileno()])
             self.process = spawn("leanhost.workers.worker_process.zygote_main", inherited, tree=False)
@@ -166,7 +175,7 @@ class Zygote:
             del self._children[number]
             return
         try:
-            socket.send_fds(self._ends.channel, [b'{"fork": %d}' % number], list(child.inherited.fds))
+            socket.send_fds(self._ends.channel, [codec.encode(Fork(number))], list(child.inherited.fds))
         except OSError as error:  # gone, or so far behind that it must be stuck
             self.kill(WorkerStartError(f"a zygote takes no orders: {error}"))
             return
@@ -206,29 +215,27 @@ class Zygote:
                 self._ended()
                 return
             try:
-                self._take(unpack(data), fds)
-            except (ProtocolError, KeyError, IndexError, TypeError) as error:
+                self._take(split(data, ZygoteReply), fds)
+            except (ProtocolError, KeyError, IndexError) as error:
                 self.kill(WorkerStartError(f"a zygote did not keep to the protocol: {error}"))
 
-    def _take(self, message: Message, fds: list[int]) -> None:
-        if "forked" in message:
-            del self._asked[message["forked"]]
-            self._children[message["forked"]].born(message["pid"], fds[0])
-        elif "ended" in message:
-            self._children.pop(message["ended"]).code = message["status"]
-        elif "refused" in message:
-            del self._asked[message["refused"]]
-            child = self._children.pop(message["refused"])
-            child.code = 1
-        elif "ready" in message:
-            self.state = ZygoteState.READY
-            for number, child in tuple(self._children.items()):
-                if self.state is ZygoteState.READY:
-                    self._request(number, child)
-        elif "failed" in message:
-            self.kill(codec.error_in(message["failed"]), lasting=True)
-        else:
-            raise ProtocolError("a packet of no known kind")
+    def _take(self, frame: Frame[ZygoteReply], fds: list[int]) -> None:
+        match frame.message:
+            case Born(number=number, pid=pid):
+                del self._asked[number]
+                self._children[number].born(pid, fds[0])
+            case Ended(number=number, status=status):
+                self._children.pop(number).code = status
+            case NotForked(number=number):
+                del self._asked[number]
+                self._children.pop(number).code = 1
+            case Ready():
+                self.state = ZygoteState.READY
+                for number, child in tuple(self._children.items()):
+                    if self.state is ZygoteState.READY:
+                        self._request(number, child)
+            case Failed():
+                self.kill(error_in(frame.payload), lasting=True)
 
     def _on_output(self, drain: Drain) -> None:
         if self.state is not ZygoteState.GONE and not drain.read():

@@ -49,6 +49,9 @@ class CheckItem:
         if not self.file:
             object.__setattr__(self, "file", "<input>" if self.path is None else str(self.path))
         object.__setattr__(self, "allow_axioms", tuple(self.allow_axioms))
+        for what, texts in (("a file label", (self.file,)), ("an allowed axiom", self.allow_axioms)):
+            if not all(isinstance(text, str) for text in texts):
+                raise UsageError(f"{what} is a str, not {texts!r:.80}")
         if self.imports is not None:
             object.__setattr__(self, "imports", parse_imports(self.imports))
 
@@ -175,7 +178,7 @@ def _prepared(
         item.file,
         wanted,
         (*allow_axioms, *item.allow_axioms),
-        timeout if item.timeout is None else item.timeout,
+        float(timeout if item.timeout is None else item.timeout),
         asked=item.asked if isinstance(item, Reference) else Asked(),
     )
 

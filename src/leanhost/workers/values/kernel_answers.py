@@ -69,7 +69,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class KernelReply:
     """What a kernel process says: its verdict, or that it lacks something of the library.
 
     With ``lacking`` goes ``known``, what it has of that library.

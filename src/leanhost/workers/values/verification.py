@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leanhost.services.values.results import CheckResult, Status
-from leanhost.workers.values.kernel_answers import KernelAnswer
+from leanhost.workers.values.kernel_answers import KernelAnswer, Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,14 @@ class Judgement:
     refusals: tuple[Refusal, ...]
     holes: tuple[str, ...] = ()
     disproved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judge answers: its judgement, and what it says of what it accepted, where other kernels are asked."""
+
+    judgement: Judgement
+    said: Said | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import CheckResult, Limit, Status
-from leanhost.workers.protocol import encoding
-from leanhost.workers.protocol.framing import Message, ProtocolError
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.protocol.messages import Replay
 from leanhost.workers.values.file_replay import FileReplay
 from leanhost.workers.values.items import Request
 
@@ -50,29 +51,27 @@ class _NotAccepted:
 _OPEN = {Limit.TIMEOUT: Status.TIMEOUT, Limit.CANCELLED: Status.CANCELLED}
 
 
-def question(file: Path, trusted: Collection[str]) -> Message:
-    """Return what goes with the request."""
+def question(file: Path, trusted: Collection[str]) -> Replay:
+    """Return what a worker is asked for."""
     vouched_for(trusted)
-    return {"path": str(file.absolute()), "trusted": list(trusted)}
+    return Replay(str(file.absolute()), tuple(trusted))
 
 
 def answer(
     host: Host,
     request: Request,
-    message: Message,
+    question: Replay,
     options: ElabOptions,
     cancellation: Cancellation,
-) -> tuple[CheckResult, object]:
-    """Replay the file that *message* names, in the worker."""
+) -> tuple[CheckResult, bytes]:
+    """Replay the file that *question* names, in the worker; return what is told about it, encoded."""
     started = time.monotonic()
-    outcome = host.replay(
-        message["path"], options=options, trusted=message["trusted"], cancellation=cancellation
-    )
+    outcome = host.replay(question.path, options=options, trusted=question.trusted, cancellation=cancellation)
     status, told = _told(outcome)
     reasons = (told.message,) if isinstance(told, _NotAccepted) else ()
     elapsed = time.monotonic() - started
     result = CheckResult(request.file, status, reasons=reasons, toolchain=host.label, elapsed=elapsed)
-    return result, encoding.out(told)
+    return result, codec.encode(told, _Accepted | _NotAccepted)
 
 
 def _told(outcome: ReplayOutcome) -> tuple[Status, _Accepted | _NotAccepted]:
@@ -95,14 +94,14 @@ def _told(outcome: ReplayOutcome) -> tuple[Status, _Accepted | _NotAccepted]:
             return _OPEN.get(limit, Status.REJECTED), _NotAccepted("limit", "", line, text)
 
 
-def answered(result: CheckResult, extra: object) -> FileReplay:
+def answered(result: CheckResult, payload: bytes) -> FileReplay:
     """Return what became of a file, from what came back; a worker that was ended has told nothing."""
     base = FileReplay(result.file, result.status, elapsed=result.elapsed, toolchain=result.toolchain)
-    if extra is None:
+    if not payload:
         code = "limit" if result.status in (Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CANCELLED) else ""
         told = _NotAccepted(code, "", 0, result.reasons[0] if result.reasons else "no answer")
     else:
-        told = encoding.into(_Accepted | _NotAccepted, extra)
+        told = codec.decode(payload, _Accepted | _NotAccepted)
     if (result.status is Status.ACCEPTED) != isinstance(told, _Accepted):
         raise ProtocolError("a verdict that does not fit what is said about it")
     return replace(base, **asdict(told))

@@ -15,12 +15,13 @@ from leanhost.workers.jobs.job import Job
 from leanhost.workers.kernels.agreement import Agreement, Outcome
 from leanhost.workers.kernels.choice import KernelChoice
 from leanhost.workers.kernels.registry import Kernels
-from leanhost.workers.protocol import codec, encoding
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import ProtocolError
+from leanhost.workers.protocol.messages import Export, Library, Verify
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.values.items import CheckItem, Request
-from leanhost.workers.values.kernel_answers import KernelAnswer, Said
-from leanhost.workers.values.verification import Judgement, Refusal, Verification
+from leanhost.workers.values.kernel_answers import KernelAnswer
+from leanhost.workers.values.verification import Judged, Judgement, Refusal, Verification
 
 _HINT = "for many candidates of one reference write ((reference, candidate) for candidate in candidates)"
 
@@ -67,7 +68,7 @@ class VerifyJob:
             return
         self._whole = from_scratch or not have_library(self._reference, answered)
         self._answered = answered
-        self._job = dispatcher.queue(answered, bounded=bounded, kind="export", more={"whole": self._whole})
+        self._job = dispatcher.queue(answered, bounded=bounded, question=Export(self._whole))
         if self._chosen and not isinstance(self._reference, CheckResult):
             # Now, so that processes start while the candidate is elaborated.
             self._agreement = registry.agreement(
@@ -94,23 +95,29 @@ class VerifyJob:
                 self.future.set_exception(error)
 
     def _exported(self) -> None:
-        elaborated, text = self._job.future.result(), self._job.text
-        if elaborated.status is not Status.ACCEPTED or not text:
+        elaborated, reply = self._job.future.result(), self._job.reply
+        if elaborated.status is not Status.ACCEPTED or reply is None or reply.text is None:
             self._end(Verification(elaborated.status, (_refusal("elaboration", elaborated),), elaborated))
         elif isinstance(self._reference, CheckResult):
             refused = self._reference
             self._end(Verification(refused.status, (_refusal("reference", refused),), elaborated))
         else:
             first = self._job
-            more: Message = {"text": text, "whole": self._whole}
-            if not self._whole and self._start is not self._reference:
-                more["candidate"] = codec.request_out(self._answered)
+            other = not self._whole and self._start is not self._reference
             if self._agreement is not None:
-                more["file"] = bool(self._chosen.programs)
                 library = None if self._whole else self._kernels.library(_profile(self._start))
-                self._agreement.begin(text, library)
+                self._agreement.begin(reply.text, library)
             self._job = self._dispatcher.queue(
-                self._reference, bounded=self._bounded, kind="verify", more=more, after=first
+                self._reference,
+                bounded=self._bounded,
+                question=Verify(
+                    self._whole,
+                    self._answered if other else None,
+                    second=self._agreement is not None,
+                    file=self._agreement is not None and bool(self._chosen.programs),
+                ),
+                text=reply.text,
+                after=first,
             )
             self._job.future.add_done_callback(lambda _: self._step(lambda: self._judged(elaborated)))
             if self._cancelled:  # meanwhile, so that only the first one may have heard of it
@@ -122,18 +129,19 @@ class VerifyJob:
         assert isinstance(self._reference, Request)
         return self._reference if same_start(self._reference, self._answered) else self._answered
 
-    def _ask_judge(self, more: Message) -> Job:
+    def _ask_judge(self, wanted: tuple[str, ...], known: tuple[str, ...]) -> Job:
         """Have a judge export a part of the library that the candidate was judged on."""
-        more = {**more, "whole": True}
-        return self._dispatcher.queue(self._start, bounded=False, kind="library", more=more, after=self._job)
+        question = Library(wanted, known, whole=True)
+        return self._dispatcher.queue(self._start, bounded=False, question=question, after=self._job)
 
     def _judged(self, elaborated: CheckResult) -> None:
-        judged = self._job.future.result()
+        judged, reply = self._job.future.result(), self._job.reply
         if judged.status in (Status.ACCEPTED, Status.REJECTED):
-            found = codec.judgement_in(self._job.extra)
+            answer: Judged = codec.decode(reply.payload if reply else b"", Judged)
+            found, said = answer.judgement, answer.said
         else:
             unsupported = judged.status is Status.UNSUPPORTED
-            found = Judgement((_refusal("reference" if unsupported else "limit", judged),))
+            found, said = Judgement((_refusal("reference" if unsupported else "limit", judged),)), None
         self._verdict = Verification(
             judged.status,
             found.refusals,
@@ -150,10 +158,11 @@ class VerifyJob:
             if self._agreement is not None:
                 self._agreement.cancel()
             return
-        said: Said = encoding.into(Said, _part(self._job.extra, "said"))
+        if said is None:
+            raise ProtocolError("a judge that accepted says nothing for another kernel")
         if said.library:
             self._kernels.remember(_profile(self._start), said.library)
-        self._agreement.accepted(said, self._job.text)
+        self._agreement.accepted(said, (reply.text if reply else None) or "")
 
     def _agreed(self, result: Sequence[Outcome] | BaseException) -> None:
         """All kernels have answered."""
@@ -192,10 +201,6 @@ class VerifyJob:
 def _disagreement(own: KernelAnswer, answer: KernelAnswer) -> Refusal:
     text = f"{own} accepted the candidate, and {answer} did not: {answer.message}"
     return Refusal("kernels-disagree", "", text)
-
-
-def _part(extra: object, name: str) -> object:
-    return extra.get(name) if isinstance(extra, dict) else None
 
 
 def _refusal(code: str, result: CheckResult) -> Refusal:

@@ -20,27 +20,27 @@ from leanhost.services.exports.read.replay import replay_export
 from leanhost.services.exports.write.statements import digest
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
-from leanhost.workers.protocol.framing import Message
+from leanhost.workers.protocol.messages import Kernel
 from leanhost.workers.remote.session_cache import SessionCache
-from leanhost.workers.values.kernel_answers import Replay, Resting
+from leanhost.workers.values.kernel_answers import KernelReply, Resting
 
 
 def answer(
     kept: SessionCache,
-    message: Message,
+    question: Kernel,
+    text: str,
     options: ElabOptions,
     growing_s: float,
     cancellation: Cancellation,
     begun: Callable[[], None],
-) -> Replay:
-    """Replay a candidate: on top of the library that ``on`` names, or with ``""`` from nothing on.
+) -> KernelReply:
+    """Replay the candidate in *text* as *question* says.
 
-    With ``more``, that many characters of ``text`` are another part of the library, which may take *growing_s*
-    seconds. What the candidate needs of it and is not there is in the answer, and so is what is; it needs what is
-    ``imported``, too. Without a library, the functions ``trusted`` are known to be those that the kernel computes.
+    A part of the library that comes with it may take *growing_s* seconds. What the candidate needs of the library and
+    is not there is in the answer, and so is what is.
     """
     lean = kept.host.lean
-    identity, text = message["on"], message["text"]
+    identity, part = question.library, question.part
     if not identity:
         begun()
         return _answer(
@@ -48,13 +48,13 @@ def answer(
                 BytesIO(text.encode()),
                 lean,
                 options=options,
-                trusted=message["trusted"],
+                trusted=question.trusted,
                 cancellation=cancellation,
             ),
             lean,
         )
     library = kept.libraries.get(identity) or kept.libraries.put(identity, KernelLibrary.empty(lean))
-    more, candidate = text[: message["more"]], text[message["more"] :]
+    more, candidate = text[:part], text[part:]
     if more:
         grown = grow(
             library, more.encode(), lean, options=options, timeout=growing_s, cancellation=cancellation
@@ -68,7 +68,7 @@ def answer(
         library,
         candidate.encode(),
         lean,
-        imported=[names.parse(name) for name in message["imported"]],
+        imported=[names.parse(name) for name in question.imported],
         options=options,
         cancellation=cancellation,
     )
@@ -77,18 +77,20 @@ def answer(
     return _answer(outcome, lean)
 
 
-def _lacking(library: KernelLibrary, lacking: Lacking) -> Replay:
-    return Replay("lacking", lacking=tuple(map(show, lacking.names)), known=tuple(map(show, library.rests)))
+def _lacking(library: KernelLibrary, lacking: Lacking) -> KernelReply:
+    return KernelReply(
+        "lacking", lacking=tuple(map(show, lacking.names)), known=tuple(map(show, library.rests))
+    )
 
 
-def _answer(outcome: ReplayOutcome, lean: Lean, whose: str = "") -> Replay:
+def _answer(outcome: ReplayOutcome, lean: Lean, whose: str = "") -> KernelReply:
     match outcome:
         case Replayed():
             said = digest(lean, outcome.kernel_env, map(names.parse, outcome.names), outcome.set_aside)
-            return Replay("accepted", digest=said, axioms=Resting.of(outcome.rests))
+            return KernelReply("accepted", digest=said, axioms=Resting.of(outcome.rests))
         case ReplayRejected(name, text, _):
-            return Replay("rejected", f"{whose}{name}: {text}")
+            return KernelReply("rejected", f"{whose}{name}: {text}")
         case Refused(line, reason):
-            return Replay("rejected", f"{whose}line {line} of the export: {reason}")
+            return KernelReply("rejected", f"{whose}line {line} of the export: {reason}")
         case ReplayOpen(limit, text, _):
-            return Replay("limit", f"{whose}{limit}: {text}")
+            return KernelReply("limit", f"{whose}{limit}: {text}")

@@ -15,6 +15,7 @@ import time
 from leanhost.errors import LeanHostError
 from leanhost.system import process_limits as limits
 from leanhost.workers.protocol.framing import MAX_CONTROL_BYTES, pack, receive
+from leanhost.workers.protocol.messages import Exited, Late, NotRun, ProgramConfig, ProgramReply
 from leanhost.workers.worker_process.confine import confine, settle_in
 from leanhost.workers.worker_process.request_loop import CPU_SHARE, end_with_group
 
@@ -23,27 +24,27 @@ def main(argv: list[str]) -> int:
     """Run the program on the inherited socket named by the only argument."""
     channel = socket.socket(fileno=int(argv[0]))
     channel.set_inheritable(False)
-    config = receive(channel)
-    if config is None:
+    first = receive(channel, ProgramConfig)
+    if first is None:
         return 0
+    config: ProgramConfig = first.message
     settle_in(config)
-    deadline = time.monotonic() + config["seconds"]
+    deadline = time.monotonic() + config.seconds
     try:
         confine(config, programs=True)
-        bounds = limits.Limits(**config["limits"])
-        limits.hand_down(bounds)
-        limits.take_on(bounds)
-        limits.allow_cpu(config["seconds"] * CPU_SHARE)
-        program = subprocess.Popen(config["command"], stdin=subprocess.DEVNULL)
+        limits.hand_down(config.limits)
+        limits.take_on(config.limits)
+        limits.allow_cpu(config.seconds * CPU_SHARE)
+        program = subprocess.Popen(config.command, stdin=subprocess.DEVNULL)
     except LeanHostError as error:
-        return _say(channel, {"failed": error.message})
+        return _say(channel, NotRun(error.message))
     except (OSError, ValueError) as error:
-        return _say(channel, {"failed": f"cannot start {config['command'][0]}: {error}"})
+        return _say(channel, NotRun(f"cannot start {config.command[0]}: {error}"))
     threading.Thread(target=_watch, args=(channel,), daemon=True).start()
     try:
-        return _say(channel, {"status": program.wait(max(0.0, deadline - time.monotonic()))})
+        return _say(channel, Exited(program.wait(max(0.0, deadline - time.monotonic()))))
     except subprocess.TimeoutExpired:
-        return _say(channel, {"late": True})
+        return _say(channel, Late())
 
 
 def _watch(channel: socket.socket) -> None:
@@ -54,8 +55,8 @@ def _watch(channel: socket.socket) -> None:
     end_with_group()
 
 
-def _say(channel: socket.socket, message: dict[str, object]) -> int:
-    channel.sendall(pack(message, MAX_CONTROL_BYTES))
+def _say(channel: socket.socket, message: ProgramReply) -> int:
+    channel.sendall(pack(message, limit=MAX_CONTROL_BYTES))
     end_with_group()
     return 0
 

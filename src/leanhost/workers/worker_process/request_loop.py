@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple, Protocol
 
 from leanhost.errors import (
     Cancelled,
@@ -25,13 +26,33 @@ from leanhost.errors import (
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.system import process_limits
-from leanhost.workers.protocol import codec, encoding
-from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Message, ProtocolError, Unpacker, pack_reply
+from leanhost.workers.protocol import codec
+from leanhost.workers.protocol.framing import MAX_REQUEST_BYTES, Frame, ProtocolError, Unpacker, pack_reply
+from leanhost.workers.protocol.messages import (
+    Ask,
+    Begun,
+    Check,
+    Command,
+    Done,
+    Export,
+    Kernel,
+    Library,
+    Order,
+    Replay,
+    Reply,
+    Reset,
+    Told,
+    Verify,
+    error_out,
+)
 from leanhost.workers.remote import dispatch
 from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
+from leanhost.workers.values.kernel_answers import KernelReply, Said
+from leanhost.workers.values.verification import Judged
 from leanhost.workers.verification import judge, replay_file
 from leanhost.workers.verification.accepted import Added, Notes, export_library
 from leanhost.workers.worker_process import kernel_worker as kernel
@@ -43,9 +64,6 @@ CPU_SHARE = 4.0
 """CPU seconds a check may use for each second of its timeout: Lean's own threads count too."""
 
 _READ = 1 << 16
-
-KINDS = ("check", "ask", "export", "verify", "replay", "library", "kernel")
-"""What a worker is asked: each is the key of the request in its message."""
 
 
 def end_with_group() -> None:
@@ -69,10 +87,10 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._unpacker = Unpacker(MAX_REQUEST_BYTES, check=None)
+        self._unpacker: Unpacker[Command] = Unpacker(Command, MAX_REQUEST_BYTES, check=None)
         self._lock = threading.Lock()
         """Held by the one thread that reads."""
-        self._requests: deque[Message] = deque()
+        self._requests: deque[Frame[Order] | None] = deque()
         self._token = Token(self, "")
         self._early = ""
 
@@ -83,17 +101,17 @@ class Channel:
         look.poll()
         end_with_group()
 
-    def next(self) -> tuple[Message, CancellationToken]:
-        """Wait for a message; the token is cancelled with its request."""
+    def next(self) -> tuple[Frame[Order] | None, CancellationToken]:
+        """Wait for a request, whose token is cancelled with it; ``None`` where only a reset is asked for."""
         with self._lock:
             while not self._requests:
                 self._read(0)
-            message = self._requests.popleft()
-            identity = str(message.get("id", ""))
+            frame = self._requests.popleft()
+            identity = frame.message.id if frame is not None else ""
             self._token = Token(self, identity)
             if identity and identity == self._early:
                 self._token.cancel()
-            return message, self._token
+            return frame, self._token
 
     def has_request(self) -> bool:
         """Whether somebody waits for an answer already."""
@@ -118,20 +136,22 @@ class Channel:
         try:
             if not data:
                 end_with_group()
-            for message in self._unpacker.feed(data):
-                if "cancel" not in message:
-                    self._requests.append(message)
-                elif message["cancel"] == self._token.identity:
+            for message, payload, text in self._unpacker.feed(data):
+                if isinstance(message, Order):
+                    self._requests.append(Frame(message, payload, text))
+                elif isinstance(message, Reset):
+                    self._requests.append(None)
+                elif message.id == self._token.identity:
                     self._token.cancel()
                 else:
-                    self._early = str(message["cancel"])
+                    self._early = message.id
         except Exception:  # whatever it is, nothing is left to report it to
             end_with_group()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Reply, payload: bytes = b"", text: str | None = None) -> None:
         """Send one frame; without a pool to hear it the process ends."""
         try:
-            self._connection.sendall(pack_reply(message))
+            self._connection.sendall(pack_reply(message, payload, text))
         except OSError:
             end_with_group()
 
@@ -166,12 +186,13 @@ def serve(
     cache = SessionCache(host)
     resets = host.lean.engine.can_reset
     while True:
-        message, cancelled = channel.next()
-        held = message.get("held") is True
-        if "reset" not in message:
-            answer(cache, options, message, cancelled, channel.send, allow_cpu, import_s)
-        # A kernel runs nothing of what it is sent, and the libraries it has grown are to stay.
-        if resets and not held and "kernel" not in message:
+        frame, cancelled = channel.next()
+        kept = False
+        if frame is not None:
+            answer(cache, options, frame, cancelled, channel.send, allow_cpu, import_s)
+            # A kernel runs nothing of what it is sent, and the libraries it has grown are to stay.
+            kept = frame.message.held or isinstance(frame.message.question, Kernel)
+        if resets and not kept:
             put_back(cache)
         # For the import of the next request; what its check may take is set when that begins.
         allow_cpu(import_s * CPU_SHARE)
@@ -186,46 +207,53 @@ def put_back(cache: SessionCache) -> None:
         end_with_group()
 
 
+class Send(Protocol):
+    """Sends replies to the pool."""
+
+    def __call__(self, message: Reply, payload: bytes = b"", text: str | None = None) -> None:
+        """Send one; :class:`ProtocolError` when the pool would not take it."""
+
+
+class Answer(NamedTuple):
+    """A verdict, and what goes with it: a payload, which is an error if *raised*, or a text."""
+
+    result: CheckResult
+    payload: bytes = b""
+    text: str | None = None
+    raised: bool = False
+    spent: bool = False
+    """Whether this process is of no further use."""
+
+
 def answer(
     cache: SessionCache,
     options: ElabOptions,
-    message: Message,
+    frame: Frame[Order],
     cancelled: CancellationToken,
-    send: Callable[[Message], None],
+    send: Send,
     allow_cpu: Callable[[float], None],
     import_s: float = IMPORT_S,
 ) -> None:
     """Answer one request through *send*; *allow_cpu* is told the CPU seconds that it may take from its import on."""
-    identity = message["id"]
-    kind = next(kind for kind in KINDS if kind in message)
-    request = codec.request_in(message[kind])
+    identity, request = frame.message.id, frame.message.request
     if request.timeout != options.timeout:
         options = replace(options, timeout=request.timeout)
     work = Work(cache.host, cache, request, options, cancelled, import_s)
 
     def begun() -> None:
         allow_cpu(request.timeout * CPU_SHARE + options.grace)
-        send({"id": identity, "begun": True})
+        send(Begun(identity))
 
-    def tell(more: Message) -> None:
-        send({"id": identity, **more})
+    def tell(event: ProgressEvent) -> None:
+        send(Told(identity, event))
 
-    result, extra, spent = work.done(kind, message, begun, tell)
-    verdict: Message = {"id": identity, "result": codec.result_out(result), "spent": spent}
+    result, payload, text, raised, spent = work.done(frame, begun, tell)
     try:
-        send({**verdict, **_beside(extra)})
+        send(Done(identity, result, spent, raised), payload, text)
     except ProtocolError as error:
         why = (f"the verdict cannot be sent: {error.message}",)
         short = CheckResult(result.file, Status.REFUSED, reasons=why, toolchain=result.toolchain)
-        send({**verdict, "result": codec.result_out(short)})
-
-
-def _beside(extra: object) -> Message:
-    """What goes with a verdict: a text, something else, or both."""
-    if isinstance(extra, tuple):
-        value, text = extra
-        return {"extra": value, "text": text} if text else {"extra": value}
-    return {"text" if isinstance(extra, str) else "extra": extra}
+        send(Done(identity, short, spent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,49 +270,49 @@ class Work:
     since: float = field(default_factory=time.monotonic)
 
     def done(
-        self,
-        kind: str,
-        message: Message,
-        begun: Callable[[], None],
-        tell: Callable[[Message], None],
-    ) -> tuple[CheckResult, object, bool]:
-        """Return the verdict, what goes with it, and whether this process is of no further use."""
+        self, frame: Frame[Order], begun: Callable[[], None], tell: Callable[[ProgressEvent], None]
+    ) -> Answer:
+        """Do what is asked for."""
         try:
-            match kind:
-                case "export":
+            match frame.message.question:
+                case Check(second=second):
+                    return self._check(begun, second=second)
+                case Ask() as ask:
+                    return self._ask(ask, frame.payload, begun, tell)
+                case Export(whole=whole):
                     begun()
-                    return *self._export(message["whole"]), False
-                case "ask":
-                    return *self._ask(message, begun, tell), False
-                case "verify":
+                    return self._export(whole)
+                case Verify() as verify:
                     begun()
-                    return *self._verify(message), False
-                case "replay":
+                    return self._verify(verify, frame.text or "")
+                case Replay() as question:
                     begun()
-                    return *self._replay(message), False
-                case "library":
-                    return *self._library(message), False
-                case "kernel":
-                    return *self._kernel(message, begun), False
-            return *self._check(begun, second="second" in message), False
+                    result, payload = replay_file.answer(
+                        self.host, self.request, question, self.options, self.cancelled
+                    )
+                    return Answer(result, payload)
+                case Library() as library:
+                    return self._library(library)
+                case Kernel() as replay:
+                    return self._kernel(replay, frame.text or "", begun)
         except EngineStuck as error:
             status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
-            return self._instead(status, error), None, True
+            return self._instead(status, error, spent=True)
         except (OutOfMemory, MemoryError) as error:
-            return self._instead(Status.OUT_OF_MEMORY, error), None, True
+            return self._instead(Status.OUT_OF_MEMORY, error, spent=True)
         except EngineLost as error:
-            return self._instead(Status.CRASHED, error), None, True
+            return self._instead(Status.CRASHED, error, spent=True)
         except UnsupportedToolchain as error:
-            return self._instead(Status.UNSUPPORTED, error), None, False
+            return self._instead(Status.UNSUPPORTED, error)
         except Cancelled as error:
             status = Status.CANCELLED if self.cancelled.is_cancelled else Status.TIMEOUT
-            return self._instead(status, error), None, False
+            return self._instead(status, error)
         except UsageError as error:
-            return self._instead(Status.REFUSED, error), None, False
+            return self._instead(Status.REFUSED, error)
         except Exception as error:
-            return self._instead(Status.CRASHED, error), None, True
+            return self._instead(Status.CRASHED, error, spent=True)
 
-    def _check(self, begun: Callable[[], None], *, second: bool) -> tuple[CheckResult, object]:
+    def _check(self, begun: Callable[[], None], *, second: bool) -> Answer:
         request = self.request
         added = Added(self.options, self.cancelled)
         result = self.host.check_source(
@@ -297,70 +325,74 @@ class Work:
             imported=begun,
             accepted=added.take if second else None,
         )
-        return result, ({"said": encoding.out(added.said)}, added.file) if second else None
+        if added.said is None:
+            return Answer(result)
+        return Answer(result, codec.encode(added.said, Said), added.file)
 
     def _ask(
-        self, message: Message, begun: Callable[[], None], tell: Callable[[Message], None]
-    ) -> tuple[CheckResult, object]:
+        self, ask: Ask, arguments: bytes, begun: Callable[[], None], tell: Callable[[ProgressEvent], None]
+    ) -> Answer:
         accepted = CheckResult(self.request.file, Status.ACCEPTED, toolchain=self.host.label)
+        progress = tell if ask.progress else None
+        timeout = self.request.timeout
         try:
-            timeout = self.request.timeout
-            value = dispatch.answered(self.cache, message, timeout, self.cancelled, begun, tell)
-            return accepted, {"value": value}
+            payload = dispatch.answered(
+                self.cache, ask.operation, arguments, timeout, self.cancelled, begun, progress
+            )
+            return Answer(accepted, payload)
         except (EngineLost, Cancelled):
             raise
         except LeanHostError as error:
-            return accepted, {"error": codec.error_out(error)}
+            return Answer(accepted, error_out(error), raised=True)
 
-    def _export(self, whole: bool) -> tuple[CheckResult, object]:
-        return judge.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
+    def _export(self, whole: bool) -> Answer:
+        result, text = judge.export_added(self.host, self.request, self.options, self.cancelled, whole=whole)
+        return Answer(result, text=text)
 
-    def _verify(self, message: Message) -> tuple[CheckResult, object]:
-        start = codec.request_in(message["candidate"]) if "candidate" in message else None
-        notes = Notes(self.options, self.cancelled, file=message.get("file", False))
+    def _verify(self, verify: Verify, candidate: str) -> Answer:
+        notes = Notes(self.options, self.cancelled, file=verify.file)
         judged = judge.judge_export(
             self.host,
             self.request,
-            message["text"],
+            candidate,
             self.options,
             self.cancelled,
-            whole=message["whole"],
-            start=start,
-            accepted=notes.take if "file" in message else None,
+            whole=verify.whole,
+            start=verify.start,
+            accepted=notes.take if verify.second else None,
         )
         status = Status.REJECTED if judged.refusals else Status.ACCEPTED
         reasons = tuple(refusal.message for refusal in judged.refusals)
         result = CheckResult(self.request.file, status, reasons=reasons, toolchain=self.host.label)
-        extra = {**codec.judgement_out(judged), "said": encoding.out(notes.said)}
-        return result, (extra, notes.file)
+        return Answer(result, codec.encode(Judged(judged, notes.said), Judged), notes.file or None)
 
-    def _library(self, message: Message) -> tuple[CheckResult, object]:
+    def _library(self, library: Library) -> Answer:
         """Export a part of the library, which is getting ready: it has the time of an import."""
         identity, text = export_library(
             self.host,
             self.request,
-            message["wanted"],
-            message["known"],
+            library.wanted,
+            library.known,
             self.options,
             self.growing_s,
             self.cancelled,
-            whole=message["whole"],
+            whole=library.whole,
         )
-        return self._data_read(), ({"library": identity}, text)
+        return Answer(self._data_read(), codec.encode(identity), text)
 
-    def _kernel(self, message: Message, begun: Callable[[], None]) -> tuple[CheckResult, object]:
-        said = kernel.answer(self.cache, message, self.options, self.growing_s, self.cancelled, begun)
-        return self._data_read(), encoding.out(said)
+    def _kernel(self, question: Kernel, export: str, begun: Callable[[], None]) -> Answer:
+        said = kernel.answer(
+            self.cache, question, export, self.options, self.growing_s, self.cancelled, begun
+        )
+        return Answer(self._data_read(), codec.encode(said, KernelReply))
 
     def _data_read(self) -> CheckResult:
         return CheckResult(self.request.file, Status.ACCEPTED, toolchain=self.host.label)
 
-    def _replay(self, message: Message) -> tuple[CheckResult, object]:
-        return replay_file.answer(self.host, self.request, message, self.options, self.cancelled)
-
-    def _instead(self, status: Status, error: BaseException) -> CheckResult:
+    def _instead(self, status: Status, error: BaseException, *, spent: bool = False) -> Answer:
         why = error.message if isinstance(error, LeanHostError) else f"{type(error).__name__}: {error}"
         elapsed = time.monotonic() - self.since
-        return CheckResult(
+        result = CheckResult(
             self.request.file, status, reasons=(why,), elapsed=elapsed, toolchain=self.host.label
         )
+        return Answer(result, spent=spent)

@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from leanhost.engine import can_fork
 from leanhost.errors import ImportFailed
@@ -23,16 +22,28 @@ from leanhost.services.values.cancellation import CancellationToken
 from leanhost.system import process_limits
 from leanhost.system.pages import Ranges, populate
 from leanhost.workers.jobs.import_profiles import plain_imports
-from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import (
     LENGTH,
-    MAX_REPLY_BYTES,
-    Message,
+    MAX_REQUEST_BYTES,
+    Frame,
     pack,
     pack_reply,
     receive,
-    unpack,
+    split,
 )
+from leanhost.workers.protocol.messages import (
+    Check,
+    Config,
+    Export,
+    Failed,
+    Order,
+    Question,
+    Ready,
+    Reply,
+    Verify,
+    error_out,
+)
+from leanhost.workers.remote import dispatch
 from leanhost.workers.remote.session_cache import SessionCache
 from leanhost.workers.values.items import Request
 from leanhost.workers.worker_process.confine import confine, settle_in
@@ -47,34 +58,34 @@ def main(argv: list[str]) -> int:
     """Run the worker on the inherited socket named by the only argument."""
     connection = socket.socket(fileno=int(argv[0]))
     connection.set_inheritable(False)
-    config = receive(connection)
-    if config is None:
+    first = receive(connection, Config)
+    if first is None:
         return 0
+    config: Config = first.message
     settle_in(config)
     try:
         # What is found out about a toolchain is written to the cache, which is out of reach from here on.
-        toolchain = codec.toolchain_in(config["toolchain"])
-        make_ready(toolchain, first_of(config), search_path_of(config), strict=config["strict"])
+        make_ready(config.toolchain, first_of(config), config.search_path, strict=config.strict)
         confined = confine(config, programs=True)
         channel = Channel(connection)
         threading.Thread(target=channel.watch, name="leanhost-channel", daemon=True).start()
         host = open_host(config)
-        if preload(host, config) and not config["kernel"]:
+        if preload(host, config) and not config.kernel:
             rehearse(host, config, channel.has_request)
             host.lean.engine.check_alive()
         if host.lean.engine.can_reset:
             host.snapshot()
     except Exception as error:
-        connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
+        connection.sendall(pack_reply(Failed(), error_out(error)))
         return 3
     helpers = process_limits.family(os.getpid())[1:]
-    process_limits.apply(limits_of(config), helpers, address_space=can_fork(host.toolchain))
+    process_limits.apply(config.limits, helpers, address_space=can_fork(host.toolchain))
     ready(channel, host, confined)
-    serve(channel, host, codec.options_in(config["options"]), config["startup_timeout"], helpers)
+    serve(channel, host, config.options, config.startup_timeout, helpers)
     return 0
 
 
-def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) -> int:
+def work(connection: socket.socket, host: Host, config: Config, ahead: Ranges) -> int:
     """Be a worker over a host that a zygote opened and this process inherited.
 
     *ahead* is the memory it will write, which it copies while nobody waits for it.
@@ -82,19 +93,18 @@ def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) 
     try:
         confined = confine(config, programs=False)
     except Exception as error:
-        connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
+        connection.sendall(pack_reply(Failed(), error_out(error)))
         return 3
     channel = Channel(connection)
     host.start_tasks()
-    process_limits.take_on(limits_of(config))
+    process_limits.take_on(config.limits)
     ready(channel, host, confined)
     if not channel.has_request():
         populate(ahead)
-    options = codec.options_in(config["options"])
 
     def serving() -> None:
         try:
-            serve(channel, host, options, config["startup_timeout"])
+            serve(channel, host, config.options, config.startup_timeout)
         finally:
             os._exit(70)
 
@@ -103,86 +113,70 @@ def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) 
     return 0
 
 
-def limits_of(config: Message) -> process_limits.Limits:
-    """Return the limits a pool's configuration describes."""
-    return process_limits.Limits(**config["limits"])
-
-
 def ready(channel: Channel, host: Host, confined: str) -> None:
     """Say that the process is up."""
     toolchain = host.toolchain
-    channel.send({"ready": host.label, "lean": [toolchain.version, toolchain.platform], "sandbox": confined})
+    channel.send(Ready(host.label, confined, (toolchain.version, toolchain.platform)))
 
 
-def open_host(config: Message, *, tasks: bool = True) -> Host:
+def open_host(config: Config, *, tasks: bool = True) -> Host:
     """Open the host a pool's configuration describes."""
-    toolchain = codec.toolchain_in(config["toolchain"])
     return Host(
-        toolchain, search_path_of(config), strict=config["strict"], tasks=tasks, first=first_of(config)
+        config.toolchain, config.search_path, strict=config.strict, tasks=tasks, first=first_of(config)
     )
 
 
-def search_path_of(config: Message) -> list[Path]:
-    """Return where a pool's modules are looked for first."""
-    return [Path(p) for p in config["search_path"]]
-
-
-def first_of(config: Message) -> ImportKey:
+def first_of(config: Config) -> ImportKey:
     """Return what a worker with this configuration will import first, as far as that can be told without Lean."""
-    imports = codec.imports_in(config["preload"])
-    if not config["header"]:
-        return INIT if imports is None else ImportKey(imports)
-    modules = plain_imports(config["header"])
+    if not config.header:
+        return INIT if config.preload is None else ImportKey(config.preload)
+    modules = plain_imports(config.header)
     return INIT if modules is None else ImportKey((*INIT.imports, *parse_imports(modules)))
 
 
-def preload(host: Host, config: Message) -> bool:
+def preload(host: Host, config: Config) -> bool:
     """Import what the first request is expected to need; what cannot be imported is left for it to find out."""
     try:
-        host.preload(config["header"], imports=codec.imports_in(config["preload"]))
+        host.preload(config.header, imports=config.preload)
     except ImportFailed:
         return False
     return True
 
 
-def rehearse(host: Host, config: Message, wanted: Callable[[], bool] = lambda: False) -> None:
+def rehearse(host: Host, config: Config, wanted: Callable[[], bool] = lambda: False) -> None:
     """Answer requests of our own, so that what is made on first use is there before the process is needed, or forks.
 
     Stops when the process is *wanted*. Whatever the verdicts are: an environment that lacks what the sources mention
     has rehearsed its errors.
     """
-    options = codec.options_in(config["options"])
 
-    def said(kind: str, source: str, more: Message) -> Message:
-        """Have a message come and its answer go as they do in a worker."""
-        frame = rehearsal(config, kind, source, more)
-        sent: list[Message] = []
+    def said(question: Question, source: str, text: str | None = None) -> str | None:
+        """Have a message come and its answer go as they do in a worker; return the text that comes with it."""
+        sent: list[str | None] = []
 
-        def send(message: Message) -> None:
-            pack_reply(message)
-            sent.append(message)
+        def send(message: Reply, payload: bytes = b"", text: str | None = None) -> None:
+            pack_reply(message, payload, text)
+            sent.append(text)
 
-        answer(
-            SessionCache(host), options, unpack(frame[LENGTH.size :]), CancellationToken(), send, _no_limit
-        )
+        frame: Frame[Order] = split(rehearsal(config, question, source, text)[LENGTH.size :], Order)
+        answer(SessionCache(host), config.options, frame, CancellationToken(), send, _no_limit)
         return sent[-1]
 
     def answers() -> None:
+        dispatch.warm()
         for source in (*REHEARSAL, *[LIBRARY] * 2, *[COMMON] * ROUNDS):
             if wanted():
                 return
-            said("check", source, {})
-        text = said("export", COMMON, {"whole": False}).get("text", "")
-        said("verify", STATED, {"whole": False, "text": text})
+            said(Check(), source)
+        said(Verify(whole=False), STATED, said(Export(whole=False), COMMON) or "")
 
     host.lean.engine.rehearse(answers)
 
 
-def rehearsal(config: Message, kind: str, source: str, more: Message | None = None) -> bytes:
+def rehearsal(config: Config, question: Question, source: str, text: str | None = None) -> bytes:
     """Return the frame of a request of our own."""
-    imports = codec.imports_in(config["preload"])
-    request = Request(config["header"] + source, "<rehearsal>", imports, (), REHEARSAL_S)
-    return pack({"id": "rehearsal", kind: codec.request_out(request), **(more or {})}, MAX_REPLY_BYTES)
+    request = Request(config.header + source, "<rehearsal>", config.preload, (), REHEARSAL_S)
+    return pack(Order("rehearsal", request, question), text=text, limit=MAX_REQUEST_BYTES)
 
 
 def _no_limit(_: float) -> None:

@@ -10,7 +10,6 @@ packet, with the descriptors a child is to have.
 from __future__ import annotations
 
 import gc
-import json
 import os
 import select
 import selectors
@@ -28,10 +27,23 @@ from leanhost.system import process_limits
 from leanhost.system.pages import small_pages, written
 from leanhost.system.removal import remove_tree
 from leanhost.workers.protocol import codec
-from leanhost.workers.protocol.framing import Message, ProtocolError, receive, receive_packet
+from leanhost.workers.protocol.framing import ProtocolError, join, receive, receive_packet
+from leanhost.workers.protocol.messages import (
+    Born,
+    Check,
+    Config,
+    Done,
+    Ended,
+    Failed,
+    Fork,
+    NotForked,
+    Ready,
+    Reply,
+    ZygoteReply,
+    error_out,
+)
 from leanhost.workers.worker_process.confine import make_ready, settle_in
 from leanhost.workers.worker_process.worker_main import (
-    limits_of,
     open_host,
     preload,
     rehearsal,
@@ -42,14 +54,14 @@ from leanhost.workers.worker_process.worker_main import (
 END_S = 5.0
 """Seconds that the end of killed workers is waited for."""
 
-LOOK_S = 10.0
+AHEAD_S = 10.0
 """Seconds that the worker may take that shows what workers write; it takes as many milliseconds."""
 
 
 class Zygote:
     """The process's loop; runs on the only Python thread."""
 
-    def __init__(self, control: socket.socket, host: Host, config: Message) -> None:
+    def __init__(self, control: socket.socket, host: Host, config: Config) -> None:
         self._control = control
         self._host = host
         self._config = config
@@ -80,16 +92,16 @@ class Zygote:
             return False
         if not data:
             return False
-        number = json.loads(data)["fork"]
+        number = codec.decode(data, Fork).number
         try:
             pid = self._fork(fds)
         except OSError as error:
-            self._tell({"refused": number, "why": str(error)})
+            self._tell(NotForked(number, str(error)))
             return True
         pidfd = os.pidfd_open(pid)
         self._children[pidfd] = (number, pid)
         self._selector.register(pidfd, selectors.EVENT_READ)
-        self._tell({"forked": number, "pid": pid}, [pidfd])
+        self._tell(Born(number, pid), [pidfd])
         return True
 
     def _fork(self, fds: list[int]) -> int:
@@ -105,12 +117,12 @@ class Zygote:
 
     def look_ahead(self, ours: socket.socket, theirs: socket.socket) -> None:
         """Find out what a worker writes, with one that checks a source of ours over this pair."""
-        ours.settimeout(LOOK_S)
+        ours.settimeout(AHEAD_S)
         pid = 0
         try:
             pid = self._fork([theirs.detach(), *(os.open(os.devnull, os.O_WRONLY) for _ in range(2))])
-            ours.sendall(rehearsal(self._config, "check", COMMON))
-            while (message := receive(ours)) is not None and "result" not in message:
+            ours.sendall(rehearsal(self._config, Check(), COMMON))
+            while (frame := receive(ours, Reply)) is not None and not isinstance(frame.message, Done):
                 pass
             self._written = written(pid)
         except (OSError, ProtocolError):
@@ -120,7 +132,7 @@ class Zygote:
             if pid:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-                remove_tree(f"{self._config['scratch']}/{pid}")
+                remove_tree(f"{self._config.scratch}/{pid}")
 
     def _reap(self, pidfd: int) -> None:
         number, pid = self._children.pop(pidfd)
@@ -131,7 +143,7 @@ class Zygote:
         _, status = os.waitpid(pid, 0)
         self._selector.unregister(pidfd)
         os.close(pidfd)
-        self._tell({"ended": number, "status": os.waitstatus_to_exitcode(status)})
+        self._tell(Ended(number, os.waitstatus_to_exitcode(status)))
 
     def _end_children(self) -> None:
         # They notice themselves that the pool has ended, unless they were stopped.
@@ -147,9 +159,9 @@ class Zygote:
             look.register(pidfd, select.POLLIN)
             look.poll(max(0.0, until - time.monotonic()) * 1000)
 
-    def _tell(self, message: Message, fds: list[int] | None = None) -> None:
+    def _tell(self, message: ZygoteReply, fds: list[int] | None = None) -> None:
         try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], fds or [])
+            socket.send_fds(self._control, [join(message)], fds or [])
         except OSError:
             pass  # the pool has ended, which is what is read next
 
@@ -183,18 +195,18 @@ def main(argv: list[str]) -> int:
         return 0
     settle_in(config)
     try:
-        with Watch(control, config["scratch"]):
+        with Watch(control, config.scratch):
             host = open_host(config, tasks=False)
-            imported = preload(host, config) and not config["kernel"]
-            host.lean_options(host.lean, codec.options_in(config["options"]))
+            imported = preload(host, config) and not config.kernel
+            host.lean_options(host.lean, config.options)
             if imported:
                 rehearse(host, config)
             pair = socket.socketpair()  # there are none afterwards
             make_ready(config)
             small_pages()
-            process_limits.hand_down(limits_of(config))
+            process_limits.hand_down(config.limits)
     except Exception as error:
-        control.send(json.dumps({"failed": codec.error_out(error)}).encode())
+        control.send(join(Failed(), error_out(error)))
         return 3
     # Lean's own idle threads do not take part in anything here.
     warnings.filterwarnings("ignore", "This process", DeprecationWarning)
@@ -205,20 +217,20 @@ def main(argv: list[str]) -> int:
         zygote.look_ahead(*pair)
     for end in pair:
         end.close()
-    control.send(json.dumps({"ready": host.label}).encode())
+    control.send(join(Ready(host.label)))
     zygote.run()
-    _tidy_up(config["scratch"])
+    _tidy_up(config.scratch)
     return 0
 
 
-def _configuration(control: socket.socket) -> Message | None:
+def _configuration(control: socket.socket) -> Config | None:
     """Return what this is to be, from the file the pool sent."""
     _, fds = receive_packet(control, 1)
     if not fds:
         return None
     with os.fdopen(fds[0], "rb") as file:
         file.seek(0)
-        config: Message = json.load(file)
+        config: Config = codec.decode(file.read(), Config)
         return config
 
 
