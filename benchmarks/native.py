@@ -192,21 +192,21 @@ def services(host: Host) -> None:
                 4,
             ),
             (
-                "50 x `elaborate` against `elaborate_bulk`",
+                "50 x `elaborate` against `elaborate_many`",
                 lambda: [session.elaborate(t) for t in terms],
-                lambda: session.elaborate_bulk(terms),
+                lambda: session.elaborate_many(terms),
                 4,
             ),
             (
                 "50 x `meta.infer_type` against its bulk form",
                 lambda: [meta.infer_type(t) for t in types],
-                lambda: meta.infer_type_bulk(types),
+                lambda: meta.infer_type_many(types),
                 20,
             ),
             (
                 "50 x `meta.whnf` against its bulk form",
                 lambda: [meta.whnf(t) for t in types],
-                lambda: meta.whnf_bulk(types),
+                lambda: meta.whnf_many(types),
                 20,
             ),
         ]

@@ -154,7 +154,7 @@ def test_frames_forged_on_every_descriptor_reach_nobody_on_native(make_pool: Mak
         is Status.REJECTED
     )
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 1
+    assert pool.stats.zygotes_started == 1
 
 
 def test_writing_and_forging_goes_nowhere_on_wasm(wasm_pool: WorkerPool, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def pool(host: Host) -> Iterator[SessionPool]:
 
 
 def adds_up(pool: SessionPool, releases: int) -> PoolStats:
-    stats = pool.stats()
+    stats = pool.stats
     assert stats.imports_performed + stats.reused == stats.acquired
     assert stats.released_to_pool + stats.released_dropped == releases
     return stats
@@ -107,7 +107,7 @@ def test_order_is_part_of_the_key(pool: SessionPool) -> None:
         assert not session.reused
         assert session.imports == tuple(TURNED)
         assert session.miss is MissReason.OTHER_ORDER
-    assert pool.stats().imports_performed == 2
+    assert pool.stats.imports_performed == 2
 
 
 def test_import_options_are_part_of_the_key(pool: SessionPool) -> None:
@@ -270,7 +270,7 @@ def test_a_fork_drains_nothing_of_its_parents(native_host: Host) -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert (pool.drain(), pool.stats().drains) == (1, 1)
+        assert (pool.drain(), pool.stats.drains) == (1, 1)
 
 
 def test_a_closed_pool_lends_nothing_and_drops_what_returns(host: Host) -> None:
@@ -417,13 +417,13 @@ def test_so_many_evicted_keys_are_remembered_the_latest_longest() -> None:
 
 
 def test_stats_are_a_frozen_snapshot(pool: SessionPool) -> None:
-    before = pool.stats()
+    before = pool.stats
     with pytest.raises(dataclasses.FrozenInstanceError):
         before.acquired = 7  # type: ignore[misc]
     with pool.acquire(ONE):
         pass
     assert before == PoolStats()
-    assert pool.stats().acquired == 1
+    assert pool.stats.acquired == 1
 
 
 def test_the_repr_tells_its_state(pool: SessionPool) -> None:

@@ -291,16 +291,16 @@ def test_stats_count_every_service(host: Host) -> None:
         assert isinstance(nat, Expr)
         for _ in range(3):
             session.meta.infer_type(nat)
-        session.meta.infer_type_bulk([nat] * 5)
-        session.meta.infer_type(nat, MetaOptions(heartbeats=1000))
+        session.meta.infer_type_many([nat] * 5)
+        session.meta.infer_type(nat, MetaOptions(max_heartbeats=1000))
         session.meta.whnf(session.build.app(nat, nat))
-        session.elaborate_bulk(["Nat", "nope"])
+        session.elaborate_many(["Nat", "nope"])
         session.declarations.kinds(["Nat", "Nat.succ", "no.such.name"])
         listed = sum(1 for _ in session.declarations.iterate())
         state = session.prove("True")
         assert isinstance(state, ProofState)
-        state.apply_all(["trivial", "nope"])
-        session.run_meta(lambda m: m.pp(nat))
+        state.apply_many(["trivial", "nope"])
+        session.run_meta(lambda m: m.pp_expr(nat))
         rows = {name: (row.calls, row.items) for name, row in session.stats.by_operation.items()}
         assert rows == {
             "elaborate": (2, 3),

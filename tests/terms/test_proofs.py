@@ -49,7 +49,7 @@ def test_states_are_immutable_and_branching_is_free(session: Session) -> None:
 
 def test_many_tactics_on_one_state(session: Session) -> None:
     introduced = state(state(session.prove("∀ (a b : Nat), a = b → b = a")).apply("intro a b h"))
-    results = introduced.apply_all(["exact h", "exact h.symm", "nonsense", "rw [h]"])
+    results = introduced.apply_many(["exact h", "exact h.symm", "nonsense", "rw [h]"])
     assert [isinstance(r, ProofState) for r in results] == [False, True, False, True]
 
 
@@ -161,7 +161,7 @@ def test_universe_polymorphic_statements(session: Session) -> None:
 
 
 def test_limits_stop_a_tactic(session: Session) -> None:
-    found = session.prove("1 + 1 = 2", MetaOptions(heartbeats=1))
+    found = session.prove("1 + 1 = 2", MetaOptions(max_heartbeats=1))
     if isinstance(found, ProofState):
         found = found.apply("decide")
     assert failure(found).limit is not None
@@ -251,10 +251,10 @@ def test_a_cancelled_step_says_so(session: Session) -> None:
     done = state(start.apply("trivial"))
     assert done.finish(cancellation=token) == Unavailable(Limit.CANCELLED, "the caller cancelled")
     stop = CancellationToken()
-    results = start.apply_all(["trivial"] * 3, cancellation=stop, progress=lambda _: stop.cancel())
+    results = start.apply_many(["trivial"] * 3, cancellation=stop, progress=lambda _: stop.cancel())
     assert [isinstance(r, ProofState) for r in results] == [True, False, False]
     with pytest.raises(UsageError):
-        start.apply_all("trivial")
+        start.apply_many("trivial")
     with pytest.raises(UsageError):
         start.apply(3)  # type: ignore[arg-type]
 

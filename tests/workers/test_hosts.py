@@ -117,4 +117,4 @@ def test_a_pool_whose_thread_cannot_be_started_says_so_and_goes_on(make_pool: Ma
         threading.stack_size(before)
     assert "ulimit -u" in caught.value.hint
     assert pool.check(GOOD).accepted
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0

@@ -99,7 +99,7 @@ def test_only_the_sessions_used_last_are_kept(cached: Cached) -> None:
 def test_what_was_made_in_a_session_goes_with_it_and_views_before(cached: Cached) -> None:
     made = cached()
     views = [
-        made.session.inspect(f"theorem t{n} : True := True.intro\n") for n in range(session_cache.VIEWS + 1)
+        made.session.view(f"theorem t{n} : True := True.intro\n") for n in range(session_cache.VIEWS + 1)
     ]
     for number, view in enumerate(views):
         made.views.put(number, view)

@@ -262,20 +262,20 @@ def test_a_process_that_has_ended_is_limited_and_measured_without_trouble() -> N
 def test_after_so_many_requests(engine: str, request: pytest.FixtureRequest) -> None:
     with pool_of(engine, request, spares=0, max_requests=2) as pool:
         assert [r.accepted for r in pool.check_many([GOOD] * 3)] == [True] * 3
-        assert pool.stats().ended == {"requests": 1}
-        assert pool.stats().leases == 2
+        assert pool.stats.ended == {"requests": 1}
+        assert pool.stats.processes_started == 2
 
 
 def test_after_an_age_once_it_is_free(engine: str, request: pytest.FixtureRequest) -> None:
     with pool_of(engine, request, spares=0, max_requests=100, max_age=1e-3) as pool:
         assert pool.check(GOOD).accepted
-        eventually(lambda: pool.stats().ended == {"age": 1})
+        eventually(lambda: pool.stats.ended == {"age": 1})
 
 
 def test_after_it_grew(engine: str, request: pytest.FixtureRequest) -> None:
     with pool_of(engine, request, spares=0, max_requests=100, max_private_bytes=1) as pool:
         assert pool.check(GOOD).accepted
-        eventually(lambda: pool.stats().ended == {"memory": 1})
+        eventually(lambda: pool.stats.ended == {"memory": 1})
 
 
 @pytest.mark.parametrize("how", ["hold", "share"])
@@ -286,7 +286,7 @@ def test_only_its_own_memory_counts(fake_pool: MakePool, how: str) -> None:
     eventually(lambda: pool._supervisor._workers[0]._watch_at == float("inf"))
     assert pool.check("accept").reasons == first
     assert pool.check(f"{how} 64").reasons == first
-    eventually(lambda: pool.stats().ended == {"memory": 1})
+    eventually(lambda: pool.stats.ended == {"memory": 1})
     assert pool.check("accept").reasons != first
 
 
@@ -302,7 +302,7 @@ def test_a_timeout_that_kills_keeps_the_import(engine: str, request: pytest.Fixt
         # One that stands still cannot stop in time, on either engine.
         os.kill(busy_worker(pool), signal.SIGSTOP)
         assert job.future.result(60).status is Status.TIMEOUT
-        assert pool.stats().ended["timeout"] == 1
+        assert pool.stats.ended["timeout"] == 1
 
         def idle() -> list[Worker]:
             return [w for w in pool._supervisor._workers if w.state is State.IDLE]
@@ -311,4 +311,4 @@ def test_a_timeout_that_kills_keeps_the_import(engine: str, request: pytest.Fixt
         (spare,) = idle()
         assert pool.check(GOOD).accepted
         assert spare.served == 1
-        assert pool.stats().zygotes_started == (1 if engine == "native" else 0)
+        assert pool.stats.zygotes_started == (1 if engine == "native" else 0)

@@ -36,7 +36,7 @@ unsafe def poke : IO Unit := do
     with pool_of("wasm", request, workers=1, spares=0) as pool:
         assert "1 Z.28.0" in pool.check(poke).diagnostics[0].message
         assert '"4.28.0' in pool.check(show).diagnostics[0].message
-        assert pool.stats().ended["own code"] >= 1
+        assert pool.stats.ended["own code"] >= 1
 
 
 RUN = """partial def spin (n : Nat) : Nat := spin (n + 1)

@@ -87,7 +87,7 @@ def test_a_source_is_measured_in_bytes(fake_pool: MakePool, monkeypatch: pytest.
     pool = fake_pool()
     assert pool.check("∀" * 34).status is Status.REFUSED
     assert pool.check("accept" + " " * 90).accepted
-    assert pool.stats().leases == 1
+    assert pool.stats.processes_started == 1
 
 
 def test_more_imports_than_a_packet_holds(make_pool: MakePool) -> None:
@@ -144,7 +144,7 @@ def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
 ) -> None:
     pool = fake_pool(workers=1)
     jobs = [pool.submit(source, bounded=True) for source in ("sleep 600", "accept", "accept")]
-    eventually(lambda: pool.stats().busy == 1)
+    eventually(lambda: pool.stats.busy == 1)
 
     def fail(self: object) -> None:
         raise RuntimeError("a defect")
@@ -159,7 +159,7 @@ def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
     assert jobs[2].future.result(60).status is Status.CANCELLED  # type: ignore[union-attr]
     with pytest.raises(PoolClosed, match="ended with an error"):
         pool.check("accept")
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_a_future_that_somebody_cancelled_is_not_waited_for(fake_pool: MakePool) -> None:
@@ -170,7 +170,7 @@ def test_a_future_that_somebody_cancelled_is_not_waited_for(fake_pool: MakePool)
     assert queued.future.cancel()
     assert running.future.result(60).accepted
     assert pool.check("accept").accepted
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_a_pool_collected_while_its_lock_is_held_closes(fake_pool: MakePool) -> None:
@@ -195,7 +195,7 @@ def test_results_that_are_forgotten_on_the_pools_own_thread_do_not_stop_it(fake_
     assert next(results).accepted
     with pool._supervisor._lock:
         pool._supervisor._post(results.close)  # type: ignore[attr-defined]
-    assert pool.stats().answered  # answered by that thread, within ten seconds
+    assert pool.stats.answered  # answered by that thread, within ten seconds
     assert pool.check("accept").accepted
 
 
@@ -204,7 +204,7 @@ def test_numbers_can_be_asked_for_on_the_pools_own_thread(fake_pool: MakePool) -
     told: list[int] = []
     job = pool.submit("sleep 0.1", bounded=True)
     assert not isinstance(job, CheckResult)
-    job.future.add_done_callback(lambda _: told.append(pool.stats().workers))
+    job.future.add_done_callback(lambda _: told.append(pool.stats.workers))
     assert job.future.result(60).accepted
     assert pool.check("accept").accepted
     assert told == [1]
@@ -427,7 +427,7 @@ def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch
     monkeypatch.setattr(zygote_client, "FORK_S", 0.5)
     stopped = stopped_zygote(pool)
     assert answer(pool, GOOD).accepted
-    assert pool.stats().zygotes_started == 2
+    assert pool.stats.zygotes_started == 2
     eventually(lambda: not alive(stopped))
 
 
@@ -487,7 +487,7 @@ def test_a_request_given_up_during_a_long_import_harms_nobody(
     finally:
         os.kill(importing[0], signal.SIGCONT)
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 1
+    assert pool.stats.zygotes_started == 1
 
 
 def test_a_zygote_whose_pool_goes_while_it_imports_goes_too(tmp_path: Path) -> None:
@@ -527,7 +527,7 @@ def host_process(core: Path, body: str, before: str = "") -> subprocess.Popen[st
 
 
 def test_a_program_that_ignores_the_ends_of_its_children(fixture_core: Path) -> None:
-    body = "print(*[pool.check(s).status for s in (GOOD, '#eval', GOOD)], pool.stats().zygotes_started, flush=True)"
+    body = "print(*[pool.check(s).status for s in (GOOD, '#eval', GOOD)], pool.stats.zygotes_started, flush=True)"
     with host_process(fixture_core, body, "signal.signal(signal.SIGCHLD, signal.SIG_IGN)") as process:
         assert process.communicate(timeout=120)[0] == "accepted rejected accepted 1\n"
 

@@ -89,7 +89,7 @@ def test_the_rest_is_cancelled(make_pool: MakePool) -> None:
     assert len(statuses) == read
     assert statuses[0] is Status.ACCEPTED
     assert statuses[-1] is Status.CANCELLED
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_leaving_early_stops_what_runs(make_pool: MakePool) -> None:
@@ -97,7 +97,7 @@ def test_leaving_early_stops_what_runs(make_pool: MakePool) -> None:
     found = pool.verify_many([PAIR, (STATED, CheckItem(source=ENDLESS, timeout=600))])
     assert next(found).verified
     found.close()  # type: ignore[attr-defined]
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 @pytest.mark.parametrize("wrong", ["ab", ("a", "b", "c"), CheckItem(source=GOOD), ["a", "b"]])

@@ -318,6 +318,7 @@ class SessionPool(Closing, ProcessBound):
 
     # --- looking at it ---
 
+    @property
     def stats(self) -> PoolStats:
         """Return the counters as they are now, all of one moment."""
         with self._lock:
@@ -351,7 +352,7 @@ class SessionPool(Closing, ProcessBound):
         return True
 
     def __repr__(self) -> str:
-        stats = self.stats()
+        stats = self.stats
         lent = stats.acquired - stats.released_to_pool - stats.released_dropped
         state = ", closed" if self._closed else ""
         return (

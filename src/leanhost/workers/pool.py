@@ -354,8 +354,9 @@ class WorkerPool(Closing, ProcessBound):
         profile = self._dispatcher.profile("", parsed)
         return WorkerSession(RemoteContext(self._dispatcher, hold, profile, parsed, limits))
 
+    @property
     def stats(self) -> WorkerStats:
-        """Return what the pool has done and holds; reading memory costs a millisecond for each process.
+        """What the pool has done and holds; reading memory costs a millisecond for each process.
 
         Raises :class:`~leanhost.errors.PoolTimeout` if the pool's thread gets no turn for ten seconds.
         """

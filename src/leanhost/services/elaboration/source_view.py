@@ -52,7 +52,7 @@ class _Term:
 class SourceView(Closing):
     """A source that was elaborated once with its info trees kept. A context manager.
 
-    Positions are 1-based lines and 0-based columns in code points. Made by :meth:`leanhost.Session.inspect`.
+    Positions are 1-based lines and 0-based columns in code points. Made by :meth:`leanhost.Session.view`.
     """
 
     def __init__(self, lean: Lean, text: str, guarded: Callable[[Callable[[Guard], object]], object]) -> None:

@@ -148,7 +148,7 @@ class ProofState:
         meets a limit or is cancelled is a :class:`TacticFailure`. Raises :class:`~leanhost.errors.UsageError` where
         there is no such goal.
         """
-        return self.apply_all([tactic], goal, cancellation=cancellation)[0]
+        return self.apply_many([tactic], goal, cancellation=cancellation)[0]
 
     def _apply(
         self, contexts: Contexts, guard: Guard, tactic: str, target: Ref, goal: int
@@ -200,7 +200,7 @@ class ProofState:
                 found.setdefault(names.decode(lean.engine.dump(ref)), ref)
         return tuple(found.values())
 
-    def apply_all(
+    def apply_many(
         self,
         tactics: Sequence[str],
         goal: int = 0,

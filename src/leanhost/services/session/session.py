@@ -190,7 +190,7 @@ class Session(Closing):
         except NotStarted:
             return _cancelled()
 
-    def run_bulk(
+    def run_many(
         self,
         sources: Sequence[str],
         *,
@@ -283,7 +283,7 @@ class Session(Closing):
         except NotStarted:
             return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
 
-    def kernel_check_bulk(
+    def kernel_check_many(
         self,
         sources: Sequence[str],
         *,
@@ -353,13 +353,14 @@ class Session(Closing):
         except NotStarted:
             return _cancelled(), Judgement([], [], [], (), Limit.CANCELLED)
 
-    def inspect(
+    def view(
         self,
         source: str,
         *,
         file: str = "<input>",
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> SourceView:
         """Elaborate *source* once with its info trees kept, to ask about many positions.
 
@@ -373,7 +374,7 @@ class Session(Closing):
         lean, options = self._state.lean, self._state.options
 
         def guarded(ask: Callable[[Guard], object]) -> object:
-            with self._lifecycle.calling("inspect"):
+            with self._lifecycle.calling("view"):
                 guard = CallContext().guard(lean, options)
                 with guard.token:
                     return lean.engine.supervise(lambda: ask(guard), guard)
@@ -387,9 +388,9 @@ class Session(Closing):
             return run.result
 
         view.result = self._elaborator.run(
-            "inspect",
+            "view",
             source,
-            CallContext(timeout, cancellation, file=file),
+            CallContext(timeout, cancellation, progress, file),
             collect,
             _unreadable,
             watch=lambda start, end, state: kept.append((start, end, state)),
@@ -398,7 +399,7 @@ class Session(Closing):
 
     def goals_at(self, source: str, positions: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
         """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order."""
-        with self.inspect(source) as view:
+        with self.view(source) as view:
             return [view.goals_at(line, column) for line, column in positions]
 
     # --- terms and proofs ---
@@ -421,7 +422,7 @@ class Session(Closing):
         used, *lean_options* are ``set_option`` values. Returns an :class:`ElabFailure` with every diagnostic
         when the text does not elaborate, or, with its ``limit`` set, when a limit or a cancellation ended the work.
         """
-        return self.elaborate_bulk(
+        return self.elaborate_many(
             [term],
             expected_type,
             options,
@@ -432,7 +433,7 @@ class Session(Closing):
             cancellation=cancellation,
         )[0]
 
-    def elaborate_bulk(
+    def elaborate_many(
         self,
         terms: Sequence[str],
         expected_type: Expr | str | None = None,
@@ -497,7 +498,7 @@ class Session(Closing):
         prover = Prover(self.meta, options or DEFAULT, self._finish, self._state.known)
         return start(prover, self._state.env, statement, cancellation)
 
-    def prove_bulk(
+    def prove_many(
         self,
         statements: Sequence[str],
         options: MetaOptions | None = None,
@@ -530,7 +531,7 @@ class Session(Closing):
         """
         return self._evidence.recheck([evidence], CallContext(None, cancellation))[0]
 
-    def recheck_bulk(
+    def recheck_many(
         self,
         evidence: Sequence[Evidence],
         *,
@@ -555,7 +556,7 @@ class Session(Closing):
         """
         return self._evidence.matches([evidence], reference, CallContext(None, cancellation))[0]
 
-    def matches_bulk(
+    def matches_many(
         self,
         evidence: Sequence[Evidence],
         reference: str | Expr,

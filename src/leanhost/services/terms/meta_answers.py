@@ -19,13 +19,13 @@ class MetaOptions:
     How deep it may recurse is the session's: :attr:`leanhost.ElabOptions.max_rec_depth`.
 
     Attributes:
-        heartbeats: in thousands of small allocations, as ``maxHeartbeats``; 0 turns the limit off.
+        max_heartbeats: in thousands of small allocations, as ``maxHeartbeats``; 0 turns the limit off.
         transparency: which definitions may be unfolded: ``all``, ``default``, ``reducible``, ``instances``.
         diagnostic_bytes: how many UTF-8 bytes of a failure's message to keep.
         timeout: wall clock in seconds.
     """
 
-    heartbeats: int = 200_000
+    max_heartbeats: int = 200_000
     transparency: str = "default"
     diagnostic_bytes: int = 1 << 16
     timeout: float = 30.0
@@ -33,7 +33,7 @@ class MetaOptions:
     def __post_init__(self) -> None:
         if self.transparency not in TRANSPARENCIES:
             raise UsageError(f"transparency is one of {', '.join(TRANSPARENCIES)}, not {self.transparency!r}")
-        for name in ("heartbeats", "diagnostic_bytes"):
+        for name in ("max_heartbeats", "diagnostic_bytes"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise UsageError(f"{name} must be a natural number, not {value!r}")
@@ -76,7 +76,7 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 DEFAULT = MetaOptions()
 
 LIMIT_HINTS = {
-    Limit.HEARTBEATS: "allow more with MetaOptions(heartbeats=...); 0 turns the limit off",
+    Limit.HEARTBEATS: "allow more with MetaOptions(max_heartbeats=...); 0 turns the limit off",
     Limit.REC_DEPTH: "make the session with a higher ElabOptions(max_rec_depth=...)",
 }
 """What to do about a limit that a program was stopped by."""

@@ -119,18 +119,18 @@ class Meta:
         """Find an instance (``Lean.Meta.synthInstance``); :class:`MetaError` when there is none."""
         return self._expr(self._lean.table.synth_instance(self._ref(type_), self._six))
 
-    def instantiate(self, expr: Expr) -> Expr:
+    def instantiate_mvars(self, expr: Expr) -> Expr:
         """Replace the metavariables assigned so far (``Lean.instantiateMVars``)."""
         table = self._lean.table
         state = self._eval(table.get_ref(self._six.meta_state))
         return self._expr(table.instantiated(table.meta_mctx(state), self._ref(expr)))
 
-    def pp(self, expr: Expr) -> str:
+    def pp_expr(self, expr: Expr) -> str:
         """The term as Lean prints it in the current local context (``Lean.Meta.ppExpr``)."""
         with self._eval(self._lean.table.pp_meta(self._ref(expr), self._six)) as text:
             return str(self._lean.engine.dump(text))
 
-    def elab(self, term: str, expected: Expr | None = None) -> Expr:
+    def elaborate(self, term: str, expected: Expr | None = None) -> Expr:
         """Elaborate a term's text in the current local context, coerced to *expected* if that is given.
 
         ``Lean.Elab.Term.elabTermAndSynthesize``, or ``elabTermEnsuringType`` with *expected*. :class:`MetaError` when
@@ -149,7 +149,7 @@ class Meta:
             return self._expr(table.elab_term(syntax, None, self._strict))
         result = self._eval(table.elab_term_ensuring_type(syntax, wanted, self._strict))
         self._eval(table.synthesize_no_postponing(self._six)).close()
-        return self.instantiate(Expr(self._service.home, result))
+        return self.instantiate_mvars(Expr(self._service.home, result))
 
     @property
     def _strict(self) -> Six:

@@ -150,7 +150,7 @@ class MetaRunner:
             each.close()
 
     def _pp(self, ref: Ref) -> str:
-        kind: _Kind = (DEFAULT.heartbeats, None, frozenset())
+        kind: _Kind = (DEFAULT.max_heartbeats, None, frozenset())
         contexts = self._take(kind)
         lean = self.lean
         guard = Guard(contexts.token, None)
@@ -176,7 +176,7 @@ class MetaRunner:
         progress: ProgressSink | None = None,
     ) -> T:
         """Run *work* under *options*; ``brief`` for what Lean itself bounds by heartbeats."""
-        kind = (options.heartbeats, scope, lean_options)
+        kind = (options.max_heartbeats, scope, lean_options)
         contexts = self._take(kind)
         deadline = time.monotonic() + options.timeout
         guard = Guard(contexts.token, deadline, self._options.grace, cancellation, sink=progress)
@@ -197,9 +197,9 @@ class MetaRunner:
                 return prepared
             self.owner.meter.close_sheet(prepared.rows)
             self._give_back(
-                (prepared.options.heartbeats, None, frozenset()), prepared.contexts, prepared.guard
+                (prepared.options.max_heartbeats, None, frozenset()), prepared.contexts, prepared.guard
             )
-        contexts = self._take((options.heartbeats, None, frozenset()))
+        contexts = self._take((options.max_heartbeats, None, frozenset()))
         guard = Guard(contexts.token, None, self._options.grace)
         rows = self.owner.meter.open_sheet()
         return _Prepared(options, contexts, contexts.at(options.transparency), guard, rows)

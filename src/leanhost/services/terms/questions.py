@@ -30,7 +30,7 @@ class Question:
     """A question: what is asked of Lean about one item, and how the answer is read.
 
     Attributes:
-        name: what its methods are called, with ``_bulk`` for many items.
+        name: what its methods are called, with ``_many`` for many items.
         summary: one sentence for its docstrings, with the Lean function behind it.
         build: what a version table asks it by, given the terms of an item and the contexts.
         answer: what Lean answers with.
@@ -288,6 +288,6 @@ def bulk(question: Question) -> Callable[..., Any]:
         return self._ask_many(question, [(e,) for e in exprs], options, cancellation, progress, leave)
 
     chosen: Callable[..., Any] = pairs if question.pair else reduce if question is REDUCE else many
-    chosen.__name__ = f"{question.name}_bulk"
+    chosen.__name__ = f"{question.name}_many"
     chosen.__doc__ = f":meth:`{question.name}` of many: one answer each, in order; the limits are for each."
     return chosen

@@ -65,11 +65,11 @@ def _made(cached: CachedSession, made: Message, task: Task) -> KernelOutcome:
 
 
 def _recheck(task: Task) -> list[EvidenceStatus]:
-    return task.session.recheck_bulk(_evidence(task), cancellation=task.cancellation, progress=task.progress)
+    return task.session.recheck_many(_evidence(task), cancellation=task.cancellation, progress=task.progress)
 
 
 def _matches(task: Task) -> list[Match]:
-    return task.session.matches_bulk(
+    return task.session.matches_many(
         _evidence(task),
         task.arguments["reference"],
         cancellation=task.cancellation,

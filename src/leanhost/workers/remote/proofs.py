@@ -125,7 +125,7 @@ def _reach(task: Task) -> ProofState:
 
 def _apply(task: Task) -> list[Goals | TacticFailure]:
     tactics, goal = task.arguments["tactics"], task.arguments["goal"]
-    states = _reach(task).apply_all(tactics, goal, cancellation=task.cancellation, progress=task.progress)
+    states = _reach(task).apply_many(tactics, goal, cancellation=task.cancellation, progress=task.progress)
     key = _keys(task.arguments["proof"])[-1]
     found: list[Goals | TacticFailure] = []
     for tactic, state in zip(tactics, states, strict=True):
@@ -206,7 +206,7 @@ class WorkerProofState:
         return first(self._apply([tactic], goal, cancellation, None))
 
     @blocking
-    def apply_all(
+    def apply_many(
         self,
         tactics: Sequence[str],
         goal: int = 0,
@@ -216,7 +216,7 @@ class WorkerProofState:
     ) -> list[WorkerProofState | TacticFailure]:
         """Try many tactics on the same goal in one request: one result each, in order.
 
-        Limits and the rest are as for :meth:`leanhost.ProofState.apply_all`.
+        Limits and the rest are as for :meth:`leanhost.ProofState.apply_many`.
         """
         return self._apply(tactics, goal, cancellation, progress)
 
@@ -261,7 +261,7 @@ class WorkerProofState:
         )
 
     aapply = async_twin(apply)
-    aapply_all = async_twin(apply_all)
+    aapply_many = async_twin(apply_many)
     ahave = async_twin(have)
     afinish = async_twin(finish)
 

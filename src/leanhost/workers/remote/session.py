@@ -26,9 +26,9 @@ from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, fir
 from leanhost.workers.remote.sources import (
     EXTEND,
     GOALS_AT,
-    INSPECT,
     KERNEL_CHECK,
     RUN,
+    VIEW,
     WorkerSourceView,
     positions_out,
     text,
@@ -132,7 +132,7 @@ class WorkerSession:
         )
 
     @blocking
-    def run_bulk(
+    def run_many(
         self,
         sources: Sequence[str],
         *,
@@ -177,7 +177,7 @@ class WorkerSession:
         )
 
     @blocking
-    def kernel_check_bulk(
+    def kernel_check_many(
         self,
         sources: Sequence[str],
         *,
@@ -188,7 +188,7 @@ class WorkerSession:
     ) -> list[KernelOutcome]:
         """:meth:`kernel_check` of many sources, as many at once as the pool has workers: one outcome each, in order.
 
-        *timeout* and *progress* are as for :meth:`run_bulk`. After a cancellation the rest are ``Unavailable``. What
+        *timeout* and *progress* are as for :meth:`run_many`. After a cancellation the rest are ``Unavailable``. What
         ends a worker ends the call.
         """
         named = AllowedAxioms.of(allow_axioms).entries
@@ -227,21 +227,26 @@ class WorkerSession:
         )
 
     @blocking
-    def inspect(
+    def view(
         self,
         source: str,
         *,
         file: str = _FILE,
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> WorkerSourceView:
-        """Elaborate *source* with its info trees kept, to ask about positions, as :meth:`leanhost.Session.inspect`."""
+        """Elaborate *source* with its info trees kept, to ask about positions, as :meth:`leanhost.Session.view`."""
         arguments = {"source": text(source), "file": file}
 
-        def view(result: CommandResult) -> WorkerSourceView:
-            return WorkerSourceView(result, self._context, arguments, timeout)
-
-        return self._context.ask_then(view, INSPECT, arguments, seconds=timeout, cancellation=cancellation)
+        return self._context.ask_then(
+            lambda result: WorkerSourceView(result, self._context, arguments, timeout),
+            VIEW,
+            arguments,
+            seconds=timeout,
+            cancellation=cancellation,
+            progress=progress,
+        )
 
     @blocking
     def extend(
@@ -299,7 +304,7 @@ class WorkerSession:
         )
 
     @blocking
-    def elaborate_bulk(
+    def elaborate_many(
         self,
         terms: Sequence[str],
         expected_type: str | None = None,
@@ -336,7 +341,7 @@ class WorkerSession:
         return first(proving(self._context, [statement], options, cancellation))
 
     @blocking
-    def prove_bulk(
+    def prove_many(
         self,
         statements: Sequence[str],
         options: MetaOptions | None = None,
@@ -359,7 +364,7 @@ class WorkerSession:
         return first(recheck(self._context, [evidence], cancellation, None))
 
     @blocking
-    def recheck_bulk(
+    def recheck_many(
         self,
         evidence: Sequence[Evidence],
         *,
@@ -378,7 +383,7 @@ class WorkerSession:
         return first(matches(self._context, [evidence], reference, cancellation, None))
 
     @blocking
-    def matches_bulk(
+    def matches_many(
         self,
         evidence: Sequence[Evidence],
         reference: str,
@@ -390,20 +395,20 @@ class WorkerSession:
         return matches(self._context, evidence, reference, cancellation, progress)
 
     arun = async_twin(run)
-    arun_bulk = async_twin(run_bulk)
+    arun_many = async_twin(run_many)
     akernel_check = async_twin(kernel_check)
-    akernel_check_bulk = async_twin(kernel_check_bulk)
+    akernel_check_many = async_twin(kernel_check_many)
     agoals_at = async_twin(goals_at)
-    ainspect = async_twin(inspect)
+    aview = async_twin(view)
     aextend = async_twin(extend)
     aelaborate = async_twin(elaborate)
-    aelaborate_bulk = async_twin(elaborate_bulk)
+    aelaborate_many = async_twin(elaborate_many)
     aprove = async_twin(prove)
-    aprove_bulk = async_twin(prove_bulk)
+    aprove_many = async_twin(prove_many)
     arecheck = async_twin(recheck)
-    arecheck_bulk = async_twin(recheck_bulk)
+    arecheck_many = async_twin(recheck_many)
     amatches = async_twin(matches)
-    amatches_bulk = async_twin(matches_bulk)
+    amatches_many = async_twin(matches_many)
 
     def __repr__(self) -> str:
         count = len(self._context.grown)

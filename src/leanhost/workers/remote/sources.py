@@ -53,7 +53,7 @@ def _view(task: Task) -> SourceView:
     source, file = task.arguments["source"], task.arguments["file"]
     found = task.cached.views.get((source, file))
     if found is None:
-        made = task.session.inspect(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
+        made = task.session.view(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
         found = task.cached.views.put((source, file), made)
     return found
 
@@ -73,7 +73,7 @@ KERNEL_CHECK: Operation[KernelOutcome] = Operation(
     cancelled=lambda: Unavailable(Limit.CANCELLED, _CANCELLED),
 )
 EXTEND: Operation[None] = Operation("extend", type(None), _extend)
-INSPECT: Operation[CommandResult] = Operation("inspect", CommandResult, lambda task: _view(task).result)
+VIEW: Operation[CommandResult] = Operation("view", CommandResult, lambda task: _view(task).result)
 GOALS_AT: Operation[list[tuple[str, ...]]] = Operation(
     "goals_at", list[tuple[str, ...]], partial(_at, SourceView.goals_at), each=True
 )
@@ -83,7 +83,7 @@ TYPES_AT: Operation[list[TypeAt | None]] = Operation(
 REFERENCES: Operation[list[tuple[Position, ...]]] = Operation(
     "references", list[tuple[Position, ...]], partial(_at, SourceView.references), each=True
 )
-OPERATIONS: tuple[Operation[Any], ...] = (RUN, KERNEL_CHECK, EXTEND, INSPECT, GOALS_AT, TYPES_AT, REFERENCES)
+OPERATIONS: tuple[Operation[Any], ...] = (RUN, KERNEL_CHECK, EXTEND, VIEW, GOALS_AT, TYPES_AT, REFERENCES)
 
 
 def text(source: object, what: str = "a source") -> str:

@@ -60,9 +60,9 @@ def _options(task: Task) -> MetaOptions:
 def _written(task: Task, terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
     """Print terms with their types, each within the limits of a question."""
     meta, options, token = task.session.meta, _options(task), task.cancellation
-    types = meta.infer_type_bulk(terms, options, cancellation=token)
+    types = meta.infer_type_many(terms, options, cancellation=token)
     wanted = [e for term, t in zip(terms, types, strict=True) if isinstance(t, Ok) for e in (term, t.value)]
-    printed = iter(meta.pp_expr_bulk(wanted, options, cancellation=token))
+    printed = iter(meta.pp_expr_many(wanted, options, cancellation=token))
     found: list[MetaResponse[TermText]] = []
     for type_ in types:
         if not isinstance(type_, Ok):
@@ -80,7 +80,7 @@ def _written(task: Task, terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
 
 def _elaborate(task: Task) -> list[TermText | ElabFailure]:
     a = task.arguments
-    found = task.session.elaborate_bulk(
+    found = task.session.elaborate_many(
         a["terms"],
         a["expected_type"],
         _options(task),
@@ -113,7 +113,7 @@ def _meta(question: Question, task: Task) -> list[MetaAnswer[Any]]:
     items: list[list[str]] = task.arguments["items"]
     meta, options, token = task.session.meta, _options(task), task.cancellation
     read = iter(
-        task.session.elaborate_bulk([t for item in items for t in item], None, options, cancellation=token)
+        task.session.elaborate_many([t for item in items for t in item], None, options, cancellation=token)
     )
     terms = [[next(read) for _ in item] for item in items]
     failures = [next((t for t in item if isinstance(t, ElabFailure)), None) for item in terms]
@@ -198,7 +198,7 @@ def elaborating(
 def texts_out(terms: Sequence[str]) -> list[str]:
     """Encode terms given as text; :class:`~leanhost.errors.UsageError` for what is none."""
     if isinstance(terms, str):
-        raise UsageError("terms are a sequence of texts", hint="the form without _bulk takes one term")
+        raise UsageError("terms are a sequence of texts", hint="the form without _many takes one term")
     for term in terms:
         if not isinstance(term, str):
             raise UsageError(

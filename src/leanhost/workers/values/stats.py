@@ -25,7 +25,7 @@ class WorkerStats:
         waiting: requests without an answer, running ones included.
         answered: requests answered so far, by status; a call of a session that came to an end is `accepted`.
         errors: requests that ended with an exception of the pool, by its class.
-        leases: worker processes started; ``forks`` of them from zygotes.
+        processes_started: worker processes started; ``forks`` of them from zygotes.
         forks: workers forked.
         zygotes: zygotes alive.
         zygotes_started: zygotes ever started.
@@ -44,7 +44,7 @@ class WorkerStats:
     waiting: int
     answered: Mapping[Status, int]
     errors: Mapping[str, int]
-    leases: int
+    processes_started: int
     forks: int
     zygotes: int
     zygotes_started: int
