@@ -56,7 +56,7 @@ def test_numbers_are_not_waited_for_without_end(fake_pool: MakePool, monkeypatch
     with monkeypatch.context() as impatient:
         impatient.setattr(supervisor, "STATS_S", 0.1)
         with pytest.raises(PoolTimeout, match=r"did not answer within 0\.1 s"):
-            pool.stats
+            _ = pool.stats
     go_on.set()
     assert pool.stats.answered == {Status.ACCEPTED: 1}
 

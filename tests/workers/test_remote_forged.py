@@ -17,7 +17,7 @@ from leanhost.services.terms.expr import Name
 from leanhost.services.terms.meta_answers import Failed, Ok
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome
 from leanhost.services.values.progress import ProgressEvent
-from leanhost.services.values.results import CommandResult
+from leanhost.services.values.results import CommandResult, Limit
 from leanhost.workers import TermText
 from leanhost.workers.protocol import codec, encoding
 from leanhost.workers.protocol.framing import ProtocolError
@@ -181,7 +181,7 @@ def test_forged_progress_ends_the_worker(fake_pool: MakePool) -> None:
 
 def test_errors_keep_what_they_carry() -> None:
     failure = ElabFailure("elaboration", "no")
-    for error in (ElaborationError("e", result=failure, hint="h"), MetaError("m", limit="timeout")):
+    for error in (ElaborationError("e", result=failure, hint="h"), MetaError("m", limit=Limit.TIMEOUT)):
         back = codec.error_in(json.loads(json.dumps(codec.error_out(error))))
         assert type(back) is type(error)
         assert (str(back), back.hint) == (str(error), error.hint)

@@ -33,7 +33,8 @@ from leanhost.services.terms.expr import Expr, Name
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.values.limits import WORDS
+from leanhost.services.values.results import Limit
 
 FIELDS = (
     "type",
@@ -310,7 +311,8 @@ def _keep(name: str, items: Sequence[Declaration | None], values: Sequence[Any])
 
 def go_on(guard: Guard) -> None:
     """Raise when the work under *guard* shall stop."""
-    if guard.why == "deadline":
-        raise MetaError("a question about declarations took too long", limit="timeout")
-    if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
-        raise Cancelled(f"the question was stopped: {WHY_LIMITS[guard.why or 'cancelled']}")
+    limit = guard.asked_to_stop
+    if limit is Limit.TIMEOUT:
+        raise MetaError("a question about declarations took too long", limit=limit)
+    if limit is not None:
+        raise Cancelled(f"the question was stopped: {WORDS[limit]}")

@@ -197,7 +197,7 @@ class Probe:
         except Thrown as thrown:
             tag = lean.number_tag(thrown.error)
             text = lean.text(table.kernel_exception_text(thrown.error, options))
-            _demand(tag not in table.KERNEL_REASONS, f"the kernel gave up instead of refusing: {text}")
+            _demand(tag not in table.KERNEL_LIMITS, f"the kernel gave up instead of refusing: {text}")
             return text.splitlines()[0]
         raise AssertionError("the kernel accepted a theorem with the proof of another")
 

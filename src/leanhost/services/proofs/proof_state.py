@@ -24,7 +24,7 @@ from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta_program import LocalDecl, local_decls
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.lifecycle import NotStarted
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Diagnostic, Limit
 from leanhost.services.values.text import prepare
@@ -166,8 +166,8 @@ class ProofState:
                 (produced,) = lean.step(_run)(target, parsed.syntax, *contexts.strict)
             except Thrown as thrown:
                 return prover.failed(thrown, guard)
-            if guard.why:
-                return TacticFailure("the tactic was stopped", WHY_LIMITS[guard.why])
+            if guard.limit is not None:
+                return TacticFailure(f"the tactic was stopped: {WORDS[guard.limit]}", guard.limit)
             saved = contexts.save()
             objections = self._logged(saved, text, parsed.before)
             if objections:
@@ -228,7 +228,7 @@ class ProofState:
                 results.append(self._prover.guarded("proof.apply", work, cancellation, (tactic,)))
         except NotStarted:
             pass
-        stopped = TacticFailure("the caller cancelled", Limit.CANCELLED)
+        stopped = TacticFailure(WORDS[Limit.CANCELLED], Limit.CANCELLED)
         return results + [stopped] * (len(tactics) - len(results))
 
     def focus(self, goal: int) -> ProofState:
@@ -284,7 +284,7 @@ class ProofState:
         try:
             return self._prover.guarded("proof.finish", work, cancellation)
         except Cancelled:
-            return Unavailable(Limit.CANCELLED, "the caller cancelled")
+            return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
 
     def __repr__(self) -> str:
         return f"<ProofState, {counted(self.remaining)}>" if self._ids else "<ProofState, solved>"
@@ -332,7 +332,7 @@ def start(
     try:
         return prover.guarded("prove", work, cancellation, (statement,))
     except NotStarted:
-        return TacticFailure("the caller cancelled", Limit.CANCELLED)
+        return TacticFailure(WORDS[Limit.CANCELLED], Limit.CANCELLED)
 
 
 # The steps of a tactic, each prepared once for a Lean.

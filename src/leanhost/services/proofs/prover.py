@@ -80,7 +80,7 @@ class Prover:
                 return work(contexts, guard)
             except Thrown as thrown:
                 failure = self.failed(thrown, guard)
-                raise MetaError(failure.message, limit=failure.limit or "") from None
+                raise MetaError(failure.message, limit=failure.limit) from None
 
         with self.meta.owner.calling(what, cancellation):
             brief = all(map(is_short, texts))

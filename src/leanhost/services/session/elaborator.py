@@ -88,6 +88,6 @@ class Elaborator:
             try:
                 return lean.engine.supervise(work, guard)
             finally:
-                if guard.why:
-                    said.set("stopped", guard.why)
+                if guard.limit is not None:
+                    said.set("stopped", guard.limit)
                 guard.token.close()

@@ -48,7 +48,7 @@ class EvidenceQuestions:
                     zip(evidence, constants, strict=True)
                 ):
                     again = recheck(lean, base, constant, item._with, self.state.options, _quiet(call))
-                    found.append(EvidenceStatus(again.status))
+                    found.append(again.status)
         except NotStarted:
             pass
         return found + [EvidenceStatus.UNAVAILABLE] * (len(constants) - len(found))

@@ -12,13 +12,13 @@ from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.kernel.equivalence import says
 from leanhost.services.kernel.judge import Additions, Judgement, JudgementBase, judge
-from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
+from leanhost.services.kernel.replay import KernelRejection, replay_constants
 from leanhost.services.session.allowances import elaborated
 from leanhost.services.session.elaborator import Elaboration
 from leanhost.services.session.state import SessionState
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.values.lifecycle import SessionOwner
-from leanhost.services.values.limits import WHY_LIMITS, WORDS
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import (
     Checked,
@@ -71,10 +71,7 @@ class Judge:
         if isinstance(base, KernelRejection):
             text = f"the kernel does not accept what the session was extended by: {base.text}"
             failure = ElabFailure("kernel", text, result.diagnostics)
-            if guard.why or base.reason != "rejected":
-                limit = WHY_LIMITS[guard.why] if guard.why else open_question(base.reason)
-                return Judgement([], [], [failure], (), limit)
-            return Judgement([], [], [failure], ())
+            return Judgement([], [], [failure], (), guard.limit or base.limit)
         allowed = self._allowed(allowed, (*base.added, *run.added.constants), base, kernel_options, guard)
         return judge(
             state.lean, base, run.env, state.lean_options, kernel_options, run.added, result, allowed, guard

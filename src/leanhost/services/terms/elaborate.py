@@ -15,7 +15,7 @@ from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
-from leanhost.services.values.limits import WHY_LIMITS, WORDS, CallContext
+from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.options import check_lean_options
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import phase
@@ -94,8 +94,8 @@ def elaborate_terms(
         category = engine.eval(lean.name(("term",)))
 
         def one(term: str) -> Expr | ElabFailure:
-            if guard.why:
-                return limited(WHY_LIMITS[guard.why])
+            if guard.limit is not None:
+                return limited(guard.limit)
             text = prepare(term, _FILE)
             if isinstance(text, Diagnostic):
                 return ElabFailure("source", text.message, (text,))

@@ -26,7 +26,7 @@ from leanhost.services.terms.meta_answers import (
     TimeoutOrHeartbeat,
 )
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.values.limits import WORDS
 
 T = TypeVar("T")
 
@@ -71,8 +71,9 @@ class Meta:
 
     def _eval(self, action: Arg) -> Ref:
         self._check_running()
-        if self._guard.why:
-            raise Cancelled(f"the MetaM program was stopped: {WHY_LIMITS[self._guard.why]}")
+        limit = self._guard.limit
+        if limit is not None:
+            raise Cancelled(f"the MetaM program was stopped: {WORDS[limit]}")
         try:
             return self._lean.engine.eval(action)
         except Thrown as thrown:
@@ -81,9 +82,9 @@ class Meta:
                     raise MetaError(message) from None
                 case TimeoutOrHeartbeat(limit):
                     if self._guard.why:
-                        raise Cancelled(f"the MetaM program was stopped: {limit}") from None
+                        raise Cancelled(f"the MetaM program was stopped: {WORDS[limit]}") from None
                     hint = LIMIT_HINTS.get(limit, "")
-                    raise MetaError(f"a limit was hit: {limit}", limit=str(limit), hint=hint) from None
+                    raise MetaError(f"a limit was hit: {limit}", limit=limit, hint=hint) from None
 
     def _expr(self, action: Arg) -> Expr:
         return Expr(self._service.home, self._eval(action))

@@ -29,7 +29,6 @@ from leanhost.services.terms.meta_answers import (
 from leanhost.services.terms.questions import Leave, Question
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Lifecycle, NotStarted
-from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
@@ -322,8 +321,8 @@ class MetaRunner:
     ) -> Failed | TimeoutOrHeartbeat | MetaUnsupported:
         """Turn what Lean threw into a typed answer."""
         lean, table = self.lean, self.lean.table
-        if guard.why:
-            return TimeoutOrHeartbeat(WHY_LIMITS[guard.why])
+        if guard.limit is not None:
+            return TimeoutOrHeartbeat(guard.limit)
         heartbeat, depth = lean.flags(
             [table.is_max_heartbeat(thrown.error), table.is_max_rec_depth(thrown.error)]
         )

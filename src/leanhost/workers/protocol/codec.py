@@ -9,6 +9,7 @@ from typing import Any
 from leanhost import errors
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.lean.core import Import
+from leanhost.limit import Limit
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.results import (
@@ -218,5 +219,5 @@ def error_in(message: object) -> LeanHostError:
         result = encoding.into(CommandResult | ElabFailure, value.get("result"))
         return errors.ElaborationError(text, result=result, hint=hint)
     if cls is errors.MetaError:
-        return errors.MetaError(text, limit=_str(value.get("limit")), hint=hint)
+        return errors.MetaError(text, limit=encoding.into(Limit | None, value.get("limit")), hint=hint)
     return cls(text, hint=hint)

@@ -44,7 +44,7 @@ def _again(task: Task, origin: Message) -> Evidence:
                     cached.evidence.put((key, index), evidence)
                 found = every[origin["index"]]
             case Unavailable(limit=Limit.CANCELLED):
-                raise Cancelled("the caller cancelled")
+                raise Cancelled(WORDS[Limit.CANCELLED])
             case other:
                 raise NotReproduced(f"the evidence could not be had again: {other!r:.400}")
     return found

@@ -14,6 +14,7 @@ from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import Phase, ProgressSink
@@ -79,7 +80,7 @@ def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
     if isinstance(found, ProofState):
         return found
     if found.limit is Limit.CANCELLED:
-        raise Cancelled("the caller cancelled")
+        raise Cancelled(WORDS[Limit.CANCELLED])
     raise NotReproduced(
         f"the proof state could not be reached again: {what} failed: {found.message}",
         hint="hold a worker (with pool.session(...) as session), or raise the timeout of the proof's options",
@@ -103,8 +104,7 @@ def _shown(state: ProofState) -> Goals | TacticFailure:
     try:
         return Goals(state.goals)
     except MetaError as error:
-        limit = Limit(error.limit) if error.limit else None
-        return TacticFailure(f"the goals cannot be shown: {error.message}", limit)
+        return TacticFailure(f"the goals cannot be shown: {error.message}", error.limit)
 
 
 def _prove(task: Task) -> list[Goals | TacticFailure]:
@@ -145,7 +145,7 @@ def _finish(task: Task) -> KernelOutcome:
 
 
 def _stopped() -> TacticFailure:
-    return TacticFailure("the caller cancelled", Limit.CANCELLED)
+    return TacticFailure(WORDS[Limit.CANCELLED], Limit.CANCELLED)
 
 
 PROVE: Operation[list[Goals | TacticFailure]] = Operation(
@@ -159,7 +159,7 @@ FINISH: Operation[KernelOutcome] = Operation(
     KernelOutcome,
     _finish,
     before=_reach,
-    cancelled=lambda: Unavailable(Limit.CANCELLED, "the caller cancelled"),
+    cancelled=lambda: Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED]),
 )
 OPERATIONS: tuple[Operation[Any], ...] = (PROVE, APPLY, FINISH)
 

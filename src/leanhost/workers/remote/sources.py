@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 from leanhost.errors import UsageError
 from leanhost.services.elaboration.source_view import SourceView, TypeAt
 from leanhost.services.values.lifecycle import Closing
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.outcomes import KernelOutcome, Unavailable
 from leanhost.services.values.results import CommandResult, Limit, Position
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 
 T = TypeVar("T")
-
-_CANCELLED = "the caller cancelled"
 
 
 def _run(task: Task) -> CommandResult:
@@ -70,7 +69,7 @@ KERNEL_CHECK: Operation[KernelOutcome] = Operation(
     "kernel_check",
     KernelOutcome,
     _kernel_check,
-    cancelled=lambda: Unavailable(Limit.CANCELLED, _CANCELLED),
+    cancelled=lambda: Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED]),
 )
 EXTEND: Operation[None] = Operation("extend", type(None), _extend)
 VIEW: Operation[CommandResult] = Operation("view", CommandResult, lambda task: _view(task).result)
