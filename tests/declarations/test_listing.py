@@ -19,6 +19,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import NO_CONTEXT
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.toolchain import Toolchain
 from tests.declarations.conftest import service
@@ -81,7 +82,7 @@ def test_a_page_looks_at_nothing_before_its_mark(
     sizes.clear()
     mark, found = search.Mark(), []
     for start in range(0, 300, 50):
-        page = search.page(declarations.queries, wanted, start, 50, mark, None, None)
+        page = search.page(declarations.queries, wanted, start, 50, mark, NO_CONTEXT)
         mark = page.mark
         found += page.listed
     assert found == expected

@@ -122,14 +122,14 @@ def test_cancellation_is_checked_before_anything(pool: SessionPool) -> None:
     token = CancellationToken()
     token.cancel()
     with pytest.raises(Cancelled):
-        pool.acquire(ONE, token)
+        pool.acquire(ONE, cancellation=token)
     with pytest.raises(Cancelled):
         pool.acquire(["No.Such.Module"], cancellation=token)
     assert len(pool) == 1
     assert adds_up(pool, releases=1).acquired == 1
     pool.close()
     with pytest.raises(Cancelled):
-        pool.acquire(ONE, token)
+        pool.acquire(ONE, cancellation=token)
 
 
 def test_a_failed_import_counts_nothing(pool: SessionPool) -> None:
@@ -542,7 +542,7 @@ def test_the_counters_add_up_under_threads_and_failures(host: Host) -> None:
                         pool.drain()
                     else:
                         with pytest.raises(Cancelled):
-                            pool.acquire(ONE, cancelled)
+                            pool.acquire(ONE, cancellation=cancelled)
                         with pool.acquire(ONE) as session:
                             assert session.run("").ok
             except BaseException as error:

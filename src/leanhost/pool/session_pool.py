@@ -166,11 +166,11 @@ class SessionPool(Closing, ProcessBound):
     def acquire(
         self,
         imports: Sequence[str | Import] = ("Init",),
+        options: ElabOptions | None = None,
+        *,
+        is_module: bool = False,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
-        *,
-        options: ElabOptions | None = None,
-        is_module: bool = False,
     ) -> PooledSession:
         """Return a session over *imports*, in this order; use it as a context manager, which releases it.
 

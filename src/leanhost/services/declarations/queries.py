@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -32,8 +33,8 @@ from leanhost.services.kernel.axioms import AxiomSet, axiom_sets_of
 from leanhost.services.terms.expr import Expr, Name
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
-from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import WORDS
+from leanhost.services.values.cancellation import Cancellation, Within
+from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.results import Limit
 
 FIELDS = (
@@ -309,10 +310,29 @@ def _keep(name: str, items: Sequence[Declaration | None], values: Sequence[Any])
             item._cache[name] = value
 
 
+@contextmanager
+def within(call: CallContext) -> Iterator[Cancellation]:
+    """Give the steps of *call* a token that stops them; when that was for the time, say so."""
+    if call.timeout is None:
+        yield call.cancellation
+        return
+    stop = Within(call.cancellation, call.timeout)
+    try:
+        yield stop
+    except Cancelled:
+        if not stop.timed_out:
+            raise
+        raise _too_long() from None
+
+
+def _too_long() -> MetaError:
+    return MetaError("a question about declarations took too long", limit=Limit.TIMEOUT)
+
+
 def go_on(guard: Guard) -> None:
     """Raise when the work under *guard* shall stop."""
     limit = guard.asked_to_stop
     if limit is Limit.TIMEOUT:
-        raise MetaError("a question about declarations took too long", limit=limit)
+        raise _too_long()
     if limit is not None:
         raise Cancelled(f"the question was stopped: {WORDS[limit]}")

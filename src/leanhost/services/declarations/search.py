@@ -17,10 +17,11 @@ from leanhost.lean.constants import new_constants
 from leanhost.lean.core import CONSTANT_KINDS
 from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.decode import name_of
-from leanhost.services.declarations.queries import LIMIT, DeclarationQueries
+from leanhost.services.declarations.queries import LIMIT, DeclarationQueries, within
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation, check
-from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.limits import CallContext
+from leanhost.services.values.progress import Phase
 
 _CHUNK = 2048
 """How many constants are copied in one step: enough to hide a round trip, little enough to stay flat."""
@@ -110,12 +111,11 @@ def where(
 def walk(
     queries: DeclarationQueries,
     wanted: Where,
-    progress: ProgressSink | None,
-    cancellation: Cancellation,
+    call: CallContext,
     phase: str,
 ) -> Iterator[Listed]:
     """Yield the wanted constants: imports in the order of their modules, then the environment's own by name."""
-    for _, found in _chunks(queries, wanted, progress, cancellation, phase, 0):
+    for _, found in _chunks(queries, wanted, call, phase, 0):
         yield from found
 
 
@@ -141,8 +141,7 @@ def page(
     start: int,
     limit: int,
     mark: Mark,
-    progress: ProgressSink | None,
-    cancellation: Cancellation,
+    call: CallContext,
 ) -> Page:
     """Return at most *limit* wanted constants from the one at *start* on; *mark* does not lie behind that one.
 
@@ -150,7 +149,7 @@ def page(
     """
     found: list[Listed] = []
     seen = mark.listed
-    for passed, chunk in _chunks(queries, wanted, progress, cancellation, "declarations", mark.passed):
+    for passed, chunk in _chunks(queries, wanted, call, "declarations", mark.passed):
         mark = Mark(passed, seen)
         for item in chunk:
             if seen >= start:
@@ -162,27 +161,23 @@ def page(
 
 
 def _chunks(
-    queries: DeclarationQueries,
-    wanted: Where,
-    progress: ProgressSink | None,
-    cancellation: Cancellation,
-    phase: str,
-    begin: int,
+    queries: DeclarationQueries, wanted: Where, call: CallContext, phase: str, begin: int
 ) -> Iterator[tuple[int, Iterator[Listed]]]:
     """Yield what is wanted of the constants from the one at *begin* on, some at a time, with where these begin."""
-    check(cancellation, "the listing")
-    listing = Phase(progress, phase)
-    done = 0
-    for module, size, infos_of in _sources(queries, wanted, listing):
-        for start in range(0, size, _CHUNK):
-            stop = min(size, start + _CHUNK)
-            if done >= begin:
-                queries.meta.owner.check_open()
-                infos = infos_of(start, stop)
-                yield done, _chunk(queries, wanted, module, infos, stop - start, cancellation)
-            done += stop - start
-            listing.at(done)
-            check(cancellation, "the listing")
+    with within(call) as stop:
+        check(stop, "the listing")
+        listing = Phase(call.progress, phase)
+        done = 0
+        for module, size, infos_of in _sources(queries, wanted, listing):
+            for start in range(0, size, _CHUNK):
+                end = min(size, start + _CHUNK)
+                if done >= begin:
+                    queries.meta.owner.check_open()
+                    infos = infos_of(start, end)
+                    yield done, _chunk(queries, wanted, module, infos, end - start, stop)
+                done += end - start
+                listing.at(done)
+                check(stop, "the listing")
 
 
 _Source = tuple[int | None, int, Callable[[int, int], Arg]]

@@ -28,12 +28,12 @@ from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.elaborate import elaborate_terms, limited, term_context
 from leanhost.services.terms.expr import Expr, NameLike
 from leanhost.services.terms.meta import MetaService
-from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
+from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions, within
 from leanhost.services.terms.meta_program import Meta, run_program
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Access, Closing, Lifecycle, NotStarted, SessionOwner
 from leanhost.services.values.limits import WORDS, CallContext
-from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.options import AllowedAxioms, ElabOptions, many_times
 from leanhost.services.values.outcomes import (
     ElabFailure,
     Evidence,
@@ -311,7 +311,7 @@ class Session(Closing):
         self._lifecycle.check_open()
         lean, options = self._state.lean, self._state.options
         seconds = options.timeout if call.timeout is None else call.timeout
-        guard = replace(call, timeout=seconds * max(1, len(sources))).guard(lean, options)
+        guard = replace(call, timeout=many_times(seconds, len(sources))).guard(lean, options)
 
         def work() -> list[T]:
             return [ask(source) for source in phase(guard, "bulk", len(sources)).over(sources)]
@@ -373,9 +373,9 @@ class Session(Closing):
             raise ElaborationError(str(text), result=_unreadable(text))
         lean, options = self._state.lean, self._state.options
 
-        def guarded(ask: Callable[[Guard], object]) -> object:
-            with self._lifecycle.calling("view"):
-                guard = CallContext().guard(lean, options)
+        def guarded(ask: Callable[[Guard], object], call: CallContext) -> object:
+            with self._lifecycle.calling("view", call.cancellation):
+                guard = call.guard(lean, options)
                 with guard.token:
                     return lean.engine.supervise(lambda: ask(guard), guard)
 
@@ -397,10 +397,27 @@ class Session(Closing):
         )
         return view
 
-    def goals_at(self, source: str, positions: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
-        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order."""
-        with self.view(source) as view:
-            return [view.goals_at(line, column) for line, column in positions]
+    def goals_at(
+        self,
+        source: str,
+        positions: Sequence[tuple[int, int]],
+        *,
+        file: str = "<input>",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[tuple[str, ...]]:
+        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order.
+
+        *timeout* is for the elaboration, and for each position. Raises as :meth:`view` does.
+        """
+        with self.view(
+            source, file=file, timeout=timeout, cancellation=cancellation, progress=progress
+        ) as view:
+            return [
+                view.goals_at(line, column, timeout=timeout, cancellation=cancellation)
+                for line, column in positions
+            ]
 
     # --- terms and proofs ---
 
@@ -414,13 +431,15 @@ class Session(Closing):
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> Expr | ElabFailure:
         """Elaborate a term, coerced to *expected_type* if one is given.
 
         *namespace* and *open_namespaces* decide what short names mean, *levels* are universe names that may be
-        used, *lean_options* are ``set_option`` values. Returns an :class:`ElabFailure` with every diagnostic
-        when the text does not elaborate, or, with its ``limit`` set, when a limit or a cancellation ended the work.
+        used, *lean_options* are ``set_option`` values. *timeout* in seconds overrides that of *options*. Returns an
+        :class:`ElabFailure` with every diagnostic when the text does not elaborate, or, with its ``limit`` set, when a
+        limit or a cancellation ended the work.
         """
         return self.elaborate_many(
             [term],
@@ -430,6 +449,7 @@ class Session(Closing):
             open_namespaces=open_namespaces,
             levels=levels,
             lean_options=lean_options,
+            timeout=timeout,
             cancellation=cancellation,
         )[0]
 
@@ -443,6 +463,7 @@ class Session(Closing):
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Expr | ElabFailure]:
@@ -455,7 +476,8 @@ class Session(Closing):
         call = CallContext(None, cancellation, progress)
         try:
             with self._lifecycle.calling("elaborate", cancellation, len(terms)):
-                return elaborate_terms(self.meta, terms, expected_type, context, options, call)
+                limits = within(options, timeout)
+                return elaborate_terms(self.meta, terms, expected_type, context, limits, call)
         except NotStarted:
             return [limited(Limit.CANCELLED)] * len(terms)
 
@@ -478,31 +500,39 @@ class Session(Closing):
         self,
         options: MetaOptions,
         function: Callable[[Meta], T],
+        *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> T:
-        """Like :meth:`run_meta` under the given limits. Raises :class:`~leanhost.errors.Cancelled` when stopped."""
+        """Like :meth:`run_meta` under *options*, whose time-out *timeout* overrides.
+
+        Raises :class:`~leanhost.errors.Cancelled` when stopped.
+        """
         with self._lifecycle.calling("run_meta", cancellation):
-            return run_program(self.meta, function, options, cancellation)
+            return run_program(self.meta, function, within(options, timeout) or DEFAULT, cancellation)
 
     def prove(
         self,
         statement: str,
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> ProofState | TacticFailure:
         """Start a proof of *statement* (a type): the state with that one goal.
 
-        Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
+        *options* are the limits of the statement and of every step; *timeout* in seconds overrides theirs for the
+        statement. Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
         """
         prover = Prover(self.meta, options or DEFAULT, self._finish, self._state.known)
-        return start(prover, self._state.env, statement, cancellation)
+        return start(prover, self._state.env, statement, timeout, cancellation)
 
     def prove_many(
         self,
         statements: Sequence[str],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[ProofState | TacticFailure]:
@@ -514,7 +544,9 @@ class Session(Closing):
         if isinstance(statements, str) or not all(isinstance(statement, str) for statement in statements):
             raise UsageError("statements are a sequence of texts", hint="prove(text) takes one statement")
         each = Phase(progress, "prove", len(statements)).over(statements)
-        return [self.prove(statement, options, cancellation=cancellation) for statement in each]
+        return [
+            self.prove(statement, options, timeout=timeout, cancellation=cancellation) for statement in each
+        ]
 
     def _finish(
         self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]
@@ -524,17 +556,21 @@ class Session(Closing):
 
     # --- evidence ---
 
-    def recheck(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+    def recheck(
+        self, evidence: Evidence, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> EvidenceStatus:
         """Ask the kernel again: the evidence's declaration and what it rests on, on top of the session's imports.
 
-        ``unavailable`` when a limit or a cancellation kept the kernel from a verdict.
+        *timeout* in seconds overrides the session's. ``unavailable`` when a limit or a cancellation kept the kernel
+        from a verdict.
         """
-        return self._evidence.recheck([evidence], CallContext(None, cancellation))[0]
+        return self._evidence.recheck([evidence], CallContext(timeout, cancellation))[0]
 
     def recheck_many(
         self,
         evidence: Sequence[Evidence],
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[EvidenceStatus]:
@@ -542,10 +578,15 @@ class Session(Closing):
 
         *progress* hears of the phase ``recheck``, in items. After a cancellation the rest are ``unavailable``.
         """
-        return self._evidence.recheck(evidence, CallContext(None, cancellation, progress))
+        return self._evidence.recheck(evidence, CallContext(timeout, cancellation, progress))
 
     def matches(
-        self, evidence: Evidence, reference: str | Expr, *, cancellation: Cancellation = None
+        self,
+        evidence: Evidence,
+        reference: str | Expr,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Match:
         """Compare what the evidence proves with a reference statement, as terms and by the kernel.
 
@@ -554,13 +595,14 @@ class Session(Closing):
         statement speaks of it. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
         Raises :class:`~leanhost.errors.ElaborationError` when the text is no type.
         """
-        return self._evidence.matches([evidence], reference, CallContext(None, cancellation))[0]
+        return self._evidence.matches([evidence], reference, CallContext(timeout, cancellation))[0]
 
     def matches_many(
         self,
         evidence: Sequence[Evidence],
         reference: str | Expr,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Match]:
@@ -568,7 +610,7 @@ class Session(Closing):
 
         *progress* hears of the phase ``matches``, in items. After a cancellation the rest are open.
         """
-        return self._evidence.matches(evidence, reference, CallContext(None, cancellation, progress))
+        return self._evidence.matches(evidence, reference, CallContext(timeout, cancellation, progress))
 
     def export(
         self,

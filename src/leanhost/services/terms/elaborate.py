@@ -16,7 +16,7 @@ from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
 from leanhost.services.values.limits import WORDS, CallContext
-from leanhost.services.values.options import check_lean_options
+from leanhost.services.values.options import check_lean_options, many_times
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import phase
 from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
@@ -85,7 +85,7 @@ def elaborate_terms(
         raise UsageError("terms are a sequence of texts", hint="elaborate(text) takes one term")
     chosen = options or DEFAULT
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
-    chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
+    chosen = replace(chosen, timeout=many_times(chosen.timeout, len(terms)))
     wanted = None if expected is None else service.home.expr(expected)
 
     def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:

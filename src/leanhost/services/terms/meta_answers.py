@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.lean.tables.monads import TRANSPARENCIES
+from leanhost.services.values.options import check_seconds
 from leanhost.services.values.results import Limit
 
 T = TypeVar("T")
@@ -37,8 +38,7 @@ class MetaOptions:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise UsageError(f"{name} must be a natural number, not {value!r}")
-        if not isinstance(self.timeout, int | float) or not 0 < self.timeout < 1e7:
-            raise UsageError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+        check_seconds("timeout", self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,12 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 """What a bounded ``MetaM`` call returns; use ``match``."""
 
 DEFAULT = MetaOptions()
+
+
+def within(options: MetaOptions | None, timeout: float | None) -> MetaOptions | None:
+    """Return *options* with *timeout* in the place of theirs, if one is given."""
+    return options if timeout is None else replace(options or DEFAULT, timeout=timeout)
+
 
 LIMIT_HINTS = {
     Limit.HEARTBEATS: "allow more with MetaOptions(max_heartbeats=...); 0 turns the limit off",

@@ -12,7 +12,7 @@ from leanhost.engine.expressions import Arg
 from leanhost.lean.core import Lean
 from leanhost.lean.tables import Table
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.options import ElabOptions, check_seconds
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit, Status
 
@@ -49,6 +49,10 @@ class CallContext:
     cancellation: Cancellation = None
     progress: ProgressSink | None = None
     file: str = "<input>"
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            check_seconds("timeout", self.timeout)
 
     def guard(self, lean: Lean, options: ElabOptions) -> Guard:
         """Return a guard for the call, its clock started."""

@@ -30,6 +30,21 @@ _RESERVED = {
 }
 
 
+MOST_SECONDS = 9_999_999.0
+"""The longest time a call can be given."""
+
+
+def many_times(seconds: float, count: int) -> float:
+    """Return the time for *count* items at *seconds* each, at least for one."""
+    return min(seconds * max(1, count), MOST_SECONDS)
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is not a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e7:
+        raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
+
+
 def check_lean_options(values: Mapping[str, OptionValue], allowed: Container[str] = ()) -> None:
     """Refuse what is no option value, and options that have a place of their own, but those *allowed*."""
     for name, value in values.items():
@@ -139,9 +154,7 @@ class ElabOptions:
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise UsageError(f"{name} must be a natural number, not {value!r}")
         for name in ("timeout", "grace"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < 1e7:
-                raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
+            check_seconds(name, getattr(self, name))
         check_lean_options(self.lean)
         object.__setattr__(self, "lean", MappingProxyType(dict(self.lean)))
 

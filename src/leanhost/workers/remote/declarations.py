@@ -12,6 +12,7 @@ from leanhost.services.declarations.search import Listed, Mark, Match, Page, pag
 from leanhost.services.declarations.service import BoundedText, DeclarationService, Inspection
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.protocol import encoding
 from leanhost.workers.remote.operation import Operation, Task
@@ -77,7 +78,8 @@ def _listing(task: Task) -> Page:
     filters = _filters(task)
     progress, cancellation = filters.pop("progress"), filters.pop("cancellation")
     queries, mark = task.session.declarations.queries, encoding.into(Mark, a["mark"])
-    return page(queries, where(**filters), a["start"], a["limit"], mark, progress, cancellation)
+    call = CallContext(None, cancellation, progress)
+    return page(queries, where(**filters), a["start"], a["limit"], mark, call)
 
 
 def _search(task: Task) -> list[Match]:
