@@ -33,8 +33,8 @@ def main(theorems: int) -> None:
 
 
 def measure(session: Session, library: Path) -> None:
-    declarations = DeclarationService(session.lean, session.env, session._state.imported, session.meta)
-    engine = session.lean.engine
+    declarations = DeclarationService(session._lean, session._env, session._state.imported, session._runner)
+    engine = session._lean.engine
     total = bare(session)
     print(f"{total} constants from {library}")
     walk = best(lambda: bare(session)) / total
@@ -81,8 +81,8 @@ def measure(session: Session, library: Path) -> None:
 
 def bare(session: Session) -> int:
     """Copy and decode every imported name."""
-    lean, table, count = session.lean, session.lean.table, 0
-    with lean.engine.eval(table.module_data(session.env)) as data:
+    lean, table, count = session._lean, session._lean.table, 0
+    with lean.engine.eval(table.module_data(session._env)) as data:
         for i in range(lean.number(Size(data))):
             copied = lean.engine.eval_data(table.module_constant_names(Index(data, i)), 10_000_000)
             assert isinstance(copied, list)

@@ -105,7 +105,7 @@ def alternating(first: Callable[[], object], second: Callable[[], object]) -> tu
 
 def mixed(host: Host, count: int = 20_000) -> None:
     """Operations of every kind in one session: what handles and private memory do."""
-    engine = host.lean.engine
+    engine = host._lean.engine
     with host.session(["Init"]) as session:
         steps = operations(session)
         for _ in range(1000):

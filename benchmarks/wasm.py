@@ -119,7 +119,7 @@ def _heap(checks: int) -> None:
 
 def _usage(host: Host, checks: int) -> None:
     gc.collect()
-    engine = host.lean.engine
+    engine = host._lean.engine
     engine.drain()
     pages = int(Path(f"/proc/{engine.pid}/statm").read_text().split()[1])  # type: ignore[attr-defined]
     print(f"  after {checks:6d} checks {engine.private_bytes() / 1e6:9.2f} MB {pages * 4096 / 1e6:9.1f} MB")

@@ -39,7 +39,7 @@ def test_every_constant_once(declarations: DeclarationService, session: Session)
     assert len({item.name for item in listed}) == len(listed) > 1000
     assert [item.name for item in declarations.iterate()] == [item.name for item in listed]
     own = [item for item in listed if item.module is None]
-    assert {item.name.parts for item in own} == {c.name for c in new_constants(session.lean, session.env)}
+    assert {item.name.parts for item in own} == {c.name for c in new_constants(session._lean, session._env)}
     assert listed[-len(own) :] == own == list(declarations.iterate(own=True))
 
 
@@ -82,7 +82,7 @@ def test_a_page_looks_at_nothing_before_its_mark(
     sizes.clear()
     mark, found = search.Mark(), []
     for start in range(0, 300, 50):
-        page = search.page(declarations.queries, wanted, start, 50, mark, NO_CONTEXT)
+        page = search.page(declarations._queries, wanted, start, 50, mark, NO_CONTEXT)
         mark = page.mark
         found += page.listed
     assert found == expected
@@ -163,7 +163,7 @@ def test_cancellation_ends_the_stream(declarations: DeclarationService) -> None:
 
 
 def test_a_listing_left_half_way_keeps_nothing(declarations: DeclarationService, session: Session) -> None:
-    engine = session.lean.engine
+    engine = session._lean.engine
     declarations.kinds(["Nat"])
     gc.collect()
     before = engine.live
@@ -187,7 +187,7 @@ def test_thousands_of_theorems(native_toolchain: Toolchain, fixture_core: Path, 
     compile_big(fixture_core, 2400, "Big", tmp_path, part=1200)
     with Host(native_toolchain, [tmp_path, fixture_core]) as host, host.session(["Big"]) as session:
         declarations = service(session)
-        engine = session.lean.engine
+        engine = session._lean.engine
         before, most = engine.live, 0
         seen: set[Name] = set()
         for item in declarations.iterate(module="Big", kinds="theorem"):

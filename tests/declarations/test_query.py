@@ -242,7 +242,7 @@ def test_many_are_inspected_at_once(declarations: DeclarationService) -> None:
 
 def test_no_handle_is_left(host: Host) -> None:
     with host.session(["Init"]) as session:
-        engine = session.lean.engine
+        engine = session._lean.engine
         declarations = service(session)
         declarations.inspect("Nat.add")  # captures the session's contexts
         gc.collect()

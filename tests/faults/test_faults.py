@@ -55,7 +55,7 @@ def test_output_is_returned_with_the_request_that_wrote_it(pool: WorkerPool, eng
 
 
 def killed_during_a_check(pool: WorkerPool, victim: int) -> CheckResult:
-    job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    job = pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     assert not isinstance(job, CheckResult)
     worker = busy_worker(pool)
     group = family(worker)

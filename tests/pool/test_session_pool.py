@@ -294,7 +294,7 @@ def test_a_closed_pool_lends_nothing_and_drops_what_returns(host: Host) -> None:
 def test_a_pool_ends_with_its_host(engine: str, request: pytest.FixtureRequest) -> None:
     host = open_host(engine, request)
     pool = SessionPool(host)
-    native = host.lean.engine
+    native = host._lean.engine
     lent = pool.acquire(ONE)
     with pool.acquire(ONE):
         pass
@@ -562,7 +562,7 @@ def test_the_counters_add_up_under_threads_and_failures(host: Host) -> None:
 
 
 def test_handles_come_back(host: Host) -> None:
-    native = host.lean.engine
+    native = host._lean.engine
     gc.collect()
     before = native.live
     with SessionPool(host, capacity=1) as pool:
@@ -589,7 +589,7 @@ def test_a_lost_lean_takes_its_environments_along(request: pytest.FixtureRequest
         with pool.acquire(ONE):
             pass
         lent = pool.acquire(OTHER)
-        os.kill(host.lean.engine.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(host._lean.engine.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         with pytest.raises(EngineLost):
             lent.run(GOOD)
         assert len(pool) == 0

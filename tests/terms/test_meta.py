@@ -221,7 +221,7 @@ def test_limits_inside_a_program(session: Session) -> None:
 
 
 def test_twenty_thousand_cheap_calls_leave_nothing(session: Session) -> None:
-    engine = session.lean.engine
+    engine = session._lean.engine
     count = 4000 if engine.word == 8 else 400
     one = term(session, "fun x : Nat => x")
     session.meta.infer_type(one)

@@ -175,7 +175,7 @@ def test_a_proof_ends_with_its_session(host: Host) -> None:
 
 
 def test_steps_leave_no_handles(session: Session) -> None:
-    engine = session.lean.engine
+    engine = session._lean.engine
     start = state(session.prove("∀ (a b : Nat), a = b → b = a"))
 
     def walk() -> None:
@@ -232,7 +232,7 @@ def test_text_on_several_lines(session: Session) -> None:
 
 def test_what_is_only_called_solved_is_refused(session: Session) -> None:
     start = state(session.prove("True"))
-    lean, home = session.lean, session.meta.home
+    lean, home = session._lean, session._runner.home
     outside = home.expr(session.build.fvar("nowhere"))
     for root in (outside, start._root):
         forged = ProofState(start._prover, start._saved, root, ())

@@ -116,7 +116,7 @@ def test_closing_during_a_check_answers_it_and_leaves_nothing(
 ) -> None:
     before, open_before, threads = children(), descriptors(), threading.active_count()
     with pool_of(engine, request, spares=0) as pool:
-        job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        job = pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
         busy_worker(pool)
         scratch = pool._supervisor._launcher.scratch
         assert scratch.is_dir()

@@ -32,7 +32,7 @@ pool = WorkerPool(toolchain={toolchain!r}, search_path={roots!r}, workers=2, spa
 time.sleep(600)
 """
 
-WORK = "pool.submit(ENDLESS, bounded=True); pool.submit(GOOD, bounded=True)"
+WORK = "pool._submit(ENDLESS, bounded=True); pool._submit(GOOD, bounded=True)"
 READY = "busy_worker(pool); print('ready', flush=True)"
 
 

@@ -77,7 +77,7 @@ limits = ElabOptions(grace=0.2)
 pool = WorkerPool(
     toolchain="native-runtime", search_path=[Path({str(fixture_core)!r})], spares=0, grace=0.1, options=limits
 )
-pool.submit({spinning!r}, bounded=True)
+pool._submit({spinning!r}, bounded=True)
 print(busy_worker(pool), flush=True)
 time.sleep(600)
 """
@@ -127,7 +127,7 @@ def test_an_import_has_cpu_time_of_its_own_after_a_short_check(make_pool: MakePo
         return int(limits.partition("Max cpu time")[2].split()[0])
 
     eventually(lambda: allowed() >= 4000)  # it is set once the answer is on its way
-    pool.submit(CheckItem(source=ENDLESS, timeout=500), bounded=True)
+    pool._submit(CheckItem(source=ENDLESS, timeout=500), bounded=True)
     assert busy_worker(pool) == served.process.pid
     assert 2000 <= allowed() < 2500
 
@@ -297,7 +297,7 @@ def test_a_timeout_that_kills_keeps_the_import(engine: str, request: pytest.Fixt
     """On native in the zygote, on wasm in a spare that was started ahead."""
     with pool_of(engine, request, workers=1, spares=1, grace=0.3) as pool:
         assert pool.check(GOOD).accepted
-        job = pool.submit(CheckItem(source=ENDLESS, timeout=5), bounded=True)
+        job = pool._submit(CheckItem(source=ENDLESS, timeout=5), bounded=True)
         assert isinstance(job, Job)
         # One that stands still cannot stop in time, on either engine.
         os.kill(busy_worker(pool), signal.SIGSTOP)

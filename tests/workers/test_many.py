@@ -246,7 +246,7 @@ def test_a_deadline_around_a_stream_ends_it(fake_pool: MakePool, backend: str) -
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_what_the_pool_raises_is_raised_to_the_task(fake_pool: MakePool, backend: str) -> None:
     pool = fake_pool(workers=1, queue_timeout=0.2, grace=0.2)
-    job = pool.submit("sleep 600", bounded=True)
+    job = pool._submit("sleep 600", bounded=True)
     with pytest.raises(PoolTimeout):
         anyio.run(pool.acheck, "accept", backend=backend)
 

@@ -65,13 +65,13 @@ def test_who_works_and_who_waits(make_pool: MakePool) -> None:
     pool = make_pool(workers=2, spares=0, grace=0.3)
     with pool.session(["Init"]) as session:
         session.run(GOOD)
-        running = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
-        queued = pool.submit(GOOD, bounded=True)
+        running = pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        queued = pool._submit(GOOD, bounded=True)
         busy_worker(pool)
         stats = pool.stats
         assert (stats.workers, stats.busy, stats.held, stats.free, stats.waiting) == (2, 2, 1, 0, 2)
         assert not isinstance(running, CheckResult)
-        pool.cancel(running)
+        pool._cancel(running)
         assert not isinstance(queued, CheckResult)
         assert queued.future.result(60).accepted
     eventually(lambda: pool.stats.busy == 0)
@@ -127,12 +127,12 @@ def test_private_memory_is_what_a_process_has_alone(fake_pool: MakePool) -> None
 
 def test_nobody_is_refused_or_forgotten_unseen(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1, max_waiting=0, grace=0.2)
-    job = pool.submit("sleep 600", bounded=True)
+    job = pool._submit("sleep 600", bounded=True)
     with pytest.raises(TooManyRequests):
         pool.check("accept")
     assert pool.stats.errors == {"TooManyRequests": 1}
     assert not isinstance(job, CheckResult)
-    pool.cancel(job)
+    pool._cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
     assert pool.stats.ended == {"cancelled": 1}
 
@@ -179,7 +179,7 @@ def test_without_the_client_there_is_a_next_step() -> None:
 def test_every_number_can_be_scraped(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool.check(GOOD).accepted
     stats = pool.stats
-    monkeypatch.setattr(pool, "stats", lambda: stats)  # memory is never the same twice
+    monkeypatch.setattr(pool._supervisor, "stats", lambda: stats)  # memory is never the same twice
     registry = CollectorRegistry(auto_describe=True)
     registry.register(PoolCollector(pool, name="p"))
 

@@ -31,7 +31,7 @@ from tests.workers.test_zygotes import busy_worker, zygotes
 
 
 def submitted(pool: WorkerPool, source: CheckItem | str) -> Job:
-    job = pool.submit(source, bounded=True)
+    job = pool._submit(source, bounded=True)
     assert isinstance(job, Job)
     return job
 
@@ -68,10 +68,10 @@ def test_a_single_request_is_served_beside_a_stream_without_end(fake_pool: MakeP
 def test_what_is_cancelled_before_its_turn_takes_no_worker(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1, grace=300)
     running, queued = submitted(pool, "obey"), submitted(pool, "exit 5")
-    pool.cancel(queued)
+    pool._cancel(queued)
     assert queued.future.result(60).status is Status.CANCELLED
     busy_worker(pool)
-    pool.cancel(running)
+    pool._cancel(running)
     assert running.future.result(60).status is Status.CANCELLED
     assert pool.check("accept").accepted
     stats = pool.stats
@@ -147,7 +147,7 @@ def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None
     pool = fake_pool(workers=1)
     order: list[int] = []
     for number in range(10):
-        job = pool.submit("sleep 0.01", bounded=True)
+        job = pool._submit("sleep 0.01", bounded=True)
         assert isinstance(job, Job)
         job.future.add_done_callback(partial(lambda number, _: order.append(number), number))
     pool.check("accept")
@@ -185,7 +185,7 @@ def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_eve
         assert pool.stats.processes_started <= 2 * len(jobs) + 1
     job = submitted(pool, "obey")
     eventually(lambda: pool.stats.free == 1)  # it is over, and there are spares again
-    pool.cancel(job)
+    pool._cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
 
 

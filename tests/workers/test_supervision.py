@@ -100,10 +100,10 @@ def test_what_was_said_before_the_end_is_told(fake_pool: MakePool) -> None:
 def test_a_verdict_that_comes_after_a_cancellation_is_no_verdict(fake_pool: MakePool) -> None:
     """A worker that stopped in time is used again, and what was cancelled says nothing about what comes then."""
     pool = fake_pool(grace=300)
-    job = pool.submit("obey", bounded=True)
+    job = pool._submit("obey", bounded=True)
     assert not isinstance(job, CheckResult)
     eventually(lambda: pool.stats.busy == 1 and pool._supervisor._workers[0]._begun)
-    pool.cancel(job)
+    pool._cancel(job)
     cancelled = job.future.result(60)
     assert cancelled.status is Status.CANCELLED
     after = pool.check("accept")
@@ -185,7 +185,7 @@ def test_a_worker_that_does_not_get_ready_is_given_up(fake_pool: MakePool) -> No
     pool = fake_pool(grace=0.2)
     assert pool.check("accept").accepted  # a start has all the time it takes
     object.__setattr__(pool._settings, "startup_timeout", 0.2)
-    job = pool.submit(CheckItem(source="mute", timeout=1000), bounded=True)
+    job = pool._submit(CheckItem(source="mute", timeout=1000), bounded=True)
     assert not isinstance(job, CheckResult)
     result = job.future.result(60)
     assert (result.status, "getting ready took more than" in result.reasons[0]) == (Status.TIMEOUT, True)

@@ -143,7 +143,7 @@ def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
     fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = fake_pool(workers=1)
-    jobs = [pool.submit(source, bounded=True) for source in ("sleep 600", "accept", "accept")]
+    jobs = [pool._submit(source, bounded=True) for source in ("sleep 600", "accept", "accept")]
     eventually(lambda: pool.stats.busy == 1)
 
     def fail(self: object) -> None:
@@ -164,7 +164,7 @@ def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
 
 def test_a_future_that_somebody_cancelled_is_not_waited_for(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1)
-    running, queued = (pool.submit(source, bounded=True) for source in ("sleep 0.2", "accept"))
+    running, queued = (pool._submit(source, bounded=True) for source in ("sleep 0.2", "accept"))
     assert not isinstance(running, CheckResult)
     assert not isinstance(queued, CheckResult)
     assert queued.future.cancel()
@@ -202,7 +202,7 @@ def test_results_that_are_forgotten_on_the_pools_own_thread_do_not_stop_it(fake_
 def test_numbers_can_be_asked_for_on_the_pools_own_thread(fake_pool: MakePool) -> None:
     pool = fake_pool()
     told: list[int] = []
-    job = pool.submit("sleep 0.1", bounded=True)
+    job = pool._submit("sleep 0.1", bounded=True)
     assert not isinstance(job, CheckResult)
     job.future.add_done_callback(lambda _: told.append(pool.stats.workers))
     assert job.future.result(60).accepted
@@ -247,7 +247,7 @@ def test_a_fork_finds_no_lock_held() -> None:
     thread = threading.Thread(target=hold); thread.start(); held.wait()
     pid = os.fork()
     if pid == 0:
-        for ask in (lambda: pool.check("accept"), lambda: pool.cancel(None), pool.stats, pool.close):
+        for ask in (lambda: pool.check("accept"), lambda: pool._cancel(None), lambda: pool.stats, pool.close):
             try:
                 ask()
             except Exception as error:
@@ -278,7 +278,7 @@ def test_a_fork_keeps_no_channel_open_not_even_of_a_worker_that_is_being_started
                  and os.path.lexists(f"/proc/self/fd/{fd}")]
         return {link for link in links if link.startswith(("socket", "pipe"))}
     before = sockets()
-    job = pool.submit("sleep 600", bounded=True)
+    job = pool._submit("sleep 600", bounded=True)
     starting.wait()
     pid = os.fork()
     if pid == 0:
@@ -395,7 +395,7 @@ def test_from_any_thread_and_inside_a_running_event_loop(fake_pool: MakePool) ->
 
 def answer(pool: WorkerPool, item: CheckItem | str) -> CheckResult:
     """Check *item*; what is never answered is an error here and not the end of all tests."""
-    job = pool.submit(item, bounded=True)
+    job = pool._submit(item, bounded=True)
     assert not isinstance(job, CheckResult)
     return job.future.result(60)
 
@@ -436,7 +436,7 @@ def test_a_zygote_that_stands_still_while_it_imports_is_given_up(
 ) -> None:
     pool = make_pool(spares=0, startup_timeout=1.0)
     stopped = born_stopped(monkeypatch)
-    job = pool.submit(GOOD, bounded=True)
+    job = pool._submit(GOOD, bounded=True)
     assert not isinstance(job, CheckResult)
     with pytest.raises(WorkerStartError, match="importing took more than 1 s"):
         job.future.result(60)
@@ -450,7 +450,7 @@ def test_a_zygote_that_stands_still_under_a_running_check_is_replaced_and_the_ch
     monkeypatch.setattr(zygote_client, "FORK_S", 0.5)
     monkeypatch.setattr(worker, "LINGER_S", 1e6)
     pool = make_pool(spares=0, workers=2, grace=0.5)
-    job = pool.submit(CheckItem(source=ENDLESS, timeout=2), bounded=True)
+    job = pool._submit(CheckItem(source=ENDLESS, timeout=2), bounded=True)
     assert not isinstance(job, CheckResult)
     running = busy_worker(pool)
     stopped_zygote(pool)
@@ -464,7 +464,7 @@ def test_a_pool_whose_zygote_stands_still_closes(
 ) -> None:
     monkeypatch.setattr(worker, "LINGER_S", 0.2)
     pool = make_pool(spares=0)
-    pool.submit(ENDLESS, bounded=True)
+    pool._submit(ENDLESS, bounded=True)
     running = busy_worker(pool)
     stopped = stopped_zygote(pool)
     pool.close()
@@ -477,11 +477,11 @@ def test_a_request_given_up_during_a_long_import_harms_nobody(
 ) -> None:
     pool = make_pool(spares=0)
     importing = born_stopped(monkeypatch)
-    job = pool.submit(GOOD, bounded=True)
+    job = pool._submit(GOOD, bounded=True)
     assert not isinstance(job, CheckResult)
     eventually(lambda: bool(importing))
     try:
-        pool.cancel(job)
+        pool._cancel(job)
         assert job.future.result(60).status is Status.CANCELLED
         eventually(lambda: not pool._supervisor._workers)
     finally:
@@ -534,7 +534,7 @@ def test_a_program_that_ignores_the_ends_of_its_children(fixture_core: Path) -> 
 
 def test_a_worker_that_stands_still_does_not_outlive_a_killed_parent(fixture_core: Path) -> None:
     body = """
-pool.submit(ENDLESS, bounded=True)
+pool._submit(ENDLESS, bounded=True)
 worker = busy_worker(pool)
 os.kill(worker, signal.SIGSTOP)
 print(*family(os.getpid())[1:], flush=True)
@@ -555,7 +555,7 @@ def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(mak
     """A pipe can be opened again through ``/proc/self/fd``: what leads to another process must not be there."""
     pool = make_pool(workers=6, spares=0)
     for _ in range(6):  # what a zygote knows of the first ones takes numbers that nothing else had
-        pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     eventually(lambda: [worker._begun for worker in pool._supervisor._workers] == [True] * 6)
     (zygote,) = zygotes_of(pool)
     for one in pool._supervisor._workers:
@@ -597,7 +597,7 @@ def test_a_file_in_the_current_directory_stands_in_for_no_module(
 def test_a_worker_does_not_know_the_environment(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "secret-of-the-host")
     pool = make_pool(spares=0)
-    pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     environment = Path(f"/proc/{busy_worker(pool)}/environ").read_bytes()
     assert b"PATH=" in environment
     assert b"secret-of-the-host" not in environment
@@ -616,7 +616,7 @@ def test_the_limits_hold_for_every_process_of_a_worker(engine: str, request: pyt
 def limited(pool: WorkerPool) -> None:
     own = Path("/proc/self/limits").read_text()
     if pool._settings.forks:
-        pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
         found = family(busy_worker(pool))
     else:
         assert pool.check(GOOD).accepted

@@ -173,7 +173,7 @@ def test_who_was_let_in_is_not_refused_between_the_two_steps(
     def fill() -> None:
         with suppress(TooManyRequests):
             while True:
-                queued.append(pool.submit(GOOD, bounded=True))
+                queued.append(pool._submit(GOOD, bounded=True))
 
     between(pool, monkeypatch, fill)
     assert pool.verify(*PAIR).verified

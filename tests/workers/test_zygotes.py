@@ -139,10 +139,10 @@ def test_a_zygote_killed_under_a_running_check_leaves_it_running(make_pool: Make
 
 def test_a_cancelled_check_ends_and_its_worker_with_it(make_pool: MakePool) -> None:
     pool = make_pool(spares=0)
-    job = pool.submit(ENDLESS, bounded=True)
+    job = pool._submit(ENDLESS, bounded=True)
     assert not isinstance(job, CheckResult)
     worker = busy_worker(pool)
-    pool.cancel(job)
+    pool._cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
     eventually(lambda: not alive(worker))
 
@@ -283,7 +283,7 @@ def test_workers_are_all_in_this_process_family(make_pool: MakePool) -> None:
 def test_every_process_leads_a_session_of_its_own(make_pool: MakePool) -> None:
     """Which a terminal's signals do not reach, and whose group is all that it starts."""
     pool = make_pool(spares=0)
-    pool.submit(ENDLESS, bounded=True)
+    pool._submit(ENDLESS, bounded=True)
     for pid in (busy_worker(pool), *zygotes(pool)):
         assert os.getsid(pid) == pid
 

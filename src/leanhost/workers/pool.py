@@ -333,10 +333,10 @@ class WorkerPool(Closing, ProcessBound):
             request, bounded=True, kind="replay", more=replay_file.question(path, trusted)
         )
         result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait()
-        return self.notice().on_replay(replay_file.answered(result, job.extra))
+        return self._notice().on_replay(replay_file.answered(result, job.extra))
 
-    def notice(self) -> FaultNotice:
-        """Return what is said about the verdicts of the Lean in use; for the floors above, not for users."""
+    def _notice(self) -> FaultNotice:
+        """Return what is said about the verdicts of the Lean in use."""
         return self._dispatcher.notice()
 
     def session(
@@ -362,7 +362,7 @@ class WorkerPool(Closing, ProcessBound):
         """
         return self._supervisor.stats()
 
-    def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
+    def _submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
         """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
         return self._dispatcher.submit(item, bounded=bounded)
 
@@ -402,8 +402,8 @@ class WorkerPool(Closing, ProcessBound):
 
         return send
 
-    def cancel(self, job: Job) -> None:
-        """Stop what :meth:`submit` returned; its verdict becomes ``cancelled`` unless it has one."""
+    def _cancel(self, job: Job) -> None:
+        """Stop what :meth:`_submit` returned; its verdict becomes ``cancelled`` unless it has one."""
         self._dispatcher.cancel(job)
 
     def close(self) -> None:

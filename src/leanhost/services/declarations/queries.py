@@ -31,8 +31,8 @@ from leanhost.services.declarations.decode import (
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.kernel.axioms import AxiomSet, axiom_sets_of
 from leanhost.services.terms.expr import Expr, Name
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import Cancellation, Within
 from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.results import Limit
@@ -68,7 +68,7 @@ class _Question(NamedTuple):
 class DeclarationQueries:
     """Puts questions about declarations to one environment, an array of names at a time."""
 
-    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
+    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaRunner) -> None:
         self.lean = lean
         self.env = env
         self.imported = imported

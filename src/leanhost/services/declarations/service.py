@@ -21,8 +21,8 @@ from leanhost.services.declarations.queries import FIELDS, DeclarationQueries, g
 from leanhost.services.declarations.search import Listed, Match, Rank, best, walk, where
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.terms.expr import Name, NameLike
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.limits import CallContext
 from leanhost.services.values.progress import Phase, ProgressSink
@@ -98,11 +98,10 @@ class DeclarationService:
     :class:`~leanhost.errors.EngineLost`.
     """
 
-    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
+    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaRunner) -> None:
         self._lean = lean
         self._meta = meta
-        self.queries = DeclarationQueries(lean, env, imported, meta)
-        """What it asks Lean; for the floors above, not for users."""
+        self._queries = DeclarationQueries(lean, env, imported, meta)
 
     # --- one or many ---
 
@@ -143,7 +142,7 @@ class DeclarationService:
     def _look_up(
         self, chunk: Sequence[NameTuple], fields: Sequence[str], cancellation: Cancellation
     ) -> list[Declaration | None]:
-        queries = self.queries
+        queries = self._queries
         array = self._lean.engine.eval(queries.array(chunk))
         lookup = Lookup(self._lean, queries.load, array, queries.find(array))
         tags = queries.tags(lookup.found)
@@ -167,7 +166,7 @@ class DeclarationService:
         """Tell for each name whether it is declared."""
 
         def ask(chunk: Sequence[NameTuple], _stop: Cancellation) -> list[bool]:
-            return self.queries.exist(chunk)
+            return self._queries.exist(chunk)
 
         return self._bulk("exists", wanted, ask, CallContext(timeout, cancellation, progress))
 
@@ -186,7 +185,7 @@ class DeclarationService:
         progress: ProgressSink | None = None,
     ) -> list[str | None]:
         """Return the kind of each name; see :attr:`Declaration.kind`."""
-        queries = self.queries
+        queries = self._queries
 
         def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[str | None]:
             with self._lean.engine.eval(queries.array(chunk)) as array, queries.find(array) as found:
@@ -208,7 +207,7 @@ class DeclarationService:
         A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
         """
         _budget("type_bytes", type_bytes)
-        queries, table = self.queries, self._lean.table
+        queries, table = self._queries, self._lean.table
 
         def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[BoundedText | None]:
             with queries.find(queries.array(chunk)) as found:
@@ -312,7 +311,7 @@ class DeclarationService:
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
         call = CallContext(timeout, cancellation, progress)
-        return self._counted("iterate", walk(self.queries, wanted, call, "declarations"))
+        return self._counted("iterate", walk(self._queries, wanted, call, "declarations"))
 
     def search(
         self,
@@ -338,7 +337,7 @@ class DeclarationService:
         details are left out unless asked for. *progress* hears of the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        found = walk(self.queries, wanted, CallContext(timeout, cancellation, progress), "search")
+        found = walk(self._queries, wanted, CallContext(timeout, cancellation, progress), "search")
         return best(self._counted("search", found), fragment, limit)
 
     # --- how ---

@@ -77,7 +77,7 @@ class SourceView(Closing):
         self.result: CommandResult = CommandResult((), (), (), 0.0, 0.0)
         """What the elaboration came to."""
 
-    def add(self, start: int, end: int, state: Ref) -> None:
+    def _add(self, start: int, end: int, state: Ref) -> None:
         """Keep the trees of one command."""
         lean, table = self._lean, self._lean.table
         if self._file_map is None:

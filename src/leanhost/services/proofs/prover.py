@@ -17,8 +17,8 @@ from leanhost.lean.tables import Table
 from leanhost.services.elaboration.commands import parser_diagnostic
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.terms.elaborate import is_short
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported, within
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import Diagnostic, Position
 from leanhost.services.values.text import position
@@ -49,7 +49,7 @@ class Prover:
 
     def __init__(
         self,
-        meta: MetaService,
+        meta: MetaRunner,
         options: MetaOptions,
         finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
         known: frozenset[NameTuple],

@@ -105,7 +105,7 @@ class Host(Closing, ProcessBound):
 
     @property
     def _lean(self) -> Lean:
-        """The Lean in use; a new one when the last was lost."""
+        """The Lean in use, opened anew when the last was lost."""
         # Before the lock: in a fork, whatever thread of the parent held it then will not let it go.
         self._life.check_home("this host")
         with self._lock:
@@ -122,23 +122,13 @@ class Host(Closing, ProcessBound):
         """Whether :meth:`close` was called."""
         return self._closed
 
-    @property
-    def life(self) -> Life:
-        """What sessions and handles of this host depend on; for the floors above, not for users."""
-        return self._life
-
-    def import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
+    def _import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
         """Return what identifies an import; *is_module* reads the exported parts only, as a ``module`` does."""
         return ImportKey(parse_imports(imports), is_module)
 
-    def import_fresh(self, lean: Lean, key: ImportKey, progress: ProgressSink | None = None) -> Imported:
+    def _import_fresh(self, lean: Lean, key: ImportKey, progress: ProgressSink | None = None) -> Imported:
         """Import *key* into *lean*; the caller is the environment's only user."""
         return import_environment(lean, key, self.search_path, self.toolchain.core, progress=progress)
-
-    @property
-    def lean(self) -> Lean:
-        """The Lean in use, opened anew when the last was lost; for the floors above, not for users."""
-        return self._lean
 
     def session(
         self,
@@ -158,10 +148,10 @@ class Host(Closing, ProcessBound):
         check(cancellation, "the import")
         lean = self._lean
         options = options or ElabOptions()
-        self.lean_options(lean, options)  # refused before the import, not after it
-        imported = self._kept_import(lean, self.import_key(imports), cancellation, progress)
+        self._lean_options(lean, options)  # refused before the import, not after it
+        imported = self._kept_import(lean, self._import_key(imports), cancellation, progress)
         try:
-            return Session.over(self, lean, imported, options)
+            return Session._over(self, lean, imported, options)
         except BaseException:
             imported.close()
             raise
@@ -206,7 +196,7 @@ class Host(Closing, ProcessBound):
         """What a file's functions on numbers are compared with: ``Init``, where there is one to import."""
         lean = self._lean
         try:
-            imported = self._kept_import(lean, self.import_key(("Init",)), None, None)
+            imported = self._kept_import(lean, self._import_key(("Init",)), None, None)
         except ImportFailed:
             return None
         try:
@@ -214,7 +204,7 @@ class Host(Closing, ProcessBound):
         finally:
             imported.close()
 
-    def adopt(self, guest: Closable) -> None:
+    def _adopt(self, guest: Closable) -> None:
         """Remember a session or a pool, so that it ends with this host."""
         self._life.check_home("this host")
         with self._lock:
@@ -222,7 +212,7 @@ class Host(Closing, ProcessBound):
                 raise ClosedError("this host is closed")
             self._guests.add(guest)
 
-    def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
+    def _lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return ``Lean.Options`` with the values of *options*, built once for each of the last few.
 
         Raises :class:`~leanhost.errors.UsageError` for an unknown option or a value of another type.
@@ -234,7 +224,7 @@ class Host(Closing, ProcessBound):
         self._last_options = (lean, options, found)
         return found
 
-    def kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
+    def _kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return the ``Lean.Options`` the kernel judges under: the limits of *options*, nothing else."""
         return self._built(lean, options.kernel_options())
 
@@ -253,7 +243,7 @@ class Host(Closing, ProcessBound):
         """Return Lean's memory in bytes: this process's private pages (native) or Lean's heap (wasm)."""
         return self._lean.engine.private_bytes()
 
-    def preload(self, header: str = "", *, imports: Sequence[str | Import] | None = None) -> None:
+    def _preload(self, header: str = "", *, imports: Sequence[str | Import] | None = None) -> None:
         """Import what later :meth:`check_source` calls for sources with this header and *imports* find ready.
 
         For a process that forks afterwards: the environment is never freed, so that children share its pages.
@@ -266,7 +256,7 @@ class Host(Closing, ProcessBound):
                 self._kept.pop(key).close()
             self._kept[key] = import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
 
-    def start_tasks(self) -> None:
+    def _start_tasks(self) -> None:
         """Make a host that was opened with ``tasks=False`` this process's own, in the forked child.
 
         Lean's task manager starts here. What was made before the fork stays the parent's: sessions, handles.
@@ -283,13 +273,13 @@ class Host(Closing, ProcessBound):
             found = self._kept.get(key)
             if found is None or found.lean is not lean:
                 check(cancellation, "the import")
-                found = self._kept[key] = self.import_fresh(lean, key, progress)
+                found = self._kept[key] = self._import_fresh(lean, key, progress)
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT_IMPORTS:
                 self._kept.popitem(last=False)[1].close()
             return found.share()
 
-    def session_for(
+    def _session_for(
         self,
         source: str,
         *,
@@ -314,9 +304,9 @@ class Host(Closing, ProcessBound):
         environment = self._kept_import(lean, _key(header, imports), cancellation, None)
         head = text.encode("utf-8")[: header.end].decode("utf-8")
         blank = "".join("\n" if character == "\n" else " " for character in head)
-        return Session.over(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
+        return Session._over(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
 
-    def whole_import(
+    def _whole_import(
         self,
         source: str,
         *,
@@ -326,7 +316,7 @@ class Host(Closing, ProcessBound):
     ) -> Imported:
         """Import what *source* imports, all of it even if the source is a ``module``; the caller closes it.
 
-        Only the header of the source is read. Raises as :meth:`session_for`.
+        Only the header of the source is read. Raises as :meth:`_session_for`.
         """
         lean = self._lean
         header = self._headers.parse(lean, source, file)
@@ -412,8 +402,8 @@ class Host(Closing, ProcessBound):
             return answer.refused((*header.diagnostics, fault))
         if imported is not None:
             imported()
-        with Session.over(self, lean, environment, options) as session:
-            result, judgement = session.judged(
+        with Session._over(self, lean, environment, options) as session:
+            result, judgement = session._judged(
                 text,
                 allowed=AllowedAxioms.of(allow_axioms),
                 file=file,

@@ -16,7 +16,7 @@ from leanhost.services.kernel.replay import KernelRejection, replay_constants
 from leanhost.services.session.allowances import elaborated
 from leanhost.services.session.elaborator import Elaboration
 from leanhost.services.session.state import SessionState
-from leanhost.services.terms.meta import MetaService
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.lifecycle import SessionOwner
 from leanhost.services.values.limits import WORDS
 from leanhost.services.values.options import AllowedAxioms
@@ -40,7 +40,7 @@ class Judge:
 
     state: SessionState
     host: SessionOwner
-    meta: Callable[[], MetaService]
+    meta: Callable[[], MetaRunner]
 
     def outcome(self, run: Elaboration, allowed: AllowedAxioms) -> KernelOutcome:
         """Return the verdict on a source."""
@@ -66,7 +66,7 @@ class Judge:
                 return Judgement([], [], [], (), limit)
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).
-        kernel_options = self.host.kernel_options(state.lean, state.options)
+        kernel_options = self.host._kernel_options(state.lean, state.options)
         base = self._base(guard, kernel_options)
         if isinstance(base, KernelRejection):
             text = f"the kernel does not accept what the session was extended by: {base.text}"

@@ -30,6 +30,7 @@ from leanhost.services.terms.expr import Expr, NameLike
 from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions, within
 from leanhost.services.terms.meta_program import Meta, run_program
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Access, Closing, Lifecycle, NotStarted, SessionOwner
 from leanhost.services.values.limits import WORDS, CallContext
@@ -76,12 +77,12 @@ class Session(Closing):
         self._state = state
         self._lifecycle = Lifecycle(host, state.lean, state.free, state.abandon, access or Access())
         self._elaborator = Elaborator(state, self._lifecycle)
-        self._judge = Judge(state, host, lambda: self.meta)
+        self._judge = Judge(state, host, lambda: self._runner)
 
     @classmethod
-    def over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
+    def _over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
         """Return a session over *imported*, one use of which becomes the session's."""
-        return cls(host, SessionState(lean, imported, options, host.lean_options(lean, options)))
+        return cls(host, SessionState(lean, imported, options, host._lean_options(lean, options)))
 
     # --- what it is ---
 
@@ -109,36 +110,36 @@ class Session(Closing):
         """Let the session's environment go, at the end of a running call; closing twice is fine."""
         self._lifecycle.close()
 
-    # For the floors above, not for users: what the session is made of.
+    # For the floors above: what the session is made of.
 
     @property
-    def library(self) -> str:
+    def _library(self) -> str:
         """Which library was imported (:attr:`Imported.identity`)."""
         return self._state.imported.identity
 
     @property
-    def lean(self) -> Lean:
+    def _lean(self) -> Lean:
         """The Lean it runs in."""
         return self._state.lean
 
     @property
-    def env(self) -> Ref:
+    def _env(self) -> Ref:
         """Its ``Lean.Environment``; lent."""
         return self._state.env
 
     @property
-    def imported(self) -> Imported:
+    def _imported(self) -> Imported:
         """What its environment was imported as; lent."""
         return self._state.imported
 
     @property
-    def added(self) -> tuple[Constant, ...]:
+    def _added(self) -> tuple[Constant, ...]:
         """What it was extended by, in the order in which Lean listed it."""
         return self._state.added
 
     @property
-    def shown(self) -> tuple[tuple[Constant, Position | None], ...]:
-        """Those of :attr:`added` that a user wrote or sees, and where, if that is known."""
+    def _shown(self) -> tuple[tuple[Constant, Position | None], ...]:
+        """Those of :attr:`_added` that a user wrote or sees, and where, if that is known."""
         return self._state.shown
 
     # --- its parts ---
@@ -146,26 +147,30 @@ class Session(Closing):
     @cached_property
     def meta(self) -> MetaService:
         """Bounded ``MetaM``: ``session.meta.infer_type(e)`` and the like."""
-        self._lifecycle.check_open()
-        state = self._state
-        service = MetaService(self._lifecycle, state.lean, state.env, state.options)
-        self._lifecycle.owned.callback(service.close)
-        return service
+        return MetaService(self._runner)
 
     @cached_property
     def build(self) -> ExprBuilder:
         """Builds terms: ``session.build.app(f, x)``."""
-        return ExprBuilder(self.meta.home)
+        return ExprBuilder(self._runner.home)
 
     @cached_property
     def declarations(self) -> DeclarationService:
         """Queries about declarations: ``session.declarations.get("Nat.add_comm")``."""
         state = self._state
-        return DeclarationService(state.lean, state.env, state.imported, self.meta)
+        return DeclarationService(state.lean, state.env, state.imported, self._runner)
+
+    @cached_property
+    def _runner(self) -> MetaRunner:
+        self._lifecycle.check_open()
+        state = self._state
+        runner = MetaRunner(self._lifecycle, state.lean, state.env, state.options)
+        self._lifecycle.owned.callback(runner.close)
+        return runner
 
     @cached_property
     def _evidence(self) -> EvidenceQuestions:
-        return EvidenceQuestions(self._state, self._lifecycle, lambda: self.meta)
+        return EvidenceQuestions(self._state, self._lifecycle, lambda: self._runner)
 
     # --- sources ---
 
@@ -319,7 +324,7 @@ class Session(Closing):
         with guard.token:
             return lean.engine.supervise(work, guard)
 
-    def judged(
+    def _judged(
         self,
         source: str,
         *,
@@ -384,7 +389,7 @@ class Session(Closing):
 
         def collect(run: Elaboration) -> CommandResult:
             for each in kept:
-                view.add(*each)
+                view._add(*each)
             return run.result
 
         view.result = self._elaborator.run(
@@ -477,7 +482,7 @@ class Session(Closing):
         try:
             with self._lifecycle.calling("elaborate", cancellation, len(terms)):
                 limits = within(options, timeout)
-                return elaborate_terms(self.meta, terms, expected_type, context, limits, call)
+                return elaborate_terms(self._runner, terms, expected_type, context, limits, call)
         except NotStarted:
             return [limited(Limit.CANCELLED)] * len(terms)
 
@@ -509,7 +514,7 @@ class Session(Closing):
         Raises :class:`~leanhost.errors.Cancelled` when stopped.
         """
         with self._lifecycle.calling("run_meta", cancellation):
-            return run_program(self.meta, function, within(options, timeout) or DEFAULT, cancellation)
+            return run_program(self._runner, function, within(options, timeout) or DEFAULT, cancellation)
 
     def prove(
         self,
@@ -524,7 +529,7 @@ class Session(Closing):
         *options* are the limits of the statement and of every step; *timeout* in seconds overrides theirs for the
         statement. Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
         """
-        prover = Prover(self.meta, options or DEFAULT, self._finish, self._state.known)
+        prover = Prover(self._runner, options or DEFAULT, self._finish, self._state.known)
         return start(prover, self._state.env, statement, timeout, cancellation)
 
     def prove_many(

@@ -13,8 +13,8 @@ from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.options import check_lean_options, many_times
 from leanhost.services.values.outcomes import ElabFailure
@@ -64,7 +64,7 @@ def term_context(
 
 
 def elaborate_terms(
-    service: MetaService,
+    service: MetaRunner,
     terms: Sequence[str],
     expected: Expr | str | None,
     context: TermContext,

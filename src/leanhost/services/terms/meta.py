@@ -25,7 +25,7 @@ from leanhost.services.terms.questions import (
 )
 
 
-class MetaService(MetaRunner):
+class MetaService:
     """Single ``MetaM`` questions over one session's environment (``session.meta``).
 
     Every call starts from the same fresh state and leaves none behind, and counts its heartbeats from zero: a
@@ -36,6 +36,10 @@ class MetaService(MetaRunner):
     hears of the phase that has the question's name, in items. A cancelled call answers what is left with
     ``TimeoutOrHeartbeat(Limit.CANCELLED)``.
     """
+
+    def __init__(self, runner: MetaRunner) -> None:
+        self._ask = runner.ask
+        self._ask_many = runner.ask_many
 
     infer_type: Method[AskOne[Expr, MetaResponse[Expr]]] = Method(single(INFER_TYPE))
     infer_type_many: Method[AskMany[Expr, list[MetaResponse[Expr]]]] = Method(bulk(INFER_TYPE))

@@ -17,7 +17,6 @@ from leanhost.lean.tables.exprs import BINDER_KINDS, EXPRS
 from leanhost.lean.tables.monads import METAVAR_KINDS, Six
 from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.expr import Expr, Home, Name, NameLike
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import (
     LIMIT_HINTS,
     Failed,
@@ -25,6 +24,7 @@ from leanhost.services.terms.meta_answers import (
     MetaUnsupported,
     TimeoutOrHeartbeat,
 )
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.limits import WORDS
 
@@ -50,7 +50,7 @@ class Meta:
     Usable only until the function it was passed to returns.
     """
 
-    def __init__(self, service: MetaService, contexts: Contexts, guard: Guard, options: MetaOptions) -> None:
+    def __init__(self, service: MetaRunner, contexts: Contexts, guard: Guard, options: MetaOptions) -> None:
         self._service = service
         self._contexts = contexts
         self._guard = guard
@@ -61,7 +61,7 @@ class Meta:
         self.build = ExprBuilder(service.home)
         """Builds terms (``m.build.app(f, x)``)."""
 
-    def expire(self) -> None:
+    def _expire(self) -> None:
         """Make every further use an error."""
         self._expired = True
 
@@ -319,7 +319,7 @@ def local_decls(home: Home, lctx: Ref) -> list[LocalDecl]:
 
 
 def run_program(
-    service: MetaService,
+    service: MetaRunner,
     function: Callable[[Meta], T],
     options: MetaOptions,
     cancellation: CancellationToken | None = None,
@@ -335,7 +335,7 @@ def run_program(
             try:
                 value = function(meta)
             finally:
-                meta.expire()
+                meta._expire()
             if isinstance(value, Coroutine):
                 value.close()
                 raise UsageError("a MetaM program is no coroutine", hint="write def, not async def")

@@ -112,7 +112,7 @@ class MetaRunner:
 
     # --- contexts: taken, used by one caller, given back ---
 
-    def contexts(
+    def capture(
         self,
         heartbeats: int,
         scope: Scope | None = None,
@@ -135,7 +135,7 @@ class MetaRunner:
     def _take(self, kind: _Kind) -> Contexts:
         with self._gate:
             found = self._idle.pop(kind, None)
-        return found if found is not None else self.contexts(*kind)
+        return found if found is not None else self.capture(*kind)
 
     def _give_back(self, kind: _Kind, contexts: Contexts, guard: Guard) -> None:
         """Keep *contexts* for the next caller, unless their token was set: it stays set for ever."""
@@ -224,7 +224,7 @@ class MetaRunner:
             self._questions[question.name, leave] = asked
         return asked
 
-    def _ask(
+    def ask(
         self,
         question: Question,
         item: Sequence[Expr],
@@ -261,7 +261,7 @@ class MetaRunner:
                 row[2] += time.monotonic() - begun
             self._leave(prepared)
 
-    def _ask_many(
+    def ask_many(
         self,
         question: Question,
         items: Sequence[Sequence[Expr]],
@@ -286,7 +286,7 @@ class MetaRunner:
                     answers = self._step(asked.build, step, options, cancellation)
                     if answers is None:
                         for item in items[start : start + _BULK]:
-                            answer = self._ask(question, item, options, cancellation, leave, counted=False)
+                            answer = self.ask(question, item, options, cancellation, leave, counted=False)
                             results.append(answer)
                     else:
                         results.extend(Ok(asked.read(answer)) for answer in answers)

@@ -77,7 +77,7 @@ def _listing(task: Task) -> Page:
     a = task.arguments
     filters = _filters(task)
     progress, cancellation = filters.pop("progress"), filters.pop("cancellation")
-    queries, mark = task.session.declarations.queries, encoding.into(Mark, a["mark"])
+    queries, mark = task.session.declarations._queries, encoding.into(Mark, a["mark"])
     call = CallContext(None, cancellation, progress)
     return page(queries, where(**filters), a["start"], a["limit"], mark, call)
 

@@ -39,7 +39,7 @@ def answer(
     seconds. What the candidate needs of it and is not there is in the answer, and so is what is; it needs what is
     ``imported``, too. Without a library, the functions ``trusted`` are known to be those that the kernel computes.
     """
-    lean = kept.host.lean
+    lean = kept.host._lean
     identity, text = message["on"], message["text"]
     if not identity:
         begun()

@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
         host = open_host(config)
         if preload(host, config) and not config["kernel"]:
             rehearse(host, config, channel.has_request)
-            host.lean.engine.check_alive()
+            host._lean.engine.check_alive()
     except Exception as error:
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
@@ -94,7 +94,7 @@ def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) 
         connection.sendall(pack({"failed": codec.error_out(error)}, MAX_REPLY_BYTES))
         return 3
     channel = Channel(connection)
-    host.start_tasks()
+    host._start_tasks()
     process_limits.take_on(limits_of(config))
     ready(channel, host, confined)
     if not channel.has_request():
@@ -107,7 +107,7 @@ def work(connection: socket.socket, host: Host, config: Message, ahead: Ranges) 
         finally:
             os._exit(70)
 
-    host.lean.engine.occupy(serving)
+    host._lean.engine.occupy(serving)
     channel.watch()
     return 0
 
@@ -133,7 +133,7 @@ def open_host(config: Message, *, tasks: bool = True) -> Host:
 def preload(host: Host, config: Message) -> bool:
     """Import what the first request is expected to need; what cannot be imported is left for it to find out."""
     try:
-        host.preload(config["header"], imports=codec.imports_in(config["preload"]))
+        host._preload(config["header"], imports=codec.imports_in(config["preload"]))
     except ImportFailed:
         return False
     return True
@@ -169,7 +169,7 @@ def rehearse(host: Host, config: Message, wanted: Callable[[], bool] = lambda: F
         text = said("export", COMMON, {"whole": False}).get("text", "")
         said("verify", STATED, {"whole": False, "text": text})
 
-    host.lean.engine.rehearse(answers)
+    host._lean.engine.rehearse(answers)
 
 
 def rehearsal(config: Message, kind: str, source: str, more: Message | None = None) -> bytes:
