@@ -10,7 +10,7 @@ import pytest
 
 from leanhost.errors import ElaborationError, EngineLost, LeanHostError, MetaError, WorkerStartError
 from leanhost.services.declarations.decode import Axioms
-from leanhost.services.declarations.search import Listed, Match, Rank
+from leanhost.services.declarations.search import Listed, Rank, SearchMatch
 from leanhost.services.declarations.service import Inspection
 from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure
 from leanhost.services.terms.expr import Name
@@ -55,8 +55,8 @@ FORGED: list[tuple[Any, Any]] = [
     (frozenset[Name], {}),
     (frozenset[Name], ["Nat"]),
     (Axioms, {"is": "Axioms", "names": [], "complete": 1}),
-    (Listed, {"is": "Match", "name": [], "kind": "theorem", "module": None, "rank": 0}),
-    (Match, {"is": "Match", "name": [], "kind": "theorem", "module": None, "rank": "0"}),
+    (Listed, {"is": "SearchMatch", "name": [], "kind": "theorem", "module": None, "rank": 0}),
+    (SearchMatch, {"is": "SearchMatch", "name": [], "kind": "theorem", "module": None, "rank": "0"}),
     (Inspection, {"is": "Inspection"}),
     (TermText, {**GOOD, "text": 1}),
     (TermText, {**GOOD, "more": 1}),
@@ -98,7 +98,7 @@ GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
     [
         (Name, Name(("a", 1, "b.c", "\ud800"))),
         (Name | None, None),
-        (Match, Match(Name("a"), "theorem", None, Rank.PREFIX)),
+        (SearchMatch, SearchMatch(Name("a"), "theorem", None, Rank.PREFIX)),
         (Axioms, Axioms(frozenset({Name("a"), Name(("b", 2))}), False)),
         (ANSWER, Ok(TermText("1", "Nat"))),
         (Goals | TacticFailure, Goals((GOAL,))),

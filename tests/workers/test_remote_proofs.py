@@ -21,7 +21,7 @@ from leanhost.services.values.outcomes import Checked, Rejected
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
-from leanhost.workers.remote.proofs import MAX_STEPS, Step
+from leanhost.workers.remote.proofs import MAX_STEPS, ProofStep
 from tests.faults.candidates import SPIN
 from tests.workers.conftest import MakePool
 
@@ -125,7 +125,7 @@ def test_a_state_is_a_value(held: WorkerSession) -> None:
     with pytest.raises(UsageError):
         held.prove(1)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="at most"):
-        replace(start, path=(Step("intro p", 0),) * MAX_STEPS).apply("intro q")
+        replace(start, path=(ProofStep("intro p", 0),) * MAX_STEPS).apply("intro q")
     with pytest.raises(UsageError, match="at most"):
         start.apply("-- " + "x" * (1 << 20))
 
@@ -163,7 +163,7 @@ def test_a_state_outlives_its_worker_and_its_block(pool: WorkerPool) -> None:
 
 def test_a_step_that_does_not_succeed_again_is_not_taken_for_a_failure(held: WorkerSession) -> None:
     start = state(held.prove(AND))
-    forged = replace(start, path=(Step("exact 1", 0),))
+    forged = replace(start, path=(ProofStep("exact 1", 0),))
     with pytest.raises(NotReproduced, match="step 1 of 1"):
         forged.apply("intro p")
     with pytest.raises(NotReproduced, match="the statement"):

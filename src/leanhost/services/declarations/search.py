@@ -46,7 +46,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SearchMatch:
     """A found declaration and how well its name matches."""
 
     name: Name
@@ -300,7 +300,7 @@ def _rank(text: str, wanted: str) -> Rank | None:
     return Rank.COMPONENT if f".{wanted}." in f".{text}." else Rank.SUBSTRING
 
 
-def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[Match]:
+def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[SearchMatch]:
     """Return the *limit* best matches: by rank, then matching case, then the shorter name, then its text."""
     if not isinstance(fragment, str):
         raise UsageError(f"a fragment of a name is a str, not {type(fragment).__name__}")
@@ -309,13 +309,13 @@ def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[Match]
     bare = _bare(fragment)
     wanted = bare.casefold()
 
-    def matches() -> Iterator[tuple[tuple[int, bool, int, int, str], Match]]:
+    def matches() -> Iterator[tuple[tuple[int, bool, int, int, str], SearchMatch]]:
         for item in candidates:
             parts = item.name.parts
             text = _plain(names.user_name(parts))
             found = _rank(text.casefold(), wanted)
             if found is not None:
                 key = (int(found), bare not in text, len(parts), len(text), str(item.name))
-                yield key, Match(item.name, item.kind, item.module, found)
+                yield key, SearchMatch(item.name, item.kind, item.module, found)
 
     return [match for _, match in heapq.nsmallest(limit, matches(), key=lambda pair: pair[0])]

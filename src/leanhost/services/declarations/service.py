@@ -18,7 +18,7 @@ from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.declaration import Declaration, Lookup
 from leanhost.services.declarations.decode import ATTRIBUTES, Axioms, SourceRange
 from leanhost.services.declarations.queries import FIELDS, DeclarationQueries, go_on, within
-from leanhost.services.declarations.search import Listed, Match, Rank, best, walk, where
+from leanhost.services.declarations.search import Listed, Rank, SearchMatch, best, walk, where
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.terms.meta_answers import DEFAULT
@@ -36,8 +36,8 @@ __all__ = [
     "DeclarationService",
     "Inspection",
     "Listed",
-    "Match",
     "Rank",
+    "SearchMatch",
     "SourceRange",
 ]
 
@@ -328,7 +328,7 @@ class DeclarationService:
         timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
-    ) -> list[Match]:
+    ) -> list[SearchMatch]:
         """Find declarations whose name contains *fragment*; the best *limit*, best first. Case does not matter.
 
         A whole name comes before a beginning, that before a component (``add_comm`` of ``Nat.add_comm``), that

@@ -19,12 +19,7 @@ from leanhost.services.kernel.replay import KernelRejection, replay_constants, u
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import ElabFailure, Evidence, FailureCode
 from leanhost.services.values.progress import phase
-from leanhost.services.values.results import CommandResult, Limit, Position, Theorem
-
-CAVEAT_BODIES = (
-    "this toolchain does not ship the proofs of its library: "
-    "axioms used inside library theorems are not visible"
-)
+from leanhost.services.values.results import CAVEAT_BODIES, CommandResult, Limit, Position, Theorem
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,11 @@ def load(toolchain: Toolchain) -> Record | None:
     return record if record.verified in ("table", "self-test") else None
 
 
+def self_test_passed(toolchain: Toolchain) -> bool:
+    """Whether *toolchain* has passed its self-test before: opening it then takes no time for one."""
+    return load(toolchain) is not None
+
+
 def save(toolchain: Toolchain, record: Record) -> None:
     """Remember *record*; a cache that cannot be written is no error."""
     if not sources():

@@ -30,7 +30,7 @@ from leanhost.services.values.results import (
     Position,
     Severity,
 )
-from leanhost.services.values.text import decode, prepare, read
+from leanhost.services.values.text import decode_source, prepare, read
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
 from leanhost.toolchain.faults import caveat
 
@@ -339,7 +339,7 @@ class Host(Closing, ProcessBound):
         """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
         path = Path(path)
         with path.open("rb") as handle:
-            text = decode(read(handle), str(path))
+            text = decode_source(read(handle), str(path))
         if isinstance(text, Diagnostic):
             return Check(str(path), self.label).refused((text,))
         return self.check_source(

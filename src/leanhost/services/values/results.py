@@ -152,6 +152,13 @@ class Theorem:
         }
 
 
+CAVEAT_BODIES = (
+    "this toolchain does not ship the proofs of its library: "
+    "axioms used inside library theorems are not visible"
+)
+"""A caveat: the walk to the axioms ended at theorems without a proof."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The verdict on one file or source.
@@ -180,6 +187,11 @@ class CheckResult:
     def accepted(self) -> bool:
         """Whether the verdict is ``accepted``."""
         return self.status is Status.ACCEPTED
+
+    @property
+    def all_axioms_seen(self) -> bool:
+        """Whether the proofs of the library were there to be looked through, too."""
+        return CAVEAT_BODIES not in self.caveats
 
     def to_json(self) -> dict[str, Any]:
         """Return the object ``leanhost check --json`` prints."""

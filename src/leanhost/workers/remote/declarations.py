@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.services.declarations.decode import Axioms
-from leanhost.services.declarations.search import Listed, Mark, Match, Page, page, where
+from leanhost.services.declarations.search import Listed, Mark, Page, SearchMatch, page, where
 from leanhost.services.declarations.service import BoundedText, DeclarationService, Inspection
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation
@@ -82,7 +82,7 @@ def _listing(task: Task) -> Page:
     return page(queries, where(**filters), a["start"], a["limit"], mark, call)
 
 
-def _search(task: Task) -> list[Match]:
+def _search(task: Task) -> list[SearchMatch]:
     a = task.arguments
     return task.session.declarations.search(a["fragment"], limit=a["limit"], **_filters(task))
 
@@ -96,7 +96,7 @@ INSPECT: Operation[list[Inspection | None]] = _many(
 AXIOMS: Operation[list[Axioms | None]] = _field("axioms", Axioms)
 USED: Operation[list[frozenset[Name] | None]] = _field("used_constants", frozenset[Name])
 LISTING: Operation[Page] = Operation("declarations.listing", Page, _listing)
-SEARCH: Operation[list[Match]] = Operation("declarations.search", list[Match], _search)
+SEARCH: Operation[list[SearchMatch]] = Operation("declarations.search", list[SearchMatch], _search)
 OPERATIONS: tuple[Operation[Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS, USED, LISTING, SEARCH)
 
 
@@ -326,7 +326,7 @@ class WorkerDeclarations:
         timeout: float | None = None,
         progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
-    ) -> list[Match]:
+    ) -> list[SearchMatch]:
         """Find declarations whose name contains *fragment*, as :meth:`leanhost.DeclarationService.search`."""
         if not isinstance(fragment, str):
             raise UsageError(f"a fragment of a name is a str, not {type(fragment).__name__}")

@@ -32,7 +32,7 @@ MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProofStep:
     """One step of a derivation: *tactic* on *goal*, or, without a tactic, *goal* brought to the front."""
 
     tactic: str | None
@@ -182,7 +182,7 @@ class WorkerProofState:
     statement: str
     goals: tuple[Goal, ...]
     """The goals, as text."""
-    path: tuple[Step, ...] = field(repr=False)
+    path: tuple[ProofStep, ...] = field(repr=False)
     """The steps from the statement to here, the first one first."""
     options: MetaOptions = field(repr=False)
     """The limits of each step."""
@@ -234,7 +234,7 @@ class WorkerProofState:
             replace(self.goals[i], coupled=tuple(sorted(places[j] for j in self.goals[i].coupled)))
             for i in order
         )
-        return replace(self, goals=goals, path=self._longer(Step(None, goal)))
+        return replace(self, goals=goals, path=self._longer(ProofStep(None, goal)))
 
     @blocking
     def finish(
@@ -275,7 +275,7 @@ class WorkerProofState:
         if isinstance(tactics, str) or not all(isinstance(tactic, str) for tactic in tactics):
             raise UsageError("tactics are a sequence of texts", hint="apply(text) runs one tactic")
         self._check(goal)
-        paths = [self._longer(Step(tactic, goal)) for tactic in tactics]
+        paths = [self._longer(ProofStep(tactic, goal)) for tactic in tactics]
 
         def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:
             return [
@@ -297,7 +297,7 @@ class WorkerProofState:
         if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal < len(self.goals):
             raise UsageError(f"there is no goal {goal}; {len(self.goals)} remain, counted from 0")
 
-    def _longer(self, step: Step) -> tuple[Step, ...]:
+    def _longer(self, step: ProofStep) -> tuple[ProofStep, ...]:
         path = (*self.path, step)
         if len(path) > MAX_STEPS or sum(len(each.tactic or "") for each in path) > MAX_BYTES:
             raise UsageError(
@@ -313,7 +313,7 @@ class WorkerProofState:
         return "\n\n".join(goal.pretty for goal in self.goals) or "no goals"
 
 
-def derivation(statement: str, options: MetaOptions, path: Sequence[Step] = ()) -> dict[str, object]:
+def derivation(statement: str, options: MetaOptions, path: Sequence[ProofStep] = ()) -> dict[str, object]:
     """Return what a worker reaches a state by."""
     return {
         "statement": statement,

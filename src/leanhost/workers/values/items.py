@@ -11,7 +11,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Import
 from leanhost.services.elaboration.environment import parse_imports
 from leanhost.services.values.results import CheckResult, Diagnostic, Status
-from leanhost.services.values.text import MAX_SOURCE_BYTES, decode
+from leanhost.services.values.text import MAX_SOURCE_BYTES, decode_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _prepared(
             return CheckResult(
                 item.file, Status.REFUSED, reasons=(f"no file name: {error}",), toolchain=toolchain
             )
-        decoded = decode(data, item.file)
+        decoded = decode_source(data, item.file)
         if isinstance(decoded, Diagnostic):
             return CheckResult(
                 item.file, Status.REJECTED, (decoded,), reasons=(decoded.message,), toolchain=toolchain
