@@ -77,7 +77,7 @@ def test_what_ends_the_worker_ends_one_call(make_pool: MakePool) -> None:
 
 
 def test_a_worker_that_grew_between_two_calls_is_replaced(make_pool: MakePool) -> None:
-    pool = make_pool(workers=1, spares=0, max_private_bytes=1)
+    pool = make_pool(workers=1, spares=0, max_growth_bytes=1)
     with pool.session(["Init"]) as session:
         session.run(GOOD)
         eventually(lambda: pool.stats.ended.get("memory", 0) >= 1)

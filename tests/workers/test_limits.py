@@ -273,7 +273,7 @@ def test_after_an_age_once_it_is_free(engine: str, request: pytest.FixtureReques
 
 
 def test_after_it_grew(engine: str, request: pytest.FixtureRequest) -> None:
-    with pool_of(engine, request, spares=0, max_requests=100, max_private_bytes=1) as pool:
+    with pool_of(engine, request, spares=0, max_requests=100, max_growth_bytes=1) as pool:
         assert pool.check(GOOD).accepted
         eventually(lambda: pool.stats.ended == {"memory": 1})
 
@@ -281,7 +281,7 @@ def test_after_it_grew(engine: str, request: pytest.FixtureRequest) -> None:
 @pytest.mark.parametrize("how", ["hold", "share"])
 def test_only_its_own_memory_counts(fake_pool: MakePool, how: str) -> None:
     """Not the files it has mapped, as it maps the compiled modules; but memory that it could share with others."""
-    pool = fake_pool(max_private_bytes=32 << 20)
+    pool = fake_pool(max_growth_bytes=32 << 20)
     first = pool.check("map 64").reasons
     eventually(lambda: pool._supervisor._workers[0]._watch_at == float("inf"))
     assert pool.check("accept").reasons == first

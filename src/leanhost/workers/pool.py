@@ -31,7 +31,7 @@ from leanhost.workers.remote.session import WorkerSession
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.supervision.supervisor import Supervisor
 from leanhost.workers.values.file_replay import FileReplay
-from leanhost.workers.values.items import CheckItem, Request
+from leanhost.workers.values.items import CheckItem, Request, with_timeout
 from leanhost.workers.values.known_faults import FaultNotice, Policy
 from leanhost.workers.values.stats import WorkerStats
 from leanhost.workers.values.verification import Verification
@@ -50,7 +50,8 @@ class WorkerPool(Closing, ProcessBound):
         project: a directory inside a built Lake project, as for :func:`leanhost.open`.
         search_path: further directories of ``.olean`` files, looked at first.
         workers: how many sources are checked at once.
-        options: limits of a check; its ``timeout`` is the default of every item.
+        options: limits of a check; its ``timeout`` is the default of every item, and in the place of its ``grace`` the
+            pool's counts.
         allow_axioms: axioms allowed in every item.
         imports: for sources without a header of their own; ``None`` for ``Init``.
         strict: refuse a Lean that no version table names.
@@ -61,7 +62,8 @@ class WorkerPool(Closing, ProcessBound):
         max_requests: checks after which a worker is replaced; ``None``: after every one where a fork makes that
             cheap (native), after 1000 elsewhere.
         max_age: seconds after which a worker is replaced, once it is free.
-        max_private_bytes: growth in bytes beyond which a worker is replaced, once it is free.
+        max_growth_bytes: bytes of private memory a worker may have on top of what it had when it started; one that has
+            more is replaced, once it is free.
         spares: workers kept started ahead of need, once workers were seen to be used up.
         max_waiting: requests that may wait for a worker; one more is refused.
         queue_timeout: seconds a request may wait for a worker.
@@ -94,7 +96,7 @@ class WorkerPool(Closing, ProcessBound):
         output_limit: int = 1 << 16,
         max_requests: int | None = None,
         max_age: float = 3600.0,
-        max_private_bytes: int = 1 << 30,
+        max_growth_bytes: int = 1 << 30,
         spares: int = 1,
         max_waiting: int = 1024,
         queue_timeout: float = 600.0,
@@ -124,7 +126,7 @@ class WorkerPool(Closing, ProcessBound):
             output_limit=output_limit,
             max_requests=(1 if can_fork(found) else 1000) if max_requests is None else max_requests,
             max_age=max_age,
-            max_private_bytes=max_private_bytes,
+            max_growth_bytes=max_growth_bytes,
             spares=spares,
             max_waiting=max_waiting,
             queue_timeout=queue_timeout,
@@ -154,17 +156,26 @@ class WorkerPool(Closing, ProcessBound):
         """What confines the workers (``"Landlock 7 and seccomp"``, ``"none"``, ``"off"``); empty until one is up."""
         return self._supervisor.sandbox
 
-    def check(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
+    def check(
+        self,
+        item: CheckItem | str,
+        *,
+        second_kernel: bool = False,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> CheckResult:
         """Check one item (or source text) and return its verdict, whatever becomes of the worker.
 
         With *second_kernel* the pool's other ``kernels`` have to accept what it adds, too, or it is ``rejected``.
+        *timeout* in seconds overrides that of the item. A cancelled check has the status ``cancelled``.
 
         Raises :class:`~leanhost.errors.TooManyRequests` when the queue is full,
         :class:`~leanhost.errors.PoolTimeout` when no worker became free in time,
         :class:`~leanhost.errors.PoolClosed`, and what keeps a worker from starting
         (:class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.WorkerStartError`).
         """
-        return self._check(item, bounded=True, second_kernel=second_kernel).wait()
+        item = with_timeout(item, timeout)
+        return self._check(item, bounded=True, second_kernel=second_kernel).wait(cancellation)
 
     def check_many(
         self,
@@ -189,11 +200,21 @@ class WorkerPool(Closing, ProcessBound):
         run = BatchRun(self._dispatcher, send, ordered=ordered, progress=progress, cancellation=cancellation)
         return run.results(items)
 
-    async def acheck(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
+    async def acheck(
+        self,
+        item: CheckItem | str,
+        *,
+        second_kernel: bool = False,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
         from leanhost.workers.batch.futures import awaited
 
-        return await awaited(lambda: self._check(item, bounded=True, second_kernel=second_kernel))
+        item = with_timeout(item, timeout)
+        return await awaited(
+            lambda: self._check(item, bounded=True, second_kernel=second_kernel), cancellation
+        )
 
     def acheck_many(
         self,
@@ -221,6 +242,8 @@ class WorkerPool(Closing, ProcessBound):
         from_scratch: bool = False,
         disproofs: bool = False,
         kernels: Sequence[KernelChoice] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
@@ -239,9 +262,11 @@ class WorkerPool(Closing, ProcessBound):
         A :class:`~leanhost.workers.values.items.Reference` names what is asked for.
 
         What was accepted goes to the other *kernels*, too, in processes of their own, and all of them have to accept it
-        (``None`` for the pool's). Raises as :meth:`check` does.
+        (``None`` for the pool's). *timeout* in seconds overrides that of both items. A cancelled call has the status
+        ``cancelled``. Raises as :meth:`check` does.
         """
-        return self._trying(from_scratch, disproofs, kernels, bounded=True)((reference, candidate)).wait()
+        pair = with_timeout(reference, timeout), with_timeout(candidate, timeout)
+        return self._trying(from_scratch, disproofs, kernels, bounded=True)(pair).wait(cancellation)
 
     def verify_many(
         self,
@@ -277,12 +302,15 @@ class WorkerPool(Closing, ProcessBound):
         from_scratch: bool = False,
         disproofs: bool = False,
         kernels: Sequence[KernelChoice] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
         from leanhost.workers.batch.futures import awaited
 
         send = self._trying(from_scratch, disproofs, kernels, bounded=True)
-        return await awaited(lambda: send((reference, candidate)))
+        pair = with_timeout(reference, timeout), with_timeout(candidate, timeout)
+        return await awaited(lambda: send(pair), cancellation)
 
     def averify_many(
         self,
@@ -313,13 +341,16 @@ class WorkerPool(Closing, ProcessBound):
         file: str | os.PathLike[str],
         *,
         trusted: Collection[str] = (),
-        timeout: float | None = None,
         label: str = "",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> FileReplay:
         """Have the kernel check an export, in an environment that holds nothing else, in a worker.
 
         *file* is a regular file in lean4export's format, and may be anybody's. *trusted* as for
         :meth:`leanhost.Host.replay`, *timeout* in seconds, *label* what the answer calls the file.
+        A cancelled replay has the status ``cancelled``.
+
         Raises ``OSError`` when it cannot be read, and otherwise as :meth:`check` does.
         """
         path = Path(file)
@@ -332,7 +363,7 @@ class WorkerPool(Closing, ProcessBound):
         job = self._dispatcher.queue(
             request, bounded=True, kind="replay", more=replay_file.question(path, trusted)
         )
-        result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait()
+        result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait(cancellation)
         return self._notice().on_replay(replay_file.answered(result, job.extra))
 
     def _notice(self) -> FaultNotice:

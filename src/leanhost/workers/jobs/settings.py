@@ -37,7 +37,7 @@ class Settings:
     output_limit: int
     max_requests: int
     max_age: float
-    max_private_bytes: int
+    max_growth_bytes: int
     spares: int
     max_waiting: int
     queue_timeout: float
@@ -56,7 +56,7 @@ class Settings:
             "memory_limit",
             "output_limit",
             "max_requests",
-            "max_private_bytes",
+            "max_growth_bytes",
             "max_zygotes",
         ):
             _natural(name, getattr(self, name), at_least=1)

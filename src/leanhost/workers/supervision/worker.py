@@ -228,7 +228,7 @@ class Worker:
             self.kill(None, "spent")
         elif self.lease is None:
             self._retire()
-        elif self._grown > settings.max_private_bytes:
+        elif self._grown > settings.max_growth_bytes:
             self.kill(None, "memory")
 
     def _note_code(self, job: Job) -> None:
@@ -250,7 +250,7 @@ class Worker:
             self.kill(None, "requests")
         elif time.monotonic() - self.born > settings.max_age:
             self.kill(None, "age")
-        elif self._grown > settings.max_private_bytes:
+        elif self._grown > settings.max_growth_bytes:
             self.kill(None, "memory")
 
     # --- memory ---
@@ -285,7 +285,7 @@ class Worker:
         self._grown = self.growth()
         if self.job is None:
             self._watch_at = float("inf")
-            if self._grown > settings.max_private_bytes:
+            if self._grown > settings.max_growth_bytes:
                 self.kill(None, "memory")
             return
         self._watch_at = now + WATCH_S

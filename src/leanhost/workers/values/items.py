@@ -10,6 +10,7 @@ from leanhost.errors import UsageError
 from leanhost.lean import names
 from leanhost.lean.core import Import
 from leanhost.services.elaboration.environment import parse_imports
+from leanhost.services.values.options import check_seconds
 from leanhost.services.values.results import CheckResult, Diagnostic, Status
 from leanhost.services.values.text import MAX_SOURCE_BYTES, decode_source
 
@@ -42,8 +43,8 @@ class CheckItem:
             raise UsageError("a CheckItem has either a source or a path")
         if self.source is not None and not isinstance(self.source, str):
             raise UsageError(f"a source is a str, not {type(self.source).__name__}")
-        if self.timeout is not None and not 0 < self.timeout < 1e7:
-            raise UsageError(f"timeout must be a positive number of seconds, not {self.timeout!r}")
+        if self.timeout is not None:
+            check_seconds("timeout", self.timeout)
         if isinstance(self.allow_axioms, str):
             raise UsageError(f"allow_axioms is a sequence of names; write [{self.allow_axioms!r}]")
         if not self.file:
@@ -51,6 +52,15 @@ class CheckItem:
         object.__setattr__(self, "allow_axioms", tuple(self.allow_axioms))
         if self.imports is not None:
             object.__setattr__(self, "imports", parse_imports(self.imports))
+
+
+def with_timeout(item: CheckItem | str, timeout: float | None) -> CheckItem | str:
+    """Return *item* with *timeout* in the place of its own, if one is given; what is not an item is refused later."""
+    if timeout is None or not isinstance(item, str | CheckItem):
+        return item
+    return (
+        CheckItem(source=item, timeout=timeout) if isinstance(item, str) else replace(item, timeout=timeout)
+    )
 
 
 @dataclass(frozen=True, slots=True)
