@@ -21,6 +21,7 @@ from leanhost.services.session.session import Accepted, Session
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import (
@@ -364,24 +365,39 @@ class Host(Closing, ProcessBound):
         timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
-        imported: Callable[[], None] | None = None,
-        accepted: Accepted | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
 
         *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The
         verdict is computed from the environment; see :class:`~leanhost.services.values.results.CheckResult`.
-        *timeout* in seconds counts from the moment the imports are there, when *imported* is called; *accepted* is
-        told of what the kernel accepted, before the verdict is given.
+        *timeout* in seconds counts from the moment the imports are there.
         *progress* hears of the phases ``import`` (modules; not when the environment is there already),
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
         """
+        call = CallContext(timeout, cancellation, progress, file)
+        return self._check_source(source, call, options, allow_axioms, imports)
+
+    def _check_source(
+        self,
+        source: str,
+        call: CallContext,
+        options: ElabOptions | None,
+        allow_axioms: Iterable[str],
+        imports: Sequence[str | Import] | None,
+        imported: Callable[[], None] | None = None,
+        accepted: Accepted | None = None,
+    ) -> CheckResult:
+        """:meth:`check_source`; *imported* is called once the imports are there.
+
+        *accepted* is told of what the kernel accepted, before the verdict is given.
+        """
+        file, cancellation, progress = call.file, call.cancellation, call.progress
         toolchain = self.toolchain
         answer = Check(file, self.label, caveat(toolchain.version, toolchain.known_faults))
         options = options or ElabOptions()
-        if timeout is not None:
-            options = replace(options, timeout=timeout)
+        if call.timeout is not None:
+            options = replace(options, timeout=call.timeout)
         text = prepare(source, file)
         if isinstance(text, Diagnostic):
             return answer.refused((text,))

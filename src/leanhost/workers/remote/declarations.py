@@ -170,8 +170,8 @@ class WorkerDeclarations:
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[bool]:
         """Tell for each name whether it is declared."""
         return self._ask(EXISTS, wanted, timeout, progress, cancellation)
@@ -189,8 +189,8 @@ class WorkerDeclarations:
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[str | None]:
         """:meth:`kind` of many."""
         return self._ask(KINDS, wanted, timeout, progress, cancellation)
@@ -202,8 +202,8 @@ class WorkerDeclarations:
         *,
         type_bytes: int = 4096,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[BoundedText | None]:
         """Return the type of each name as Lean prints it, cut to *type_bytes* bytes."""
         return self._ask(TYPES, wanted, timeout, progress, cancellation, {"type_bytes": type_bytes})
@@ -234,8 +234,8 @@ class WorkerDeclarations:
         doc_bytes: int = 4096,
         total_bytes: int = 16384,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Inspection | None]:
         """:meth:`inspect` of many names; the budgets are for each of them."""
         budgets = _budgets(type_bytes, value_bytes, doc_bytes, total_bytes)
@@ -247,8 +247,8 @@ class WorkerDeclarations:
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Axioms | None]:
         """Return what each name rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
         return self._ask(AXIOMS, wanted, timeout, progress, cancellation)
@@ -259,8 +259,8 @@ class WorkerDeclarations:
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[frozenset[Name] | None]:
         """Return the constants in the type and value of each name, as :attr:`leanhost.Declaration.used_constants`."""
         return self._ask(USED, wanted, timeout, progress, cancellation)
@@ -279,8 +279,8 @@ class WorkerDeclarations:
         start: int = 0,
         limit: int = PAGE,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Listed]:
         """Return at most *limit* constants from the one at *start* on, as :meth:`leanhost.DeclarationService.iterate`.
 
@@ -324,8 +324,8 @@ class WorkerDeclarations:
         mentions: Iterable[NameLike] = (),
         limit: int = 50,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[SearchMatch]:
         """Find declarations whose name contains *fragment*, as :meth:`leanhost.DeclarationService.search`."""
         if not isinstance(fragment, str):

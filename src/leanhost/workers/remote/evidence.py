@@ -14,6 +14,7 @@ from leanhost.services.kernel.equivalence import Match
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import WORDS
+from leanhost.services.values.options import many_times
 from leanhost.services.values.outcomes import Checked, Evidence, EvidenceStatus, KernelOutcome, Unavailable
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
@@ -65,13 +66,19 @@ def _made(cached: CachedSession, made: Message, task: Task) -> KernelOutcome:
 
 
 def _recheck(task: Task) -> list[EvidenceStatus]:
-    return task.session.recheck_many(_evidence(task), cancellation=task.cancellation, progress=task.progress)
+    return task.session.recheck_many(
+        _evidence(task),
+        timeout=task.arguments["timeout"],
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
 
 
 def _matches(task: Task) -> list[Match]:
     return task.session.matches_many(
         _evidence(task),
         task.arguments["reference"],
+        timeout=task.arguments["timeout"],
         cancellation=task.cancellation,
         progress=task.progress,
     )
@@ -115,14 +122,15 @@ def _origins(context: RemoteContext, evidence: Sequence[Evidence]) -> list[dict[
 def recheck(
     context: RemoteContext,
     evidence: Sequence[Evidence],
+    timeout: float | None,
     cancellation: Cancellation,
     progress: ProgressSink | None,
 ) -> list[EvidenceStatus]:
     """Describe asking the kernel again about *evidence*."""
     return context.ask(
         RECHECK,
-        {"evidence": _origins(context, evidence)},
-        seconds=context.options.timeout * max(1, len(evidence)),
+        {"evidence": _origins(context, evidence), "timeout": timeout},
+        seconds=many_times(context.options.timeout if timeout is None else timeout, len(evidence)),
         items=len(evidence),
         cancellation=cancellation,
         progress=progress,
@@ -133,6 +141,7 @@ def matches(
     context: RemoteContext,
     evidence: Sequence[Evidence],
     reference: str,
+    timeout: float | None,
     cancellation: Cancellation,
     progress: ProgressSink | None,
 ) -> list[Match]:
@@ -141,8 +150,8 @@ def matches(
         raise UsageError(f"a reference is given to a worker as text, not as {type(reference).__name__}")
     return context.ask(
         MATCHES,
-        {"evidence": _origins(context, evidence), "reference": reference},
-        seconds=context.options.timeout * max(1, len(evidence)),
+        {"evidence": _origins(context, evidence), "reference": reference, "timeout": timeout},
+        seconds=many_times(context.options.timeout if timeout is None else timeout, len(evidence)),
         items=len(evidence),
         cancellation=cancellation,
         progress=progress,

@@ -27,6 +27,7 @@ from leanhost.services.terms.questions import (
     single,
 )
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import many_times
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 from leanhost.workers.remote.terms import QUESTIONS, TERM_TIMES, MetaAnswer, TermText, texts_out
@@ -89,7 +90,7 @@ class WorkerMeta:
         return self._context.ask(
             QUESTIONS[question.name],
             asked,
-            seconds=TERM_TIMES * options.timeout * max(1, len(items)),
+            seconds=many_times(TERM_TIMES * options.timeout, len(items)),
             items=len(items),
             cancellation=cancellation,
             progress=progress,

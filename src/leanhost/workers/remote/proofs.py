@@ -15,7 +15,7 @@ from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import WORDS
-from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.options import AllowedAxioms, many_times
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
@@ -71,9 +71,11 @@ def reach(cached: CachedSession, proof: Message, cancellation: Cancellation) -> 
     return state
 
 
-def _start(cached: CachedSession, proof: Message, cancellation: Cancellation) -> ProofState | TacticFailure:
+def _start(
+    cached: CachedSession, proof: Message, cancellation: Cancellation, timeout: float | None = None
+) -> ProofState | TacticFailure:
     options: MetaOptions = encoding.into(MetaOptions, proof["options"])
-    return cached.session.prove(proof["statement"], options, cancellation=cancellation)
+    return cached.session.prove(proof["statement"], options, timeout=timeout, cancellation=cancellation)
 
 
 def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
@@ -111,7 +113,7 @@ def _prove(task: Task) -> list[Goals | TacticFailure]:
     proofs = task.arguments["proofs"]
     found: list[Goals | TacticFailure] = []
     for proof in Phase(task.progress, "prove", len(proofs)).over(proofs):
-        state = _start(task.cached, proof, task.cancellation)
+        state = _start(task.cached, proof, task.cancellation, task.arguments["timeout"])
         if isinstance(state, TacticFailure):
             found.append(state)
         else:
@@ -125,7 +127,13 @@ def _reach(task: Task) -> ProofState:
 
 def _apply(task: Task) -> list[Goals | TacticFailure]:
     tactics, goal = task.arguments["tactics"], task.arguments["goal"]
-    states = _reach(task).apply_many(tactics, goal, cancellation=task.cancellation, progress=task.progress)
+    states = _reach(task).apply_many(
+        tactics,
+        goal,
+        timeout=task.arguments["timeout"],
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
     key = _keys(task.arguments["proof"])[-1]
     found: list[Goals | TacticFailure] = []
     for tactic, state in zip(tactics, states, strict=True):
@@ -140,7 +148,10 @@ def _apply(task: Task) -> list[Goals | TacticFailure]:
 def _finish(task: Task) -> KernelOutcome:
     a = task.arguments
     return _reach(task).finish(
-        Name(tuple(a["name"])), allow_axioms=a["allow_axioms"], cancellation=task.cancellation
+        Name(tuple(a["name"])),
+        allow_axioms=a["allow_axioms"],
+        timeout=task.timeout,
+        cancellation=task.cancellation,
     )
 
 
@@ -200,10 +211,15 @@ class WorkerProofState:
 
     @blocking
     def apply(
-        self, tactic: str, goal: int = 0, *, cancellation: Cancellation = None
+        self,
+        tactic: str,
+        goal: int = 0,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> WorkerProofState | TacticFailure:
         """Run a tactic on one goal; its new goals come first, as :meth:`leanhost.ProofState.apply`."""
-        return first(self._apply([tactic], goal, cancellation, None))
+        return first(self._apply([tactic], goal, timeout, cancellation, None))
 
     @blocking
     def apply_many(
@@ -211,6 +227,7 @@ class WorkerProofState:
         tactics: Sequence[str],
         goal: int = 0,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[WorkerProofState | TacticFailure]:
@@ -218,12 +235,19 @@ class WorkerProofState:
 
         Limits and the rest are as for :meth:`leanhost.ProofState.apply_many`.
         """
-        return self._apply(tactics, goal, cancellation, progress)
+        return self._apply(tactics, goal, timeout, cancellation, progress)
 
     @blocking
-    def have(self, name: NameLike, type_: str) -> WorkerProofState | TacticFailure:
+    def have(
+        self,
+        name: NameLike,
+        type_: str,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> WorkerProofState | TacticFailure:
         """Introduce a claim, as :meth:`leanhost.ProofState.have`."""
-        return first(self._apply([f"have {Name(name)} : {type_} := ?_"], 0, None, None))
+        return first(self._apply([f"have {Name(name)} : {type_} := ?_"], 0, timeout, cancellation, None))
 
     def focus(self, goal: int) -> WorkerProofState:
         """Return the same state with another goal in front; no worker is asked."""
@@ -242,6 +266,7 @@ class WorkerProofState:
         name: NameLike = "proved",
         *,
         allow_axioms: Collection[str] = (),
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> KernelOutcome:
         """Assemble the proof, check it with the kernel, and return evidence, as :meth:`leanhost.ProofState.finish`."""
@@ -256,7 +281,7 @@ class WorkerProofState:
             lambda outcome: self._context.with_provenance(made, outcome),
             FINISH,
             made,
-            seconds=self.options.timeout,
+            seconds=self.options.timeout if timeout is None else timeout,
             cancellation=cancellation,
         )
 
@@ -269,6 +294,7 @@ class WorkerProofState:
         self,
         tactics: Sequence[str],
         goal: int,
+        timeout: float | None,
         cancellation: Cancellation,
         progress: ProgressSink | None,
     ) -> list[WorkerProofState | TacticFailure]:
@@ -286,8 +312,8 @@ class WorkerProofState:
         return self._context.ask_then(
             states,
             APPLY,
-            {"proof": self._proof(), "tactics": list(tactics), "goal": goal},
-            seconds=self.options.timeout * max(1, len(tactics)),
+            {"proof": self._proof(), "tactics": list(tactics), "goal": goal, "timeout": timeout},
+            seconds=many_times(self.options.timeout if timeout is None else timeout, len(tactics)),
             items=len(tactics),
             cancellation=cancellation,
             progress=progress,
@@ -326,6 +352,7 @@ def proving(
     context: RemoteContext,
     statements: Sequence[str],
     options: MetaOptions | None,
+    timeout: float | None,
     cancellation: Cancellation,
     progress: ProgressSink | None = None,
 ) -> list[WorkerProofState | TacticFailure]:
@@ -343,8 +370,8 @@ def proving(
     return context.ask_then(
         states,
         PROVE,
-        {"proofs": [derivation(statement, chosen) for statement in statements]},
-        seconds=chosen.timeout * max(1, len(statements)),
+        {"proofs": [derivation(statement, chosen) for statement in statements], "timeout": timeout},
+        seconds=many_times(chosen.timeout if timeout is None else timeout, len(statements)),
         items=len(statements),
         cancellation=cancellation,
         progress=progress,

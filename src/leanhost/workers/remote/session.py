@@ -11,7 +11,7 @@ from leanhost.lean.core import OptionValue
 from leanhost.services.kernel.equivalence import Match
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.terms.expr import NameLike
-from leanhost.services.terms.meta_answers import MetaOptions
+from leanhost.services.terms.meta_answers import MetaOptions, within
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceStatus, KernelOutcome
@@ -214,16 +214,19 @@ class WorkerSession:
         source: str,
         positions: Sequence[tuple[int, int]],
         *,
+        file: str = _FILE,
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[tuple[str, ...]]:
         """The goals at many ``(line, column)`` positions, as :meth:`leanhost.Session.goals_at`."""
         return self._context.ask(
             GOALS_AT,
-            {"source": text(source), "file": _FILE, "positions": positions_out(positions)},
+            {"source": text(source), "file": file, "positions": positions_out(positions)},
             seconds=timeout,
             items=len(positions),
             cancellation=cancellation,
+            progress=progress,
         )
 
     @blocking
@@ -286,6 +289,7 @@ class WorkerSession:
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> TermText | ElabFailure:
         """Elaborate a term and print it with its type; arguments are those of :meth:`leanhost.Session.elaborate`."""
@@ -294,7 +298,7 @@ class WorkerSession:
                 self._context,
                 [term],
                 expected_type,
-                options,
+                within(options, timeout),
                 namespace,
                 open_namespaces,
                 levels,
@@ -314,6 +318,7 @@ class WorkerSession:
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[TermText | ElabFailure]:
@@ -322,7 +327,7 @@ class WorkerSession:
             self._context,
             terms,
             expected_type,
-            options,
+            within(options, timeout),
             namespace,
             open_namespaces,
             levels,
@@ -335,10 +340,15 @@ class WorkerSession:
 
     @blocking
     def prove(
-        self, statement: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+        self,
+        statement: str,
+        options: MetaOptions | None = None,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> WorkerProofState | TacticFailure:
         """Start a proof of *statement* (a type), as :meth:`leanhost.Session.prove`."""
-        return first(proving(self._context, [statement], options, cancellation))
+        return first(proving(self._context, [statement], options, timeout, cancellation))
 
     @blocking
     def prove_many(
@@ -346,41 +356,52 @@ class WorkerSession:
         statements: Sequence[str],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[WorkerProofState | TacticFailure]:
         """:meth:`prove` of many statements: one result each, in order; limits are for each."""
-        return proving(self._context, statements, options, cancellation, progress)
+        return proving(self._context, statements, options, timeout, cancellation, progress)
 
     # --- evidence ---
 
     @blocking
-    def recheck(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+    def recheck(
+        self, evidence: Evidence, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> EvidenceStatus:
         """Ask the kernel again, in a worker that makes the evidence again first, as :meth:`leanhost.Session.recheck`.
 
         *evidence* is a worker's over the same imports. Raises :class:`~leanhost.errors.ForeignHandleError` for other
         evidence, and :class:`~leanhost.errors.NotReproduced` when it cannot be had again.
         """
-        return first(recheck(self._context, [evidence], cancellation, None))
+        return first(recheck(self._context, [evidence], timeout, cancellation, None))
 
     @blocking
     def recheck_many(
         self,
         evidence: Sequence[Evidence],
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[EvidenceStatus]:
         """:meth:`recheck` of many: one answer each, in order; limits are for each."""
-        return recheck(self._context, evidence, cancellation, progress)
+        return recheck(self._context, evidence, timeout, cancellation, progress)
 
     @blocking
-    def matches(self, evidence: Evidence, reference: str, *, cancellation: Cancellation = None) -> Match:
+    def matches(
+        self,
+        evidence: Evidence,
+        reference: str,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> Match:
         """Compare what the evidence proves with a reference statement, as :meth:`leanhost.Session.matches`.
 
         *evidence* is as for :meth:`recheck`.
         """
-        return first(matches(self._context, [evidence], reference, cancellation, None))
+        return first(matches(self._context, [evidence], reference, timeout, cancellation, None))
 
     @blocking
     def matches_many(
@@ -388,11 +409,12 @@ class WorkerSession:
         evidence: Sequence[Evidence],
         reference: str,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Match]:
         """:meth:`matches` of many with one reference: one answer each, in order."""
-        return matches(self._context, evidence, reference, cancellation, progress)
+        return matches(self._context, evidence, reference, timeout, cancellation, progress)
 
     arun = async_twin(run)
     arun_many = async_twin(run_many)

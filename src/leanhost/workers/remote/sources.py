@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from leanhost.errors import UsageError
 from leanhost.services.elaboration.source_view import SourceView, TypeAt
+from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Closing
 from leanhost.services.values.limits import WORDS
 from leanhost.services.values.outcomes import KernelOutcome, Unavailable
@@ -52,14 +53,17 @@ def _view(task: Task) -> SourceView:
     source, file = task.arguments["source"], task.arguments["file"]
     found = task.cached.views.get((source, file))
     if found is None:
-        made = task.session.view(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
+        made = task.session.view(
+            source, file=file, timeout=task.timeout, cancellation=task.cancellation, progress=task.progress
+        )
         found = task.cached.views.put((source, file), made)
     return found
 
 
-def _at(ask: Callable[[SourceView, int, int], object], task: Task) -> list[object]:
+def _at(ask: Callable[..., object], task: Task) -> list[object]:
     view = _view(task)
-    return [ask(view, line, column) for line, column in task.arguments["positions"]]
+    stop = {"timeout": task.timeout, "cancellation": task.cancellation}
+    return [ask(view, line, column, **stop) for line, column in task.arguments["positions"]]
 
 
 RUN: Operation[CommandResult] = Operation(
@@ -115,24 +119,53 @@ class WorkerSourceView(Closing):
     _arguments: dict[str, Any] = field(repr=False)
     _seconds: float | None = field(repr=False)
 
-    def _ask(self, operation: Operation[list[T]], line: int, column: int) -> T:
+    def _ask(
+        self,
+        operation: Operation[list[T]],
+        line: int,
+        column: int,
+        timeout: float | None,
+        cancellation: Cancellation,
+    ) -> T:
         arguments = {**self._arguments, "positions": positions_out([(line, column)])}
-        return first(self._context.ask(operation, arguments, seconds=self._seconds))
+        seconds = self._seconds if timeout is None else timeout
+        return first(self._context.ask(operation, arguments, seconds=seconds, cancellation=cancellation))
 
     @blocking
-    def goals_at(self, line: int, column: int) -> tuple[str, ...]:
+    def goals_at(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[str, ...]:
         """The goals at a position inside a tactic proof, as :meth:`leanhost.SourceView.goals_at`."""
-        return self._ask(GOALS_AT, line, column)
+        return self._ask(GOALS_AT, line, column, timeout, cancellation)
 
     @blocking
-    def type_at(self, line: int, column: int) -> TypeAt | None:
+    def type_at(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> TypeAt | None:
         """The smallest term at a position, with its type, as :meth:`leanhost.SourceView.type_at`."""
-        return self._ask(TYPES_AT, line, column)
+        return self._ask(TYPES_AT, line, column, timeout, cancellation)
 
     @blocking
-    def references(self, line: int, column: int) -> tuple[Position, ...]:
+    def references(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[Position, ...]:
         """Where what stands at a position occurs, as :meth:`leanhost.SourceView.references`."""
-        return self._ask(REFERENCES, line, column)
+        return self._ask(REFERENCES, line, column, timeout, cancellation)
 
     agoals_at = async_twin(goals_at)
     atype_at = async_twin(type_at)

@@ -23,6 +23,7 @@ from leanhost.services.terms.meta_answers import (
 )
 from leanhost.services.terms.questions import Answer, Question
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import many_times
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
@@ -188,7 +189,7 @@ def elaborating(
     return context.ask(
         ELABORATE,
         arguments,
-        seconds=TERM_TIMES * options.timeout * max(1, len(terms)),
+        seconds=many_times(TERM_TIMES * options.timeout, len(terms)),
         items=len(terms),
         cancellation=cancellation,
         progress=progress,
