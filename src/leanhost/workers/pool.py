@@ -373,9 +373,10 @@ class WorkerPool(Closing, ProcessBound):
     def session(
         self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
     ) -> WorkerSession:
-        """Return a session over *imports* whose calls run in the workers; *options* are the pool's if left out.
+        """Return a session over *imports* whose calls run in the workers.
 
-        Nothing is imported yet: what cannot be is told by the first call.
+        *options* are the pool's if left out; the pool's ``grace`` counts in any case. Nothing is imported yet: what
+        cannot be is told by the first call.
         """
         settings = self._settings
         limits = settings.options if options is None else options

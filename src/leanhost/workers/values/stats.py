@@ -17,6 +17,9 @@ LATENCY_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 class WorkerStats:
     """A snapshot of a :class:`~leanhost.workers.pool.WorkerPool`. Counters never go back.
 
+    The answers by status and the latency buckets add up to the same number, and so do forks and other starts to
+    ``processes_started``.
+
     Attributes:
         workers: how many may check at once.
         busy: workers that check now, or are held by a session.
