@@ -61,10 +61,16 @@ def measure(session: Session, library: Path) -> None:
         print(f"{what:28} {many * 1e6:8.2f} us an item {one / many:6.2f} x cheaper than the loop")
 
     against_loop(
-        "exists", lambda: declarations.exists(names), lambda: [declarations.exists([n]) for n in names]
+        "exists",
+        lambda: declarations.exists_many(names),
+        lambda: [declarations.exists_many([n]) for n in names],
     )
-    against_loop("kinds", lambda: declarations.kinds(names), lambda: [declarations.kind(n) for n in names])
-    against_loop("types", lambda: declarations.types(names), lambda: [declarations.types([n]) for n in names])
+    against_loop(
+        "kinds", lambda: declarations.kind_many(names), lambda: [declarations.kind(n) for n in names]
+    )
+    against_loop(
+        "types", lambda: declarations.type_many(names), lambda: [declarations.type_many([n]) for n in names]
+    )
     for field in FIELDS:
         if field == "axioms":  # a walk over all that a constant rests on, not a look at it
             continue

@@ -49,9 +49,9 @@ def bulk(session: Session) -> None:
             lambda: [session.elaborate(t) for t in texts],
         ),
         (
-            "declarations.kinds",
+            "declarations.kind",
             len(names),
-            lambda: declarations.kinds(names),
+            lambda: declarations.kind_many(names),
             lambda: [declarations.kind(n) for n in names],
         ),
         (

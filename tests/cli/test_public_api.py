@@ -105,8 +105,8 @@ LONG: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("apply", "have", "finish", "local_context"), STOPPED),
     },
     "DeclarationService": {
-        **dict.fromkeys(("get_many", "inspect_many", "exists", "kinds", "types", "iterate", "search"), ALL),
-        **dict.fromkeys(("get", "inspect", "kind"), STOPPED),
+        **dict.fromkeys(("get_many", "inspect_many", "exists_many", "kind_many", "type_many", "iterate", "search"), ALL),
+        **dict.fromkeys(("get", "inspect", "exists", "kind", "type"), STOPPED),
     },
     "WorkerPool": {
         **dict.fromkeys(("check", "verify", "replay"), STOPPED),
@@ -114,9 +114,13 @@ LONG: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "WorkerDeclarations": {
         **dict.fromkeys(
-            ("inspect_many", "exists", "kinds", "types", "axioms", "used_constants", "listing", "search"), ALL
+            (
+                "inspect_many", "exists_many", "kind_many", "type_many", "axioms_many", "used_constants_many",
+                "listing", "search",
+            ),
+            ALL,
         ),
-        **dict.fromkeys(("inspect", "kind"), STOPPED),
+        **dict.fromkeys(("inspect", "exists", "kind", "type", "axioms", "used_constants"), STOPPED),
     },
 }  # fmt: skip
 LONG["WorkerSession"] = {

@@ -164,7 +164,7 @@ def test_cancellation_ends_the_stream(declarations: DeclarationService) -> None:
 
 def test_a_listing_left_half_way_keeps_nothing(declarations: DeclarationService, session: Session) -> None:
     engine = session._lean.engine
-    declarations.kinds(["Nat"])
+    declarations.kind_many(["Nat"])
     gc.collect()
     before = engine.live
     stream = declarations.iterate(mentions=["Nat"])
@@ -180,7 +180,7 @@ def test_an_empty_environment(host: Host) -> None:
         declarations = service(session)
         assert list(declarations.iterate()) == []
         assert declarations.search("a") == []
-        assert declarations.exists(["Nat"]) == [False]
+        assert declarations.exists_many(["Nat"]) == [False]
 
 
 def test_thousands_of_theorems(native_toolchain: Toolchain, fixture_core: Path, tmp_path: Path) -> None:

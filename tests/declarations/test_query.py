@@ -249,7 +249,7 @@ def test_no_handle_is_left(host: Host) -> None:
         before = engine.live
         kept = declarations.get_many(["Nat", "Nat.add", "nowhere"], fields=FIELDS)
         kept[0].axioms  # type: ignore[union-attr] # noqa: B018
-        declarations.types(["Nat", "Nat.add"])
+        declarations.type_many(["Nat", "Nat.add"])
         declarations.search("add_comm", mentions=["Nat"], module="Init.Core")
         next(declarations.iterate())
         del kept

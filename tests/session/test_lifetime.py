@@ -295,7 +295,7 @@ def test_stats_count_every_service(host: Host) -> None:
         session.meta.infer_type(nat, MetaOptions(max_heartbeats=1000))
         session.meta.whnf(session.build.app(nat, nat))
         session.elaborate_many(["Nat", "nope"])
-        session.declarations.kinds(["Nat", "Nat.succ", "no.such.name"])
+        session.declarations.kind_many(["Nat", "Nat.succ", "no.such.name"])
         listed = sum(1 for _ in session.declarations.iterate())
         state = session.prove("True")
         assert isinstance(state, ProofState)
@@ -306,7 +306,7 @@ def test_stats_count_every_service(host: Host) -> None:
             "elaborate": (2, 3),
             "meta.infer_type": (5, 9),
             "meta.whnf": (1, 1),
-            "declarations.kinds": (1, 3),
+            "declarations.kind": (1, 3),
             "declarations.iterate": (1, listed),
             "prove": (1, 1),
             "proof.apply": (2, 2),

@@ -70,7 +70,7 @@ def test_after_its_session_a_term_keeps_its_structure(host: Host) -> None:
         lambda: meta.infer_type_many([mine]),
         lambda: burn(session, MetaOptions(max_heartbeats=1)),
         lambda: declarations.get("Nat"),
-        lambda: declarations.kinds(["Nat"]),
+        lambda: declarations.kind_many(["Nat"]),
         lambda: list(declarations.iterate()),
         lambda: declarations.search("Nat"),
         lambda: declarations.inspect("Nat"),

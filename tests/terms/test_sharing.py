@@ -65,7 +65,7 @@ def test_closing_while_others_ask(host: Host) -> None:
                 session.meta.infer_type(nat)
                 session.meta.pp_expr(nat)
                 state.apply("trivial")
-                session.declarations.kinds(["Nat"])
+                session.declarations.kind_many(["Nat"])
         except BaseException as error:
             seen.append(error)
 

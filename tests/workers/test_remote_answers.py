@@ -145,18 +145,20 @@ NAMES = ("Nat.succ", "Nat.add", "no.such", Name(("Nat", "rec")), ("Eq", "symm"))
 
 def test_declarations_by_name(here: Session, there: WorkerSession) -> None:
     ours, theirs = here.declarations, there.declarations
-    assert theirs.exists(NAMES) == ours.exists(NAMES)
-    assert theirs.kinds(NAMES) == ours.kinds(NAMES)
+    assert theirs.exists_many(NAMES) == ours.exists_many(NAMES)
+    assert theirs.kind_many(NAMES) == ours.kind_many(NAMES)
     assert theirs.kind("Nat.succ") == ours.kind("Nat.succ") == "constructor"
-    assert theirs.types(NAMES, type_bytes=9) == ours.types(NAMES, type_bytes=9)
+    assert theirs.type_many(NAMES, type_bytes=9) == ours.type_many(NAMES, type_bytes=9)
     assert theirs.inspect_many(NAMES, value_bytes=50) == ours.inspect_many(NAMES, value_bytes=50)
     assert theirs.inspect("no.such") is None
     found = ours.get_many(NAMES)
-    assert theirs.axioms(NAMES) == [None if item is None else item.axioms for item in found]
-    assert theirs.used_constants(NAMES) == [None if item is None else item.used_constants for item in found]
+    assert theirs.axioms_many(NAMES) == [None if item is None else item.axioms for item in found]
+    assert theirs.used_constants_many(NAMES) == [
+        None if item is None else item.used_constants for item in found
+    ]
     for wrong in ("Nat", Name("Nat")):
         with pytest.raises(UsageError):
-            theirs.kinds(wrong)  # type: ignore[arg-type]
+            theirs.kind_many(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="type_bytes"):
         theirs.inspect("Nat", type_bytes=-1)
 
@@ -208,7 +210,7 @@ def test_what_a_source_adds_is_among_the_declarations(there: WorkerSession) -> N
     ]
     assert grown.meta.whnf("mine") == Ok(TermText("Nat.zero", "Nat"))
     assert isinstance(there.elaborate("mine"), ElabFailure)
-    (axioms,) = grown.declarations.axioms(["also"])
+    (axioms,) = grown.declarations.axioms_many(["also"])
     assert axioms is not None
     assert axioms.names == frozenset()
 
@@ -264,7 +266,7 @@ def test_progress_is_heard_on_the_calling_thread(there: WorkerSession) -> None:
     assert {event.phase for event in events} == {"bulk"}
     assert events[-1].current == events[-1].total == 3
     events.clear()
-    there.declarations.kinds(NAMES, progress=events.append)
+    there.declarations.kind_many(NAMES, progress=events.append)
     assert (events[-1].phase, events[-1].current) == ("kinds", len(NAMES))
 
     class Enough(Exception):
@@ -287,7 +289,7 @@ def test_a_cancelled_call_answers_as_in_this_process(here: Session, there: Worke
         assert isinstance(answer, ElabFailure)
         assert answer.limit is Limit.CANCELLED
         with pytest.raises(Cancelled):
-            session.declarations.kinds(NAMES, cancellation=token)
+            session.declarations.kind_many(NAMES, cancellation=token)
         with pytest.raises(Cancelled):
             session.extend(GOOD, cancellation=token)
     assert (

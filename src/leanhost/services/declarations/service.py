@@ -156,6 +156,12 @@ class DeclarationService:
         return found
 
     def exists(
+        self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> bool:
+        """Tell whether *name* is declared."""
+        return self.exists_many((name,), timeout=timeout, cancellation=cancellation)[0]
+
+    def exists_many(
         self,
         wanted: Iterable[NameLike],
         *,
@@ -163,7 +169,7 @@ class DeclarationService:
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[bool]:
-        """Tell for each name whether it is declared."""
+        """:meth:`exists` of many names."""
 
         def ask(chunk: Sequence[NameTuple], _stop: Cancellation) -> list[bool]:
             return self._queries.exist(chunk)
@@ -174,9 +180,9 @@ class DeclarationService:
         self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
     ) -> str | None:
         """Return the kind of *name*; see :attr:`Declaration.kind`."""
-        return self.kinds((name,), timeout=timeout, cancellation=cancellation)[0]
+        return self.kind_many((name,), timeout=timeout, cancellation=cancellation)[0]
 
-    def kinds(
+    def kind_many(
         self,
         wanted: Iterable[NameLike],
         *,
@@ -184,16 +190,31 @@ class DeclarationService:
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[str | None]:
-        """Return the kind of each name; see :attr:`Declaration.kind`."""
+        """:meth:`kind` of many names."""
         queries = self._queries
 
         def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[str | None]:
             with self._lean.engine.eval(queries.array(chunk)) as array, queries.find(array) as found:
                 return queries.kinds(array, queries.tags(found))
 
-        return self._bulk("kinds", wanted, ask, CallContext(timeout, cancellation, progress))
+        return self._bulk("kind", wanted, ask, CallContext(timeout, cancellation, progress))
 
-    def types(
+    def type(
+        self,
+        name: NameLike,
+        *,
+        type_bytes: int = 4096,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> BoundedText | None:
+        """Return the type of *name* as Lean prints it (``Lean.Meta.ppExpr``), cut to *type_bytes* bytes.
+
+        A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
+        """
+        found = self.type_many((name,), type_bytes=type_bytes, timeout=timeout, cancellation=cancellation)
+        return found[0]
+
+    def type_many(
         self,
         wanted: Iterable[NameLike],
         *,
@@ -202,10 +223,7 @@ class DeclarationService:
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[BoundedText | None]:
-        """Return the type of each name as Lean prints it (``Lean.Meta.ppExpr``), cut to *type_bytes* bytes.
-
-        A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
-        """
+        """:meth:`type` of many names; the budget is for each of them."""
         _budget("type_bytes", type_bytes)
         queries, table = self._queries, self._lean.table
 
@@ -218,7 +236,7 @@ class DeclarationService:
                     result[i] = BoundedText("", True) if text is None else clip(text, type_bytes)
                 return result
 
-        return self._bulk("types", wanted, ask, CallContext(timeout, cancellation, progress))
+        return self._bulk("type", wanted, ask, CallContext(timeout, cancellation, progress))
 
     def inspect(
         self,

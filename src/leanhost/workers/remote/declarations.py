@@ -87,9 +87,11 @@ def _search(task: Task) -> list[SearchMatch]:
     return task.session.declarations.search(a["fragment"], limit=a["limit"], **_filters(task))
 
 
-EXISTS: Operation[list[bool]] = _many("exists", bool, lambda service: service.exists)
-KINDS: Operation[list[str | None]] = _many("kinds", str | None, lambda service: service.kinds)
-TYPES: Operation[list[BoundedText | None]] = _many("types", BoundedText | None, lambda service: service.types)
+EXISTS: Operation[list[bool]] = _many("exists", bool, lambda service: service.exists_many)
+KIND: Operation[list[str | None]] = _many("kind", str | None, lambda service: service.kind_many)
+TYPE: Operation[list[BoundedText | None]] = _many(
+    "type", BoundedText | None, lambda service: service.type_many
+)
 INSPECT: Operation[list[Inspection | None]] = _many(
     "inspect", Inspection | None, lambda service: service.inspect_many
 )
@@ -97,7 +99,7 @@ AXIOMS: Operation[list[Axioms | None]] = _field("axioms", Axioms)
 USED: Operation[list[frozenset[Name] | None]] = _field("used_constants", frozenset[Name])
 LISTING: Operation[Page] = Operation("declarations.listing", Page, _listing)
 SEARCH: Operation[list[SearchMatch]] = Operation("declarations.search", list[SearchMatch], _search)
-OPERATIONS: tuple[Operation[Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS, USED, LISTING, SEARCH)
+OPERATIONS: tuple[Operation[Any], ...] = (EXISTS, KIND, TYPE, INSPECT, AXIOMS, USED, LISTING, SEARCH)
 
 
 def _given(wanted: Iterable[NameLike]) -> list[Name]:
@@ -167,13 +169,24 @@ class WorkerDeclarations:
     @blocking
     def exists(
         self,
+        name: NameLike,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> bool:
+        """Tell whether *name* is declared."""
+        return first(self._ask(EXISTS, (name,), timeout, None, cancellation))
+
+    @blocking
+    def exists_many(
+        self,
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[bool]:
-        """Tell for each name whether it is declared."""
+        """:meth:`exists` of many."""
         return self._ask(EXISTS, wanted, timeout, progress, cancellation)
 
     @blocking
@@ -181,10 +194,10 @@ class WorkerDeclarations:
         self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
     ) -> str | None:
         """Return the kind of *name* (``theorem``, ``definition``...); ``None`` when nothing has that name."""
-        return first(self._ask(KINDS, (name,), timeout, None, cancellation))
+        return first(self._ask(KIND, (name,), timeout, None, cancellation))
 
     @blocking
-    def kinds(
+    def kind_many(
         self,
         wanted: Iterable[NameLike],
         *,
@@ -193,10 +206,22 @@ class WorkerDeclarations:
         progress: ProgressSink | None = None,
     ) -> list[str | None]:
         """:meth:`kind` of many."""
-        return self._ask(KINDS, wanted, timeout, progress, cancellation)
+        return self._ask(KIND, wanted, timeout, progress, cancellation)
 
     @blocking
-    def types(
+    def type(
+        self,
+        name: NameLike,
+        *,
+        type_bytes: int = 4096,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> BoundedText | None:
+        """Return the type of *name* as Lean prints it, cut to *type_bytes* bytes."""
+        return first(self._ask(TYPE, (name,), timeout, None, cancellation, {"type_bytes": type_bytes}))
+
+    @blocking
+    def type_many(
         self,
         wanted: Iterable[NameLike],
         *,
@@ -205,8 +230,8 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[BoundedText | None]:
-        """Return the type of each name as Lean prints it, cut to *type_bytes* bytes."""
-        return self._ask(TYPES, wanted, timeout, progress, cancellation, {"type_bytes": type_bytes})
+        """:meth:`type` of many; the budget is for each."""
+        return self._ask(TYPE, wanted, timeout, progress, cancellation, {"type_bytes": type_bytes})
 
     @blocking
     def inspect(
@@ -244,17 +269,39 @@ class WorkerDeclarations:
     @blocking
     def axioms(
         self,
+        name: NameLike,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> Axioms | None:
+        """Return what *name* rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
+        return first(self._ask(AXIOMS, (name,), timeout, None, cancellation))
+
+    @blocking
+    def axioms_many(
+        self,
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Axioms | None]:
-        """Return what each name rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
+        """:meth:`axioms` of many."""
         return self._ask(AXIOMS, wanted, timeout, progress, cancellation)
 
     @blocking
     def used_constants(
+        self,
+        name: NameLike,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> frozenset[Name] | None:
+        """Return the constants in its type and value, as :attr:`leanhost.Declaration.used_constants`."""
+        return first(self._ask(USED, (name,), timeout, None, cancellation))
+
+    @blocking
+    def used_constants_many(
         self,
         wanted: Iterable[NameLike],
         *,
@@ -262,7 +309,7 @@ class WorkerDeclarations:
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[frozenset[Name] | None]:
-        """Return the constants in the type and value of each name, as :attr:`leanhost.Declaration.used_constants`."""
+        """:meth:`used_constants` of many."""
         return self._ask(USED, wanted, timeout, progress, cancellation)
 
     @blocking
@@ -341,13 +388,17 @@ class WorkerDeclarations:
         )
 
     aexists = async_twin(exists)
+    aexists_many = async_twin(exists_many)
     akind = async_twin(kind)
-    akinds = async_twin(kinds)
-    atypes = async_twin(types)
+    akind_many = async_twin(kind_many)
+    atype = async_twin(type)
+    atype_many = async_twin(type_many)
     ainspect = async_twin(inspect)
     ainspect_many = async_twin(inspect_many)
     aaxioms = async_twin(axioms)
+    aaxioms_many = async_twin(axioms_many)
     aused_constants = async_twin(used_constants)
+    aused_constants_many = async_twin(used_constants_many)
     alisting = async_twin(listing)
     asearch = async_twin(search)
 
