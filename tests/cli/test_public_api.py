@@ -105,7 +105,9 @@ LONG: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("apply", "have", "finish", "local_context"), STOPPED),
     },
     "DeclarationService": {
-        **dict.fromkeys(("get_many", "inspect_many", "exists_many", "kind_many", "type_many", "iterate", "search"), ALL),
+        **dict.fromkeys(
+            ("get_many", "inspect_many", "exists_many", "kind_many", "type_many", "iterate", "search"), ALL
+        ),
         **dict.fromkeys(("get", "inspect", "exists", "kind", "type"), STOPPED),
     },
     "WorkerPool": {
