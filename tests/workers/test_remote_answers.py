@@ -267,7 +267,7 @@ def test_progress_is_heard_on_the_calling_thread(there: WorkerSession) -> None:
     assert events[-1].current == events[-1].total == 3
     events.clear()
     there.declarations.kind_many(NAMES, progress=events.append)
-    assert (events[-1].phase, events[-1].current) == ("kinds", len(NAMES))
+    assert (events[-1].phase, events[-1].current) == ("kind", len(NAMES))
 
     class Enough(Exception):
         pass
