@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from leanhost.errors import Cancelled, UsageError
+from leanhost.errors import Cancelled, MetaError, UsageError
 from leanhost.services.declarations.service import FIELDS, BoundedText, DeclarationService
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.progress import ProgressEvent
+from leanhost.services.values.results import Limit
 
 WANTED = ["Nat", "nowhere", "Nat.add_comm", "Nat", "Probe.wrong", "Probe.«odd name!?é»"]
 KINDS = ["inductive", None, "theorem", "inductive", "axiom", "definition"]
@@ -73,6 +74,25 @@ def test_what_the_sink_raises_travels_out(declarations: DeclarationService) -> N
     with pytest.raises(KeyError, match="exists"):
         declarations.exists_many(["Nat"], progress=sink)
     assert declarations.exists_many(["Nat"]) == [True]
+
+
+def test_a_timeout_is_for_the_whole_call(declarations: DeclarationService) -> None:
+    assert declarations.kind("Nat", timeout=600) == "inductive"
+    for question in (
+        lambda: declarations.kind_many(["Nat"] * 1100, timeout=1e-9),
+        lambda: declarations.get_many(["Nat"], fields=["axioms"], timeout=1e-9),
+        lambda: list(declarations.iterate(timeout=1e-9)),
+        lambda: declarations.search("add", timeout=1e-9),
+    ):
+        with pytest.raises(MetaError) as caught:
+            question()
+        assert caught.value.limit is Limit.TIMEOUT
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        declarations.kind_many(["Nat"], timeout=600, cancellation=token)
+    with pytest.raises(UsageError, match="timeout"):
+        declarations.kind("Nat", timeout=0)
 
 
 def test_cancelled_before_and_during(declarations: DeclarationService) -> None:

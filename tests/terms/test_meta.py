@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from leanhost.errors import Cancelled, MetaError, UsageError
+from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported, Ok, TimeoutOrHeartbeat
@@ -31,6 +33,28 @@ def test_the_questions(session: Session) -> None:
     assert meta.instantiate_mvars(f) == Ok(f)
     assert isinstance(meta.reduce(f), Ok)
     assert isinstance(meta.synth_instance(term(session, "Inhabited Nat")), Ok)
+
+
+def test_every_call_takes_a_timeout_of_its_own(session: Session) -> None:
+    one, source = term(session, "1"), "theorem t : True := by trivial"
+    start = session.prove("True")
+    assert isinstance(start, ProofState)
+    calls: list[Callable[[float], object]] = [
+        lambda timeout: session.meta.infer_type(one, timeout=timeout),
+        lambda timeout: session.meta.whnf_many([one], timeout=timeout),
+        lambda timeout: session.elaborate("1", timeout=timeout),
+        lambda timeout: session.run_meta_with(MetaOptions(), lambda m: m.pp_expr(one), timeout=timeout),
+        lambda timeout: session.prove("True", timeout=timeout),
+        lambda timeout: start.apply("trivial", timeout=timeout),
+        lambda timeout: session.goals_at(source, [(1, 24)], timeout=timeout),
+    ]
+    for call in calls:
+        call(600)
+        with pytest.raises(UsageError, match="timeout must be a positive number of seconds"):
+            call(0)
+    options = MetaOptions(max_heartbeats=0, timeout=600)
+    with pytest.raises(Cancelled):
+        session.run_meta_with(options, lambda m: [m.whnf(one) for _ in iter(int, 1)], timeout=0.3)
 
 
 def test_a_failure_is_a_value_with_a_bounded_message(session: Session) -> None:

@@ -181,12 +181,27 @@ def test_the_asynchronous_twins(fake_pool: MakePool, backend: str) -> None:
         with anyio.move_on_after(0.1) as scope:
             await pool.acheck("sleep 600")
         assert scope.cancelled_caught
-        assert (await pool.acheck("accept")).accepted
+        stop = CancellationToken(timeout=0.1)
+        assert (await pool.acheck("sleep 600", cancellation=stop)).status is Status.CANCELLED
+        assert (await pool.acheck("accept", cancellation=CancellationToken())).accepted
 
     anyio.run(main, backend=backend)
     pool.close()
     with pytest.raises(PoolClosed):
         anyio.run(pool.acheck, "accept", backend=backend)
+
+
+def test_one_check_has_a_timeout_and_a_token_as_many_have(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, grace=0.3)
+    assert pool.check("accept", timeout=60, cancellation=CancellationToken()).accepted
+    assert pool.check("sleep 600", timeout=0.1).status is Status.TIMEOUT
+    assert pool.check("sleep 600", cancellation=CancellationToken(timeout=0.1)).status is Status.CANCELLED
+    with pytest.raises(UsageError, match="timeout"):
+        pool.check("accept", timeout=0)
+    token = CancellationToken()
+    token.cancel()
+    answer = pool.verify("sleep 600", "sleep 600", timeout=600, cancellation=token)
+    assert (answer.status, answer.verified) == (Status.CANCELLED, False)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
