@@ -25,7 +25,7 @@ How: TypeAlias = Literal["table", "self-test"]
 
 _FORMAT = 1
 
-SOURCES = ("engine", "lean", "services/opening/selftest.py", "services/probe")
+SOURCES = ("engine", "lean", "limit.py", "services/opening/selftest.py", "services/probe")
 """What decides whether a table fits a Lean: packages and modules. The services above are the same for every table."""
 
 
