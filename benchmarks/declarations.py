@@ -33,8 +33,8 @@ def main(theorems: int) -> None:
 
 
 def measure(session: Session, library: Path) -> None:
-    declarations = DeclarationService(session.lean, session.env, session._state.imported, session.meta)
-    engine = session.lean.engine
+    declarations = DeclarationService(session._lean, session._env, session._state.imported, session._runner)
+    engine = session._lean.engine
     total = bare(session)
     print(f"{total} constants from {library}")
     walk = best(lambda: bare(session)) / total
@@ -61,10 +61,16 @@ def measure(session: Session, library: Path) -> None:
         print(f"{what:28} {many * 1e6:8.2f} us an item {one / many:6.2f} x cheaper than the loop")
 
     against_loop(
-        "exists", lambda: declarations.exists(names), lambda: [declarations.exists([n]) for n in names]
+        "exists",
+        lambda: declarations.exists_many(names),
+        lambda: [declarations.exists_many([n]) for n in names],
     )
-    against_loop("kinds", lambda: declarations.kinds(names), lambda: [declarations.kind(n) for n in names])
-    against_loop("types", lambda: declarations.types(names), lambda: [declarations.types([n]) for n in names])
+    against_loop(
+        "kinds", lambda: declarations.kind_many(names), lambda: [declarations.kind(n) for n in names]
+    )
+    against_loop(
+        "types", lambda: declarations.type_many(names), lambda: [declarations.type_many([n]) for n in names]
+    )
     for field in FIELDS:
         if field == "axioms":  # a walk over all that a constant rests on, not a look at it
             continue
@@ -81,8 +87,8 @@ def measure(session: Session, library: Path) -> None:
 
 def bare(session: Session) -> int:
     """Copy and decode every imported name."""
-    lean, table, count = session.lean, session.lean.table, 0
-    with lean.engine.eval(table.module_data(session.env)) as data:
+    lean, table, count = session._lean, session._lean.table, 0
+    with lean.engine.eval(table.module_data(session._env)) as data:
         for i in range(lean.number(Size(data))):
             copied = lean.engine.eval_data(table.module_constant_names(Index(data, i)), 10_000_000)
             assert isinstance(copied, list)

@@ -81,7 +81,7 @@ def python_share(session: Session, work: Callable[[], object], rounds: int = 15,
     On the thread that does the work, as if it had been handed over before. Lean's part is timed call by call, in
     turn with the same work untimed; what reading the clock takes is not Lean's.
     """
-    lean: Any = session.lean
+    lean: Any = session._lean
     library = lean.engine._lib
     plain: dict[tuple[str, int], Callable[..., int]] = dict(library._functions)
     clock = time.perf_counter
@@ -133,7 +133,7 @@ def python_share(session: Session, work: Callable[[], object], rounds: int = 15,
             use(plain)
         return statistics.median(shares)
 
-    with CallContext(120).guard(session.lean, session.options).token as token:
+    with CallContext(120).guard(session._lean, session.options).token as token:
         return float(lean.engine.supervise(measure, Guard(token, None)))
 
 
@@ -142,11 +142,11 @@ def services(host: Host) -> None:
     with host.session(["Init"]) as session:
         term = session.elaborate("fun x : Nat => x")
         assert isinstance(term, Expr)
-        meta, lean = session.meta, session.lean
+        meta, lean, runner = session.meta, session._lean, session._runner
         library: Any = lean.engine._lib  # type: ignore[attr-defined]
-        contexts = meta.contexts(200_000)
+        contexts = runner.capture(200_000)
         four = [ref.ptr() for ref in contexts.refs()[2:]]
-        word = meta.home.expr(term).ptr()
+        word = runner.home.expr(term).ptr()
 
         def bare(symbol: str, *words: int) -> Callable[[], object]:
             function = library.function(symbol, len(words) + len(four) + 1)
@@ -192,21 +192,21 @@ def services(host: Host) -> None:
                 4,
             ),
             (
-                "50 x `elaborate` against `elaborate_bulk`",
+                "50 x `elaborate` against `elaborate_many`",
                 lambda: [session.elaborate(t) for t in terms],
-                lambda: session.elaborate_bulk(terms),
+                lambda: session.elaborate_many(terms),
                 4,
             ),
             (
                 "50 x `meta.infer_type` against its bulk form",
                 lambda: [meta.infer_type(t) for t in types],
-                lambda: meta.infer_type_bulk(types),
+                lambda: meta.infer_type_many(types),
                 20,
             ),
             (
                 "50 x `meta.whnf` against its bulk form",
                 lambda: [meta.whnf(t) for t in types],
-                lambda: meta.whnf_bulk(types),
+                lambda: meta.whnf_many(types),
                 20,
             ),
         ]
@@ -227,8 +227,8 @@ def compared(what: str, ours: Callable[[], object], theirs: Callable[[], object]
 @contextmanager
 def bare_step(session: Session, state: ProofState) -> Iterator[Callable[[], object]]:
     """A tactic step by the same Lean calls with nothing around them: restore, parse, run."""
-    lean, table = session.lean, session.lean.table
-    contexts = session.meta.contexts(200_000)
+    lean, table = session._lean, session._lean.table
+    contexts = session._runner.capture(200_000)
     saved, goal = state._saved, state._ids[0]
     env = lean.engine.eval(table.core_env(saved.core))
     category = lean.engine.eval(lean.name(("tactic",)))

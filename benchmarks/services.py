@@ -31,27 +31,27 @@ def bulk(session: Session) -> None:
         (
             "meta.infer_type",
             ITEMS,
-            lambda: meta.infer_type_bulk(terms),
+            lambda: meta.infer_type_many(terms),
             lambda: [meta.infer_type(t) for t in terms],
         ),
-        ("meta.whnf", ITEMS, lambda: meta.whnf_bulk(terms), lambda: [meta.whnf(t) for t in terms]),
+        ("meta.whnf", ITEMS, lambda: meta.whnf_many(terms), lambda: [meta.whnf(t) for t in terms]),
         (
             "meta.is_def_eq",
             ITEMS,
-            lambda: meta.is_def_eq_bulk(pairs),
+            lambda: meta.is_def_eq_many(pairs),
             lambda: [meta.is_def_eq(a, b) for a, b in pairs],
         ),
-        ("meta.pp_expr", ITEMS, lambda: meta.pp_expr_bulk(terms), lambda: [meta.pp_expr(t) for t in terms]),
+        ("meta.pp_expr", ITEMS, lambda: meta.pp_expr_many(terms), lambda: [meta.pp_expr(t) for t in terms]),
         (
             "elaborate",
             ITEMS,
-            lambda: session.elaborate_bulk(texts),
+            lambda: session.elaborate_many(texts),
             lambda: [session.elaborate(t) for t in texts],
         ),
         (
-            "declarations.kinds",
+            "declarations.kind",
             len(names),
-            lambda: declarations.kinds(names),
+            lambda: declarations.kind_many(names),
             lambda: [declarations.kind(n) for n in names],
         ),
         (
@@ -63,7 +63,7 @@ def bulk(session: Session) -> None:
         (
             "kernel_check",
             len(sources),
-            lambda: session.kernel_check_bulk(sources),
+            lambda: session.kernel_check_many(sources),
             lambda: [session.kernel_check(s) for s in sources],
         ),
     ):
@@ -82,9 +82,9 @@ def sinks(session: Session) -> None:
     rows = []
     for what, without, listening in (
         (
-            "`meta.infer_type_bulk`, 4,096 terms",
-            lambda: meta.infer_type_bulk(terms),
-            lambda: meta.infer_type_bulk(terms, progress=lambda _: None),
+            "`meta.infer_type_many`, 4,096 terms",
+            lambda: meta.infer_type_many(terms),
+            lambda: meta.infer_type_many(terms, progress=lambda _: None),
         ),
         (
             "`run`, 20 commands",
@@ -105,7 +105,7 @@ def alternating(first: Callable[[], object], second: Callable[[], object]) -> tu
 
 def mixed(host: Host, count: int = 20_000) -> None:
     """Operations of every kind in one session: what handles and private memory do."""
-    engine = host.lean.engine
+    engine = host._lean.engine
     with host.session(["Init"]) as session:
         steps = operations(session)
         for _ in range(1000):
@@ -145,7 +145,9 @@ def operations(session: Session) -> Generator[None, None, None]:
         lambda: state.apply("exact h.symm"),
         lambda: state.apply("exact h"),
         lambda: session.declarations.get_many(["Nat", "Nat.succ"], fields=("type", "attributes")),
-        lambda: session.run_meta(lambda m: m.is_def_eq(m.fresh_mvar(m.elab("Nat")), m.elab("Nat.zero"))),
+        lambda: session.run_meta(
+            lambda m: m.is_def_eq(m.fresh_mvar(m.elaborate("Nat")), m.elaborate("Nat.zero"))
+        ),
         lambda: session.kernel_check(THEOREM.format(next(numbers))),
         lambda: session.run("#check Nat\n#check nope"),
     )

@@ -157,7 +157,7 @@ def _throughput(checks: int) -> None:
         seconds = time.perf_counter() - began
         assert all(result.accepted for result in results)
         print(f"{checks} checks with `#eval` and a macro, two workers: {checks / seconds:.1f} a second")
-        print(f"  workers started: {pool.stats().leases}\n")
+        print(f"  workers started: {pool.stats.processes_started}\n")
 
 
 def _long_start(starts: int) -> None:
@@ -235,7 +235,7 @@ def _heap(checks: int) -> None:
 
 def _usage(host: Host, checks: int) -> None:
     gc.collect()
-    engine = host.lean.engine
+    engine = host._lean.engine
     engine.drain()
     pages = int(Path(f"/proc/{engine.pid}/statm").read_text().split()[1])  # type: ignore[attr-defined]
     print(f"  after {checks:6d} checks {engine.private_bytes() / 1e6:9.2f} MB {pages * 4096 / 1e6:9.1f} MB")

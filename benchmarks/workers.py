@@ -291,7 +291,7 @@ def after_a_kill(settings: dict[str, Any]) -> None:
             started = time.perf_counter()
             assert pool.check(fresh()).accepted
             after.append(time.perf_counter() - started)
-        zygotes = pool.stats().zygotes_started
+        zygotes = pool.stats.zygotes_started
     middle = statistics.median(usual)
     show(
         "A timeout keeps the import",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from leanhost.limit import Limit
+
 _MAX_MESSAGE = 16_384
 
 
@@ -234,10 +236,10 @@ class TooManyRequests(WorkerError):
 
 
 class MetaError(LeanError):
-    """A ``MetaM`` step failed inside a Python program; ``limit`` names the limit that was hit, or is ``""``."""
+    """A ``MetaM`` step failed inside a Python program; ``limit`` is the limit that was hit, if one was."""
 
     code = "leanhost.lean.meta"
 
-    def __init__(self, message: str, *, limit: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, limit: Limit | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.limit = limit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import inspect
 import subprocess
 import sys
 from importlib import metadata
@@ -10,6 +12,7 @@ import pytest
 
 import leanhost
 from leanhost import errors
+from leanhost.services.terms.questions import QUESTIONS
 from tests.support.command import environment
 
 
@@ -55,10 +58,117 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 
 def test_every_name_is_there() -> None:
-    for name in leanhost.__all__:
+    for name in (*leanhost.__all__, *leanhost._UNSTARRED):
         assert getattr(leanhost, name) is not None
         assert name in dir(leanhost)
     assert len(set(leanhost.__all__)) == len(leanhost.__all__)
+
+
+def test_an_import_of_all_names_hides_no_builtin() -> None:
+    modules_after("from leanhost import *\nimport builtins\nassert open is builtins.open\nassert Host")
+    assert callable(leanhost.open)
+    assert not set(leanhost.__all__) & set(dir(builtins))
+
+
+CLASSES = [each for each in (getattr(leanhost, name) for name in leanhost.__all__) if isinstance(each, type)]
+CALL = ("timeout", "cancellation", "progress")
+
+# What takes long, and which of the three it has. What is not there would mean nothing: one item has no progress but
+# that of its source or its import; an import cannot be stopped once it runs; the items of a batch have time-outs of
+# their own.
+ALL = CALL
+STOPPED = ("timeout", "cancellation")
+UNTIMED = ("cancellation", "progress")
+LONG: dict[str, dict[str, tuple[str, ...]]] = {
+    "Host": {
+        "session": UNTIMED,
+        **dict.fromkeys(("check_file", "check_source", "replay"), ALL),
+    },
+    "SessionPool": {"acquire": UNTIMED},
+    "Session": {
+        **dict.fromkeys(
+            (
+                "run", "run_many", "extend", "kernel_check", "kernel_check_many", "view", "goals_at", "export",
+                "elaborate_many", "prove_many", "recheck_many", "matches_many",
+            ),
+            ALL,
+        ),
+        **dict.fromkeys(("elaborate", "prove", "recheck", "matches", "run_meta_with"), STOPPED),
+    },
+    "MetaService": {
+        **dict.fromkeys(QUESTIONS, STOPPED),
+        **dict.fromkeys((f"{name}_many" for name in QUESTIONS), ALL),
+    },
+    "SourceView": dict.fromkeys(("goals_at", "type_at", "references"), STOPPED),
+    "ProofState": {
+        "apply_many": ALL,
+        **dict.fromkeys(("apply", "have", "finish", "local_context"), STOPPED),
+    },
+    "DeclarationService": {
+        **dict.fromkeys(
+            ("get_many", "inspect_many", "exists_many", "kind_many", "type_many", "iterate", "search"), ALL
+        ),
+        **dict.fromkeys(("get", "inspect", "exists", "kind", "type"), STOPPED),
+    },
+    "WorkerPool": {
+        **dict.fromkeys(("check", "verify", "replay"), STOPPED),
+        **dict.fromkeys(("check_many", "verify_many"), UNTIMED),
+    },
+    "WorkerDeclarations": {
+        **dict.fromkeys(
+            (
+                "inspect_many", "exists_many", "kind_many", "type_many", "axioms_many", "used_constants_many",
+                "listing", "search",
+            ),
+            ALL,
+        ),
+        **dict.fromkeys(("inspect", "exists", "kind", "type", "axioms", "used_constants"), STOPPED),
+    },
+}  # fmt: skip
+LONG["WorkerSession"] = {
+    name: had for name, had in LONG["Session"].items() if name not in ("export", "run_meta_with")
+}
+LONG["WorkerMeta"] = LONG["MetaService"]
+LONG["WorkerSourceView"] = LONG["SourceView"]
+LONG["WorkerProofState"] = {
+    name: had for name, had in LONG["ProofState"].items() if name != "local_context"
+}  # its goals are values
+SAME_FOR_ALL = {"replay"}
+"""What has no twin for asyncio and trio though its class has."""
+
+
+def methods(owner: type) -> dict[str, inspect.Signature]:
+    return {
+        name: inspect.signature(value)
+        for name, value in inspect.getmembers(owner, inspect.isfunction)
+        if not name.startswith("_")
+    }
+
+
+def test_what_bounds_and_watches_a_call_is_keyword_only() -> None:
+    for owner in CLASSES:
+        for name, signature in methods(owner).items():
+            for each in set(CALL) & set(signature.parameters):
+                kind = signature.parameters[each].kind
+                assert kind is inspect.Parameter.KEYWORD_ONLY, (owner, name, each)
+
+
+@pytest.mark.parametrize("owner", LONG)
+def test_what_takes_long_can_be_bounded_stopped_and_watched(owner: str) -> None:
+    found = methods(getattr(leanhost, owner))
+    for name, expected in LONG[owner].items():
+        twin = [f"a{name}"] if owner.startswith("Worker") and name not in SAME_FOR_ALL else []
+        for each in (name, *twin):
+            assert tuple(one for one in CALL if one in found[each].parameters) == expected, each
+
+
+def test_bulk_forms_and_statistics_have_one_spelling() -> None:
+    for owner in CLASSES:
+        names = methods(owner)
+        for name in names:
+            assert not name.endswith(("_bulk", "_all", "_batch")), (owner, name)
+            assert name.removesuffix("_many") in names, (owner, name)
+        assert not callable(getattr(owner, "stats", None)), owner
 
 
 def test_every_error_is_public() -> None:

@@ -83,7 +83,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_lent_and_nothing_reserved(
             if capacity:
                 lend(pool)
             came = interrupted(at, lambda pool=pool: lend(pool))  # type: ignore[misc]
-            stats = pool.stats()
+            stats = pool.stats
             adds_up(pool, releases=stats.acquired)
             assert len(pool) <= capacity
             # As many imports are left as were not made.

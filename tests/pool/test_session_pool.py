@@ -101,7 +101,7 @@ def test_order_is_part_of_the_key(pool: SessionPool) -> None:
         assert not session.reused
         assert session.imports == tuple(TURNED)
         assert session.miss is MissReason.OTHER_ORDER
-    assert pool.stats().imports_performed == 2
+    assert pool.stats.imports_performed == 2
 
 
 def test_import_options_are_part_of_the_key(pool: SessionPool) -> None:
@@ -116,14 +116,14 @@ def test_cancellation_is_checked_before_anything(pool: SessionPool) -> None:
     token = CancellationToken()
     token.cancel()
     with pytest.raises(Cancelled):
-        pool.acquire(ONE, token)
+        pool.acquire(ONE, cancellation=token)
     with pytest.raises(Cancelled):
         pool.acquire(["No.Such.Module"], cancellation=token)
     assert len(pool) == 1
     assert adds_up(pool, releases=1).acquired == 1
     pool.close()
     with pytest.raises(Cancelled):
-        pool.acquire(ONE, token)
+        pool.acquire(ONE, cancellation=token)
 
 
 def test_a_failed_import_counts_nothing(pool: SessionPool) -> None:
@@ -264,7 +264,7 @@ def test_a_fork_drains_nothing_of_its_parents(native_host: Host) -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert (pool.drain(), pool.stats().drains) == (1, 1)
+        assert (pool.drain(), pool.stats.drains) == (1, 1)
 
 
 def test_a_closed_pool_lends_nothing_and_drops_what_returns(host: Host) -> None:
@@ -288,7 +288,7 @@ def test_a_closed_pool_lends_nothing_and_drops_what_returns(host: Host) -> None:
 def test_a_pool_ends_with_its_host(engine: str, request: pytest.FixtureRequest) -> None:
     host = open_host(engine, request)
     pool = SessionPool(host)
-    native = host.lean.engine
+    native = host._lean.engine
     lent = pool.acquire(ONE)
     with pool.acquire(ONE):
         pass
@@ -411,13 +411,13 @@ def test_so_many_evicted_keys_are_remembered_the_latest_longest() -> None:
 
 
 def test_stats_are_a_frozen_snapshot(pool: SessionPool) -> None:
-    before = pool.stats()
+    before = pool.stats
     with pytest.raises(dataclasses.FrozenInstanceError):
         before.acquired = 7  # type: ignore[misc]
     with pool.acquire(ONE):
         pass
     assert before == PoolStats()
-    assert pool.stats().acquired == 1
+    assert pool.stats.acquired == 1
 
 
 def test_the_repr_tells_its_state(pool: SessionPool) -> None:
@@ -536,7 +536,7 @@ def test_the_counters_add_up_under_threads_and_failures(host: Host) -> None:
                         pool.drain()
                     else:
                         with pytest.raises(Cancelled):
-                            pool.acquire(ONE, cancelled)
+                            pool.acquire(ONE, cancellation=cancelled)
                         with pool.acquire(ONE) as session:
                             assert session.run("").ok
             except BaseException as error:
@@ -556,7 +556,7 @@ def test_the_counters_add_up_under_threads_and_failures(host: Host) -> None:
 
 
 def test_handles_come_back(host: Host) -> None:
-    native = host.lean.engine
+    native = host._lean.engine
     gc.collect()
     before = native.live
     with SessionPool(host, capacity=1) as pool:
@@ -583,7 +583,7 @@ def test_a_lost_lean_takes_its_environments_along(request: pytest.FixtureRequest
         with pool.acquire(ONE):
             pass
         lent = pool.acquire(OTHER)
-        os.kill(host.lean.engine.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(host._lean.engine.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         with pytest.raises(EngineLost):
             lent.run(GOOD)
         assert len(pool) == 0

@@ -18,7 +18,7 @@ MAIN = """
 import threading, time
 
 def tell_when_busy():
-    while not (workers.stats().busy and workers.stats().waiting == 3):
+    while not (workers.stats.busy and workers.stats.waiting == 3):
         time.sleep(0.05)
     print("busy", flush=True)
 

@@ -26,7 +26,7 @@ import os, sys, threading, time
 import guide, leanhost
 
 def telling_when_busy():
-    while not guide.pool().stats().busy:
+    while not guide.pool().stats.busy:
         time.sleep(0.05)
     print("busy", os.getpid(), file=sys.stderr, flush=True)
 

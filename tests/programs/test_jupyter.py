@@ -28,7 +28,7 @@ CELLS = re.findall(
 TELLING = """
 import threading, time
 def telling_when_busy():
-    while not workers.stats().busy:
+    while not workers.stats.busy:
         time.sleep(0.05)
     print("busy", flush=True)
 threading.Thread(target=telling_when_busy, daemon=True).start()
@@ -129,7 +129,7 @@ def test_interrupts_a_restart_and_a_killed_kernel(place: Place, native: dict[str
         assert said == "busy\n"
         assert raised in ("CancelledError", "KeyboardInterrupt")  # as the kernel has it
         assert running.run(f"print((await workers.acheck({GOOD!r})).status)") == ("accepted\n", "")
-        assert running.run("print(workers.stats().busy, workers.stats().waiting)") == ("0 0\n", "")
+        assert running.run("print(workers.stats.busy, workers.stats.waiting)") == ("0 0\n", "")
 
         here = (
             f"host = leanhost.open()\nprint('begun', flush=True)\nhost.check_source({ENDLESS!r}, timeout=600)"

@@ -33,7 +33,7 @@ pool = WorkerPool(workers=2, spares=0, grace=0.5)
 executor = ThreadPoolExecutor(6)
 for _ in range(6):
     executor.submit(pool.check, endless(0.5)).add_done_callback(lambda one: say(one.result().status))
-until(lambda: pool.stats().busy == 2)
+until(lambda: pool.stats.busy == 2)
 atexit.register(lambda: say(pool.check({GOOD!r}).status))
 """
 
@@ -42,7 +42,7 @@ pool = WorkerPool(workers=2, spares=0)
 executor = ThreadPoolExecutor(8)
 for _ in range(8):
     executor.submit(pool.check, endless(600)).add_done_callback(lambda one: say(one.exception()))
-until(lambda: pool.stats().busy == 2 and pool.stats().waiting == 8)
+until(lambda: pool.stats.busy == 2 and pool.stats.waiting == 8)
 pool.close()
 """
 
@@ -56,7 +56,7 @@ def hold():
         session.run(endless(600).source)
 for work in [lambda: pool.check(endless(600))] * 6 + [stream, hold]:
     threading.Thread(target=work, daemon=True).start()
-until(lambda: pool.stats().busy == 2 and pool.stats().waiting == 8)
+until(lambda: pool.stats.busy == 2 and pool.stats.waiting == 8)
 say("end")
 """
 

@@ -30,7 +30,7 @@ def test_verdicts(lean, source, accepted):
 KILLED = f"""
 def test_killed(lean):
     def kill_when_busy():
-        while not lean.stats().busy:
+        while not lean.stats.busy:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
     threading.Thread(target=kill_when_busy, daemon=True).start()
@@ -47,7 +47,7 @@ def test_failing(lean):
 MEANWHILE = f"""
 def test_meanwhile(lean):
     def tell_when_busy():
-        while not lean.stats().busy:
+        while not lean.stats.busy:
             time.sleep(0.05)
         open("busy", "w").close()
     threading.Thread(target=tell_when_busy, daemon=True).start()

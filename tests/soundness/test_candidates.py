@@ -154,7 +154,7 @@ def test_frames_forged_on_every_descriptor_reach_nobody_on_native(make_pool: Mak
         is Status.REJECTED
     )
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 1
+    assert pool.stats.zygotes_started == 1
 
 
 def test_writing_and_forging_goes_nowhere_on_wasm(wasm_pool: WorkerPool, tmp_path: Path) -> None:
@@ -191,11 +191,11 @@ def test_every_process_of_a_worker_has_given_up_its_rights(pool: WorkerPool, eng
     from tests.support.pools import ENDLESS
     from tests.support.processes import busy_worker
 
-    job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    job = pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     pids = family(busy_worker(pool))
     assert len(pids) == (1 if engine == "native" else 2)
     states = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
-    pool.cancel(job)  # type: ignore[arg-type]
+    pool._cancel(job)  # type: ignore[arg-type]
     if not SECCOMP:
         pytest.skip("this machine has no seccomp")
     for state in states:

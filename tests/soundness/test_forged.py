@@ -31,10 +31,10 @@ class Forger:
     """Takes apart what an honest source added, and judges what is put together from it."""
 
     def __init__(self, session: Session) -> None:
-        self.lean = session.lean
+        self.lean = session._lean
         self._session = session
         self.grown = session.extend(SOURCE)
-        self.added = {constant.name: constant for constant in self.grown.added}
+        self.added = {constant.name: constant for constant in self.grown._added}
         self.false = self.lean.engine.eval(self.lean.table.constant_value(self["claim"].info))
 
     def __getitem__(self, text: str) -> Constant:
@@ -55,7 +55,7 @@ class Forger:
         """What is said when *constants* are all that was added, and all are shown."""
         session, lean = self._session, self.lean
         guard = CallContext().guard(lean, session.options)
-        env = lean.engine.eval(self.grown.env)
+        env = lean.engine.eval(self.grown._env)
         additions = Additions(constants, [(constant, None) for constant in constants])
         run = Elaboration(CommandResult((), (), (), 0.0, 0.0), env, additions, guard)
         return lean.engine.supervise(lambda: session._judge.judgement(run, AllowedAxioms()), guard)

@@ -121,7 +121,7 @@ def test_numbers_rest_on_what_they_are(host: Host) -> None:
     numbers.definition("n", numbers.const("Nat"), numbers.expr(natVal="37"))
     axioms = "axiom Nat : Type\naxiom Nat.zero : Nat\naxiom Nat.succ : (n : Nat) → Nat\n"
     with host.session(()) as base, base.extend(axioms) as library:
-        outcome = replay_added(numbers.data(), library.lean, library.env, options=OPTIONS)
+        outcome = replay_added(numbers.data(), library._lean, library._env, options=OPTIONS)
     assert isinstance(outcome, Replayed), outcome
     assert set(map(show, outcome.rests[("n",)])) == {"Nat", "Nat.zero", "Nat.succ"}
 
@@ -136,15 +136,15 @@ def test_compiled_code_rests_on_the_compiler(host: Host) -> None:
     assert result.status is Status.REJECTED
     assert any("boom" in reason and "Lean.trustCompiler" in reason for reason in result.reasons)
     with host.session(()) as base, base.extend(source.replace("prelude\n", "", 1)) as grown:
-        outcome = replay_export(io.BytesIO(exported(grown)), grown.lean, options=OPTIONS)
+        outcome = replay_export(io.BytesIO(exported(grown)), grown._lean, options=OPTIONS)
     assert isinstance(outcome, Refused)
     assert "compiled code" in outcome.reason
 
 
 def test_the_quotient_package_rests_on_equality(host: Host) -> None:
     with host.session(["Init"]) as session:
-        lean, wanted = session.lean, [("Quot",), ("Quot", "mk"), ("Quot", "lift"), ("Quot", "ind")]
-        infos = lean.find(session.env, wanted)
+        lean, wanted = session._lean, [("Quot",), ("Quot", "mk"), ("Quot", "lift"), ("Quot", "ind")]
+        infos = lean.find(session._env, wanted)
         constants = [Constant(n, "quot", i) for n, i in zip(wanted, infos, strict=True) if i is not None]
         assert len(constants) == len(wanted)
         assert all(("Eq",) in used for used in kernel_constants(lean, constants))
@@ -162,7 +162,7 @@ def test_a_string_without_its_spelling_has_no_literals(host: Host) -> None:
         assert isinstance(outcome, Rejected)
         assert outcome.failure.code == "kernel"
         grown = stack.enter_context(library.extend(boom))
-        replayed = replay_export(io.BytesIO(exported(grown)), grown.lean, options=OPTIONS)
+        replayed = replay_export(io.BytesIO(exported(grown)), grown._lean, options=OPTIONS)
         assert isinstance(replayed, Refused)
     assert host.check_source("prelude\n" + body + boom).status is Status.REJECTED
 
@@ -176,9 +176,9 @@ def test_a_library_theorem_rests_on_what_a_source_makes_of_its_literals(host: Ho
     later = f"noncomputable def String.ofList{rest.partition(chr(10))[0]}\n"
     later += 'theorem boom : OfText "a" := used\n'
     with host.session(()) as base, base.extend(body + text) as library, library.extend(later) as grown:
-        lean, imported = library.lean, ImportedAxioms(library.lean, library.env)
+        lean, imported = library._lean, ImportedAxioms(library._lean, library._env)
         assert imported.under([("used",)], lambda: None).absent == {("String", "ofList")}
-        added = list(grown.added[len(library.added) :])
+        added = list(grown._added[len(library._added) :])
         mentioned = dict(zip((c.name for c in added), kernel_constants(lean, added), strict=True))
         plain = {**mentioned, ("boom",): frozenset({("used",)})}
         assert axiom_sets_of(imported, added, plain, lambda: None)[("boom",)].axioms == {("bad",)}

@@ -102,8 +102,8 @@ def test_the_walk_says_what_a_kernel_without_the_axiom_does(host: Host, small: S
     body = small.text.replace("prelude\n", "", 1)
     with host.session(()) as empty, empty.extend(body) as grown:
         data = exported(grown)
-        walked = rests_on(grown.lean, data)
-        accepted = accepted_without(grown.lean, data)
+        walked = rests_on(grown._lean, data)
+        accepted = accepted_without(grown._lean, data)
         assert {name for name, rests in walked.items() if not rests} == accepted
         found = grown.declarations.get_many(list(walked), fields=["axioms"])
         for name, declared in zip(walked, found, strict=True):

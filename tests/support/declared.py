@@ -33,7 +33,7 @@ end Probe
 
 
 def service(session: Session) -> DeclarationService:
-    return DeclarationService(session.lean, session.env, session._state.imported, session.meta)
+    return DeclarationService(session._lean, session._env, session._state.imported, session._runner)
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def session(host: Host) -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def exporter(session: Session) -> Exporter:
-    return Exporter(session.lean, session.env)
+    return Exporter(session._lean, session._env)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def native_extended(native_host: Host) -> Iterator[Callable[[str], Exporter]]:
     def extended(source: str) -> Exporter:
         with native_host.session(["Init"]) as base:
             opened.append(base.extend(source))
-        return Exporter(opened[-1].lean, opened[-1].env)
+        return Exporter(opened[-1]._lean, opened[-1]._env)
 
     yield extended
     for session in opened:

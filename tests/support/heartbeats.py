@@ -16,14 +16,14 @@ def burn(
     session: Session, options: MetaOptions, cancellation: CancellationToken | None = None
 ) -> MetaResponse[int]:
     """Allocate until a limit stops it; never ``Ok`` while a limit is on."""
-    meta = session.meta
-    engine, table = meta.lean.engine, meta.lean.table
+    runner = session._runner
+    engine, table = runner.lean.engine, runner.lean.table
 
     def work(contexts: Contexts, guard: Guard) -> MetaResponse[int]:
         contexts.begin()
         # Every step allocates and then asks Lean whether a limit was hit.
         prop = engine.eval(table.sort(table.level_zero()))
-        name = meta.lean.name("x")
+        name = runner.lean.name("x")
         steps = 0
         try:
             while steps < 1_000_000:
@@ -34,11 +34,11 @@ def burn(
                 engine.eval(term).close()
                 engine.eval(table.check_system("burn", contexts.six)).close()
         except Thrown as thrown:
-            return meta.failure(thrown, guard, options.diagnostic_bytes)
+            return runner.failure(thrown, guard, options.diagnostic_bytes)
         return Ok(steps)
 
     try:
-        with meta.owner.calling("meta.burn", cancellation):
-            return meta.supervised(work, options, cancellation, brief=True)
+        with runner.owner.calling("meta.burn", cancellation):
+            return runner.supervised(work, options, cancellation, brief=True)
     except NotStarted:
         return CANCELLED

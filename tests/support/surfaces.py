@@ -27,8 +27,8 @@ OPTION = "set_option genCtorIdx false\n"
 def exported(session: Session) -> bytes:
     """Everything that *session* was extended by, and what that rests on."""
     buffer = io.BytesIO()
-    wanted = [constant.name for constant in session.added]
-    export(session.lean, session.env, wanted, buffer, added=session.added)
+    wanted = [constant.name for constant in session._added]
+    export(session._lean, session._env, wanted, buffer, added=session._added)
     return buffer.getvalue()
 
 
@@ -63,12 +63,14 @@ def surfaces(host: Host, before: str, source: str) -> Surfaces:
         assert library.recheck(outcome.evidence) is EvidenceStatus.CHECKED
         declared = grown.declarations.get("boom")
         assert declared is not None
-        replayed = replay_export(io.BytesIO(exported(grown)), grown.lean, options=OPTIONS)
+        replayed = replay_export(io.BytesIO(exported(grown)), grown._lean, options=OPTIONS)
         assert isinstance(replayed, Replayed), replayed
         data = io.BytesIO()
-        own = [constant.name for constant in grown.added[len(library.added) :]]
-        export(grown.lean, grown.lean.empty_environment(), own, data, added=grown.added[len(library.added) :])
-        added = replay_added(data.getvalue(), grown.lean, library.env, options=OPTIONS)
+        own = [constant.name for constant in grown._added[len(library._added) :]]
+        export(
+            grown._lean, grown._lean.empty_environment(), own, data, added=grown._added[len(library._added) :]
+        )
+        added = replay_added(data.getvalue(), grown._lean, library._env, options=OPTIONS)
         assert isinstance(added, Replayed), added
         return Surfaces(
             frozenset(next(t.axioms for t in whole.theorems if t.name == "boom")),

@@ -9,8 +9,8 @@ import pytest
 
 from leanhost.toolchain import Toolchain, bignum
 from leanhost.toolchain.faults import (
-    AS_OF,
     KNOWN_FAULTS,
+    KNOWN_FAULTS_AS_OF,
     KnownFault,
     caveat,
     is_caveat,
@@ -64,7 +64,7 @@ def test_each_row_holds_until_it_is_fixed(fault: KnownFault) -> None:
     assert all(fix is not None and fix[3] == 1 for fix in fixes)
     lines = [fix[:2] for fix in fixes if fix is not None]
     assert lines == sorted(set(lines))
-    assert fault.published <= AS_OF
+    assert fault.published <= KNOWN_FAULTS_AS_OF
     assert fault.what
     assert "\n" not in fault.what
     for text in fault.fixed:

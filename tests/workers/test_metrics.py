@@ -32,11 +32,11 @@ def test_every_field_is_explained() -> None:
 
 
 def test_a_snapshot_does_not_change(pool: WorkerPool) -> None:
-    before = pool.stats()
+    before = pool.stats
     counted = dict(before.answered)
     assert pool.check(GOOD).accepted
     assert dict(before.answered) == counted
-    assert pool.stats().answered[Status.ACCEPTED] == counted.get(Status.ACCEPTED, 0) + 1
+    assert pool.stats.answered[Status.ACCEPTED] == counted.get(Status.ACCEPTED, 0) + 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         before.busy = 7  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -55,26 +55,26 @@ def test_numbers_are_not_waited_for_without_end(fake_pool: MakePool, monkeypatch
     with monkeypatch.context() as impatient:
         impatient.setattr(supervisor, "STATS_S", 0.1)
         with pytest.raises(PoolTimeout, match=r"did not answer within 0\.1 s"):
-            pool.stats()
+            _ = pool.stats
     go_on.set()
-    assert pool.stats().answered == {Status.ACCEPTED: 1}
+    assert pool.stats.answered == {Status.ACCEPTED: 1}
 
 
 def test_who_works_and_who_waits(make_pool: MakePool) -> None:
     pool = make_pool(workers=2, spares=0, grace=0.3)
     with pool.session(["Init"]) as session:
         session.run(GOOD)
-        running = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
-        queued = pool.submit(GOOD, bounded=True)
+        running = pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        queued = pool._submit(GOOD, bounded=True)
         busy_worker(pool)
-        stats = pool.stats()
+        stats = pool.stats
         assert (stats.workers, stats.busy, stats.held, stats.free, stats.waiting) == (2, 2, 1, 0, 2)
         assert not isinstance(running, CheckResult)
-        pool.cancel(running)
+        pool._cancel(running)
         assert not isinstance(queued, CheckResult)
         assert queued.future.result(60).accepted
-    eventually(lambda: pool.stats().busy == 0)
-    stats = pool.stats()
+    eventually(lambda: pool.stats.busy == 0)
+    stats = pool.stats
     assert (stats.held, stats.waiting) == (0, 0)
     assert stats.answered == {Status.ACCEPTED: 2, Status.CANCELLED: 1}
 
@@ -82,7 +82,7 @@ def test_who_works_and_who_waits(make_pool: MakePool) -> None:
 def test_a_started_worker_without_work_is_free(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=2)
     assert pool.check("accept").accepted
-    assert (pool.stats().free, pool.stats().busy) == (1, 0)
+    assert (pool.stats.free, pool.stats.busy) == (1, 0)
 
 
 def test_what_takes_no_worker_is_counted_and_refused_by_a_closed_pool(
@@ -92,10 +92,10 @@ def test_what_takes_no_worker_is_counted_and_refused_by_a_closed_pool(
     missing = CheckItem(path=tmp_path / "missing.lean")
     assert pool.check(missing).status is Status.REFUSED
     assert [r.status for r in pool.check_many([missing, "accept"])] == [Status.REFUSED, Status.ACCEPTED]
-    stats = pool.stats()
+    stats = pool.stats
     assert stats.answered == {Status.REFUSED: 2, Status.ACCEPTED: 1}
     assert sum(stats.latency_buckets) == 3
-    assert stats.leases == 1
+    assert stats.processes_started == 1
     pool.close()
     with pytest.raises(PoolClosed):
         pool.check(missing)
@@ -106,7 +106,7 @@ def test_what_takes_no_worker_is_counted_and_refused_by_a_closed_pool(
 def test_latency_is_from_question_to_answer(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1)
     assert [r.accepted for r in pool.check_many(["sleep 0.3", "sleep 0.3"])] == [True] * 2
-    stats = pool.stats()
+    stats = pool.stats
     quick = sum(bound < 0.3 for bound in LATENCY_BOUNDS_S)
     assert sum(stats.latency_buckets[:quick]) == 0
     assert sum(stats.latency_buckets) == 2
@@ -117,23 +117,23 @@ def test_latency_is_from_question_to_answer(fake_pool: MakePool) -> None:
 def test_private_memory_is_what_a_process_has_alone(fake_pool: MakePool) -> None:
     pool = fake_pool()
     assert pool.check("accept").accepted
-    before = pool.stats()
+    before = pool.stats
     pool.check("hold 64")
-    held = pool.stats()
+    held = pool.stats
     assert held.private_bytes - before.private_bytes >= 64 * MEGABYTE
     assert held.shared_bytes > 0
 
 
 def test_nobody_is_refused_or_forgotten_unseen(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1, max_waiting=0, grace=0.2)
-    job = pool.submit("sleep 600", bounded=True)
+    job = pool._submit("sleep 600", bounded=True)
     with pytest.raises(TooManyRequests):
         pool.check("accept")
-    assert pool.stats().errors == {"TooManyRequests": 1}
+    assert pool.stats.errors == {"TooManyRequests": 1}
     assert not isinstance(job, CheckResult)
-    pool.cancel(job)
+    pool._cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
-    assert pool.stats().ended == {"cancelled": 1}
+    assert pool.stats.ended == {"cancelled": 1}
 
 
 # --- Prometheus -----------------------------------------------------------------------------------
@@ -177,8 +177,8 @@ def test_without_the_client_there_is_a_next_step() -> None:
 
 def test_every_number_can_be_scraped(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool.check(GOOD).accepted
-    stats = pool.stats()
-    monkeypatch.setattr(pool, "stats", lambda: stats)  # memory is never the same twice
+    stats = pool.stats
+    monkeypatch.setattr(pool._supervisor, "stats", lambda: stats)  # memory is never the same twice
     registry = CollectorRegistry(auto_describe=True)
     registry.register(PoolCollector(pool, name="p"))
 
@@ -187,7 +187,7 @@ def test_every_number_can_be_scraped(pool: WorkerPool, monkeypatch: pytest.Monke
 
     for name in ("busy", "held", "free", "waiting", "zygotes", "private_bytes", "shared_bytes"):
         assert read(name) == getattr(stats, name)
-    for name in ("leases", "forks", "zygotes_started", "imports_avoided"):
+    for name in ("processes_started", "forks", "zygotes_started", "imports_avoided"):
         assert read(f"{name}_total") == getattr(stats, name)
     assert read("limit") == stats.workers
     assert stats.private_bytes > 0
@@ -200,5 +200,5 @@ def test_every_number_can_be_scraped(pool: WorkerPool, monkeypatch: pytest.Monke
     assert read("latency_seconds_count") == sum(stats.latency_buckets) == sum(stats.answered.values())
     assert read("latency_seconds_bucket", le="+Inf") == sum(stats.latency_buckets)
     assert read("latency_seconds_sum") == stats.latency_sum > 0
-    assert stats.leases == stats.forks if pool._settings.forks else stats.forks == 0
+    assert stats.processes_started == stats.forks if pool._settings.forks else stats.forks == 0
     assert (stats.busy, stats.waiting) == (0, 0)

@@ -108,7 +108,7 @@ def test_every_request_is_answered_once_in_order_and_rightly(
         elapsed = time.monotonic() - started
         assert wrong == []
         assert answered == count
-        stats = pool.stats()
+        stats = pool.stats
         assert stats.waiting == 0
         assert stats.errors == {}
         assert sum(stats.answered.values()) == count + 20
@@ -118,7 +118,7 @@ def test_every_request_is_answered_once_in_order_and_rightly(
         swollen = [anonymous_bytes(pid) - imported[pid] for pid in zygotes(pool) if pid in imported]
         print(
             f"{engine}: {count} checks in {elapsed:.0f} s, {len(sabotage.hit)} workers and {sabotage.zygotes} "
-            f"zygotes killed, {stats.leases} processes, {grown / 2**20:+.1f} MiB, zygote {swollen} bytes, "
+            f"zygotes killed, {stats.processes_started} processes, {grown / 2**20:+.1f} MiB, zygote {swollen} bytes, "
             f"{ {str(status): n for status, n in stats.answered.items()} }"
         )
         assert grown < GROWTH

@@ -10,12 +10,10 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leanhost import CheckResult, ElabOptions, Status
+from leanhost import CheckItem, CheckResult, ElabOptions, Status, WorkerPool, self_test_passed
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import Given, look_at
-from leanhost.services.opening import selftest_cache
 from leanhost.toolchain import Toolchain, resolve
-from leanhost.workers import CheckItem, WorkerPool
 
 if TYPE_CHECKING:
     from leanhost.cli.report import Report
@@ -57,7 +55,7 @@ def _report(arguments: argparse.Namespace, files: Sequence[Given], started: floa
 
 def _announce_first_use(toolchain: Toolchain) -> None:
     """Tell a person at a terminal why the first check with a Lean takes longer than the next."""
-    if sys.stderr.isatty() and selftest_cache.load(toolchain) is None:
+    if sys.stderr.isatty() and not self_test_passed(toolchain):
         print(
             "leanhost: first use of this Lean: it goes through a self-test, once", file=sys.stderr, flush=True
         )

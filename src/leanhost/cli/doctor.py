@@ -18,7 +18,7 @@ from leanhost.toolchain.cache import cache_dir
 from leanhost.version import VERSION
 
 if TYPE_CHECKING:
-    from leanhost.services.opening.selftest import Progress, Report, SelfTestStep
+    from leanhost import SelfTestReport, SelfTestStep
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = None
     if toolchain is not None and not damage:
         # It takes seconds: people see each step as it ends.
-        report = _self_test(toolchain, None if arguments.json else _print_step)
+        report = _self_test(toolchain, quiet=arguments.json)
         if not arguments.json:
             _print_verdict(toolchain, report)
     lean = _settled(toolchain, report) if toolchain is not None else None
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ACCEPTED if chosen is not None and "would be fetched" in chosen.note else TROUBLE
 
 
-def _settled(toolchain: Toolchain, report: Report | None) -> Toolchain:
+def _settled(toolchain: Toolchain, report: SelfTestReport | None) -> Toolchain:
     """Return the toolchain with the version that it was found to have."""
     version = toolchain.version or (report.version if report is not None else "")
     return replace(toolchain, version=version)
@@ -68,7 +68,7 @@ def _settled(toolchain: Toolchain, report: Report | None) -> Toolchain:
 
 def _faults(toolchain: Toolchain) -> dict[str, Any]:
     return {
-        "as_of": faults.AS_OF.isoformat(),
+        "as_of": faults.KNOWN_FAULTS_AS_OF.isoformat(),
         "version_known": faults.parse_version(toolchain.version) is not None,
         "faults": [fault.to_json() for fault in toolchain.known_faults],
     }
@@ -95,18 +95,20 @@ def _damage(toolchain: Toolchain) -> str:
     return ""
 
 
-def _self_test(toolchain: Toolchain, progress: Progress | None) -> Report:
+def _self_test(toolchain: Toolchain, *, quiet: bool) -> SelfTestReport:
     """Try the version tables in child processes; return the report of the first that fits, or the last."""
-    from leanhost.lean.tables import candidates
-    from leanhost.services.opening import selftest
+    from leanhost import self_test
 
-    for table in candidates(toolchain.version, toolchain.commit):
-        if progress is not None:
-            print(f"trying it with the table for Lean {table.version}:", flush=True)
-        report = selftest.run(toolchain, table, progress=progress)
-        if report.ok:
-            break
-    return report
+    tried = ""
+
+    def show(table: str, step: SelfTestStep) -> None:
+        nonlocal tried
+        if table != tried:
+            tried = table
+            print(f"trying it with the table for Lean {table}:", flush=True)
+        _print_step(step)
+
+    return self_test(toolchain, progress=None if quiet else show)
 
 
 def _print(diagnosis: dict[str, Any]) -> None:
@@ -135,7 +137,7 @@ def _print_step(step: SelfTestStep) -> None:
     print(visible(f"  {mark} {step.name:<15} {step.detail}".rstrip()), flush=True)
 
 
-def _print_verdict(toolchain: Toolchain, report: Report) -> None:
+def _print_verdict(toolchain: Toolchain, report: SelfTestReport) -> None:
     verdict = "passed" if report.ok else "FAILED"
     _line("Lean", f"{toolchain.version or report.version or '?'} ({toolchain.platform})")
     _line("commit", report.commit or toolchain.commit or "?")
@@ -145,7 +147,7 @@ def _print_verdict(toolchain: Toolchain, report: Report) -> None:
 def _print_faults(toolchain: Toolchain) -> None:
     """Name the published soundness faults of this Lean; a newer kernel that agrees covers them."""
     found, total = toolchain.known_faults, len(faults.KNOWN_FAULTS)
-    which = f"of the {total} soundness faults of Lean published until {faults.AS_OF}"
+    which = f"of the {total} soundness faults of Lean published until {faults.KNOWN_FAULTS_AS_OF}"
     if faults.parse_version(toolchain.version) is None:
         _line("known faults", f"its version is not known: it may have any {which}")
         return

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from leanhost import CheckResult, Diagnostic, Status
+from leanhost import MAX_SOURCE_BYTES, CheckItem, CheckResult, Diagnostic, Status, decode_source
 from leanhost.cli.entry import complain
 from leanhost.errors import UsageError
-from leanhost.services.values.text import MAX_SOURCE_BYTES, decode, read
-from leanhost.workers import CheckItem
 
 STDIN = "<stdin>"
 """What ``-`` is called in messages and results."""
@@ -29,7 +27,7 @@ def stdin() -> IO[bytes]:
 
 def read_whole(handle: IO[bytes]) -> bytes:
     """Read a source to its end; devices and pipes that have none are refused like files that are too large."""
-    data = read(handle)
+    data = handle.read(MAX_SOURCE_BYTES + 1)
     if len(data) > MAX_SOURCE_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {MAX_SOURCE_BYTES} bytes")
     return data
@@ -67,7 +65,7 @@ def _looked_at(name: str) -> Given | None:
 
 def _read_now(handle: IO[bytes], label: str) -> Given:
     data = read_whole(handle)
-    text = decode(data, label)
+    text = decode_source(data, label)
     if isinstance(text, Diagnostic):
         return Given(label, CheckResult(label, Status.REJECTED, (text,), reasons=(text.message,)), data)
     return Given(label, CheckItem(source=text, file=label), data)

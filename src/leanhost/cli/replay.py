@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from leanhost import ElabOptions, Status
+from leanhost import MAX_EXPORT_BYTES, ElabOptions, FileReplay, Status, WorkerPool
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE, complain
 from leanhost.cli.reading import STDIN, stdin
 from leanhost.cli.text import one_line, visible
 from leanhost.errors import bounded
-from leanhost.services.exports.read.lines import ReplayLimits
 from leanhost.toolchain import resolve
-from leanhost.workers import FileReplay, WorkerPool
 
 _SHOWN = 20
 """How many axioms people are shown."""
@@ -82,7 +80,7 @@ def _copied(handle: IO[bytes]) -> tempfile._TemporaryFileWrapper[bytes]:
     """Copy what *handle* gives, but no more than one byte over what a file may have, which is then refused."""
     copy = tempfile.NamedTemporaryFile(prefix="leanhost-replay-")  # noqa: SIM115 - the caller closes it
     try:
-        left = ReplayLimits().file_bytes + 1
+        left = MAX_EXPORT_BYTES + 1
         while left and (block := handle.read(min(left, 1 << 20))):
             copy.write(block)
             left -= len(block)

@@ -15,7 +15,6 @@ from rich.text import Text
 from leanhost import CheckResult, Diagnostic, Severity, Status
 from leanhost.cli.text import excerpt, one_line, visible
 from leanhost.errors import bounded
-from leanhost.services.kernel.judge import CAVEAT_BODIES
 
 _WORD = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFORMATION: "info"}
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFORMATION: "bold blue"}
@@ -136,9 +135,9 @@ class ForPeople:
                 f"{count} theorem{'s' if count != 1 else ''}",
                 f"axioms: {', '.join(axioms)}"
                 if axioms
-                else "no axioms seen"
-                if CAVEAT_BODIES in result.caveats
-                else "no axioms",
+                else "no axioms"
+                if result.all_axioms_seen
+                else "no axioms seen",
                 *said,
             ]
         self._print(

@@ -9,20 +9,22 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 
-from leanhost import CheckResult, ElabOptions, Status
+from leanhost import (
+    CheckItem,
+    CheckResult,
+    ComparatorConfig,
+    ElabOptions,
+    Reference,
+    Refusal,
+    Status,
+    Verification,
+    WorkerPool,
+)
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import look_at
 from leanhost.cli.text import one_line, visible
 from leanhost.errors import UsageError
 from leanhost.toolchain import resolve
-from leanhost.workers import (
-    CheckItem,
-    ComparatorConfig,
-    Reference,
-    Refusal,
-    Verification,
-    WorkerPool,
-)
 
 DISPROVED = 3
 

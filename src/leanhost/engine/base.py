@@ -24,6 +24,7 @@ from typing import IO, Any, ClassVar, Literal, Protocol, TypeVar
 from leanhost.engine.expressions import Arg, ArrayOf, Build, Call
 from leanhost.engine.values import Data, Ref
 from leanhost.errors import EngineLost, ForeignHandleError, UsageError
+from leanhost.limit import Limit
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ class Flag(Protocol):
 
     def is_set(self) -> bool:
         """Whether it is set."""
+
+
+_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
 
 
 @dataclass(slots=True)
@@ -58,6 +62,21 @@ class Guard:
     mailbox: deque[Any] | None = None
     shared: bool = False
     """Whether the token was made safe to set from another thread; kept by the engine."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """The limit that stopped the work: :attr:`why` as callers are told it, or ``None``."""
+        return _LIMITS[self.why] if self.why else None
+
+    @property
+    def asked_to_stop(self) -> Limit | None:
+        """:attr:`limit`, or a cancellation that nobody has acted on yet.
+
+        Whoever watches the guard looks now and then; work that is quick has to look for itself.
+        """
+        if not self.why and self.cancelled is not None and self.cancelled.is_set():
+            return Limit.CANCELLED
+        return self.limit
 
     def reason(self, now: float) -> Literal["", "deadline", "cancelled"]:
         """Return why the work should stop at *now* (:func:`time.monotonic`), or ``""``."""

@@ -159,18 +159,18 @@ class SessionPool(Closing, ProcessBound):
         self._released_dropped = 0
         self._drains = 0
         self._drained = 0
-        host.adopt(self)
+        host._adopt(self)
 
     # --- lending ---
 
     def acquire(
         self,
         imports: Sequence[str | Import] = ("Init",),
+        options: ElabOptions | None = None,
+        *,
+        is_module: bool = False,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
-        *,
-        options: ElabOptions | None = None,
-        is_module: bool = False,
     ) -> PooledSession:
         """Return a session over *imports*, in this order; use it as a context manager, which releases it.
 
@@ -183,8 +183,8 @@ class SessionPool(Closing, ProcessBound):
         options = options or self._options
         key = self._key(imports, is_module)
         with span("leanhost.pool.acquire", imports=key.key, capacity=self._capacity) as said:
-            lean = self._host.lean
-            self._host.lean_options(lean, options)  # refused before anything is taken
+            lean = self._host._lean
+            self._host._lean_options(lean, options)  # refused before anything is taken
             checkout, miss = Checkout(key, self._forgotten), None
             with self._lock:
                 self._check_open()
@@ -206,7 +206,7 @@ class SessionPool(Closing, ProcessBound):
                     lean,
                     imported,
                     options,
-                    self._host.lean_options(lean, options),
+                    self._host._lean_options(lean, options),
                     give_back=partial(self._take_back, checkout, imported),
                 )
                 return PooledSession(self._host, state, miss)
@@ -216,7 +216,7 @@ class SessionPool(Closing, ProcessBound):
                 raise
 
     def _key(self, imports: Sequence[str | Import], is_module: bool) -> PoolKey:
-        return PoolKey(self._host.import_key(imports, is_module=is_module), *self._source)
+        return PoolKey(self._host._import_key(imports, is_module=is_module), *self._source)
 
     def _admit_import(self, checkout: Checkout) -> None:
         """Reserve a fresh import, or refuse it; called with the lock held."""
@@ -236,7 +236,7 @@ class SessionPool(Closing, ProcessBound):
                     f"no fresh import: Lean holds {used} bytes of private memory, more than the {limit} allowed",
                     hint="raise max_private_bytes, drain the pool, or use worker processes",
                 )
-            checkout.imported = self._host.import_fresh(lean, checkout.key.key, progress)
+            checkout.imported = self._host._import_fresh(lean, checkout.key.key, progress)
         finally:
             with self._lock:
                 self._importing.discard(checkout)
@@ -287,7 +287,7 @@ class SessionPool(Closing, ProcessBound):
         Sessions that are lent out are left alone and may return their environments later. This evicts, it
         does not reset Lean; the class says which memory comes back.
         """
-        self._host.life.check_home("this session pool")
+        self._host._life.check_home("this session pool")
         with self._lock:
             self._look_over()
             dropped = self._free.take_all()
@@ -318,6 +318,7 @@ class SessionPool(Closing, ProcessBound):
 
     # --- looking at it ---
 
+    @property
     def stats(self) -> PoolStats:
         """Return the counters as they are now, all of one moment."""
         with self._lock:
@@ -351,7 +352,7 @@ class SessionPool(Closing, ProcessBound):
         return True
 
     def __repr__(self) -> str:
-        stats = self.stats()
+        stats = self.stats
         lent = stats.acquired - stats.released_to_pool - stats.released_dropped
         state = ", closed" if self._closed else ""
         return (

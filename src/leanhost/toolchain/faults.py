@@ -15,7 +15,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-AS_OF = date(2026, 9, 24)
+KNOWN_FAULTS_AS_OF = date(2026, 9, 24)
 """The date of the newest release notes that were read for the table: those of 4.34.1."""
 
 Needs: TypeAlias = Literal["", "gmp", "64-bit"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leanhost.workers.pool import WorkerPool
     from leanhost.workers.remote.declarations import WorkerDeclarations
     from leanhost.workers.remote.meta import WorkerMeta
-    from leanhost.workers.remote.proofs import Step, WorkerProofState
+    from leanhost.workers.remote.proofs import ProofStep, WorkerProofState
     from leanhost.workers.remote.session import WorkerSession
     from leanhost.workers.remote.sources import WorkerSourceView
     from leanhost.workers.remote.terms import MetaAnswer, TermText
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     from leanhost.workers.values.file_replay import FileReplay
     from leanhost.workers.values.items import CheckItem, Reference
     from leanhost.workers.values.kernel_answers import KernelAnswer
-    from leanhost.workers.values.stats import WorkerStats
+    from leanhost.workers.values.stats import LATENCY_BOUNDS_S, WorkerStats
     from leanhost.workers.values.verification import Refusal, Verification
 
 __all__ = [
+    "LATENCY_BOUNDS_S",
     "CheckItem",
     "CheckProgress",
     "ComparatorConfig",
     "FileReplay",
     "KernelAnswer",
     "MetaAnswer",
+    "ProofStep",
     "Reference",
     "Refusal",
-    "Step",
     "TermText",
     "Verification",
     "WorkerDeclarations",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "LATENCY_BOUNDS_S": "values.stats",
     "CheckItem": "values.items",
     "CheckProgress": "batch.batch",
     "ComparatorConfig": "values.comparator",
@@ -54,7 +56,7 @@ _HOME = {
     "MetaAnswer": "remote.terms",
     "Reference": "values.items",
     "Refusal": "values.verification",
-    "Step": "remote.proofs",
+    "ProofStep": "remote.proofs",
     "TermText": "remote.terms",
     "Verification": "values.verification",
     "WorkerDeclarations": "remote.declarations",

@@ -27,7 +27,7 @@ class PoolCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of one scrape, each with the label ``pool``."""
-        stats = self._pool.stats()
+        stats = self._pool.stats
         for key, text, value in (
             ("limit", "Workers that may check at once.", stats.workers),
             ("busy", "Workers that check now or are held.", stats.busy),
@@ -42,7 +42,7 @@ class PoolCollector(Collector):
             gauge.add_metric([self._name], value)
             yield gauge
         for key, text, value in (
-            ("leases", "Worker processes started.", stats.leases),
+            ("processes_started", "Worker processes started.", stats.processes_started),
             ("forks", "Workers forked from zygotes.", stats.forks),
             ("zygotes_started", "Zygotes started.", stats.zygotes_started),
             ("imports_avoided", "Forks that found their imports done.", stats.imports_avoided),

@@ -33,7 +33,7 @@ from leanhost.workers.remote.session import WorkerSession
 from leanhost.workers.supervision.dispatcher import Dispatcher
 from leanhost.workers.supervision.supervisor import Supervisor
 from leanhost.workers.values.file_replay import FileReplay
-from leanhost.workers.values.items import CheckItem, Request
+from leanhost.workers.values.items import CheckItem, Request, with_timeout
 from leanhost.workers.values.known_faults import FaultNotice, Policy
 from leanhost.workers.values.stats import WorkerStats
 from leanhost.workers.values.verification import Verification
@@ -52,7 +52,8 @@ class WorkerPool(Closing, ProcessBound):
         project: a directory inside a built Lake project, as for :func:`leanhost.open`.
         search_path: further directories of ``.olean`` files, looked at first.
         workers: how many sources are checked at once.
-        options: limits of a check; its ``timeout`` is the default of every item.
+        options: limits of a check; its ``timeout`` is the default of every item, and in the place of its ``grace`` the
+            pool's counts.
         allow_axioms: axioms allowed in every item.
         imports: for sources without a header of their own; ``None`` for ``Init``.
         strict: refuse a Lean that no version table names.
@@ -63,7 +64,8 @@ class WorkerPool(Closing, ProcessBound):
         max_requests: checks after which a worker is replaced; ``None``: after every one where a fork makes that
             cheap (native), after 1000 elsewhere.
         max_age: seconds after which a worker is replaced, once it is free.
-        max_private_bytes: growth in bytes beyond which a worker is replaced, once it is free.
+        max_growth_bytes: bytes of private memory a worker may have on top of what it had when it started; one that has
+            more is replaced, once it is free.
         spares: workers kept started ahead of need, once workers were seen to be used up.
         max_waiting: requests that may wait for a worker; one more is refused.
         queue_timeout: seconds a request may wait for a worker.
@@ -96,7 +98,7 @@ class WorkerPool(Closing, ProcessBound):
         output_limit: int = 1 << 16,
         max_requests: int | None = None,
         max_age: float = 3600.0,
-        max_private_bytes: int = 1 << 30,
+        max_growth_bytes: int = 1 << 30,
         spares: int = 1,
         max_waiting: int = 1024,
         queue_timeout: float = 600.0,
@@ -125,7 +127,7 @@ class WorkerPool(Closing, ProcessBound):
             output_limit=output_limit,
             max_requests=(1 if can_fork(found) else 1000) if max_requests is None else max_requests,
             max_age=max_age,
-            max_private_bytes=max_private_bytes,
+            max_growth_bytes=max_growth_bytes,
             spares=spares,
             max_waiting=max_waiting,
             queue_timeout=queue_timeout,
@@ -155,17 +157,26 @@ class WorkerPool(Closing, ProcessBound):
         """What confines the workers (``"Landlock 7 and seccomp"``, ``"none"``, ``"off"``); empty until one is up."""
         return self._supervisor.sandbox
 
-    def check(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
+    def check(
+        self,
+        item: CheckItem | str,
+        *,
+        second_kernel: bool = False,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> CheckResult:
         """Check one item (or source text) and return its verdict, whatever becomes of the worker.
 
         With *second_kernel* the pool's other ``kernels`` have to accept what it adds, too, or it is ``rejected``.
+        *timeout* in seconds overrides that of the item. A cancelled check has the status ``cancelled``.
 
         Raises :class:`~leanhost.errors.TooManyRequests` when the queue is full,
         :class:`~leanhost.errors.PoolTimeout` when no worker became free in time,
         :class:`~leanhost.errors.PoolClosed`, and what keeps a worker from starting
         (:class:`~leanhost.errors.ToolchainError`, :class:`~leanhost.errors.WorkerStartError`).
         """
-        return self._check(item, bounded=True, second_kernel=second_kernel).wait()
+        item = with_timeout(item, timeout)
+        return self._check(item, bounded=True, second_kernel=second_kernel).wait(cancellation)
 
     def check_many(
         self,
@@ -190,11 +201,21 @@ class WorkerPool(Closing, ProcessBound):
         run = BatchRun(self._dispatcher, send, ordered=ordered, progress=progress, cancellation=cancellation)
         return run.results(items)
 
-    async def acheck(self, item: CheckItem | str, *, second_kernel: bool = False) -> CheckResult:
+    async def acheck(
+        self,
+        item: CheckItem | str,
+        *,
+        second_kernel: bool = False,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> CheckResult:
         """Check one item from asyncio or trio; as :meth:`check`. Cancelling the task stops the check."""
         from leanhost.workers.batch.futures import awaited
 
-        return await awaited(lambda: self._check(item, bounded=True, second_kernel=second_kernel))
+        item = with_timeout(item, timeout)
+        return await awaited(
+            lambda: self._check(item, bounded=True, second_kernel=second_kernel), cancellation
+        )
 
     def acheck_many(
         self,
@@ -222,6 +243,8 @@ class WorkerPool(Closing, ProcessBound):
         from_scratch: bool = False,
         disproofs: bool = False,
         kernels: Sequence[KernelChoice] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Verification:
         """Tell whether *candidate* proves exactly what the theorems of *reference* state.
 
@@ -240,9 +263,11 @@ class WorkerPool(Closing, ProcessBound):
         A :class:`~leanhost.workers.values.items.Reference` names what is asked for.
 
         What was accepted goes to the other *kernels*, too, in processes of their own, and all of them have to accept it
-        (``None`` for the pool's). Raises as :meth:`check` does.
+        (``None`` for the pool's). *timeout* in seconds overrides that of both items. A cancelled call has the status
+        ``cancelled``. Raises as :meth:`check` does.
         """
-        return self._trying(from_scratch, disproofs, kernels, bounded=True)((reference, candidate)).wait()
+        pair = with_timeout(reference, timeout), with_timeout(candidate, timeout)
+        return self._trying(from_scratch, disproofs, kernels, bounded=True)(pair).wait(cancellation)
 
     def verify_many(
         self,
@@ -278,12 +303,15 @@ class WorkerPool(Closing, ProcessBound):
         from_scratch: bool = False,
         disproofs: bool = False,
         kernels: Sequence[KernelChoice] | None = None,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Verification:
         """Verify from asyncio or trio; as :meth:`verify`. Cancelling the task stops it."""
         from leanhost.workers.batch.futures import awaited
 
         send = self._trying(from_scratch, disproofs, kernels, bounded=True)
-        return await awaited(lambda: send((reference, candidate)))
+        pair = with_timeout(reference, timeout), with_timeout(candidate, timeout)
+        return await awaited(lambda: send(pair), cancellation)
 
     def averify_many(
         self,
@@ -314,13 +342,16 @@ class WorkerPool(Closing, ProcessBound):
         file: str | os.PathLike[str],
         *,
         trusted: Collection[str] = (),
-        timeout: float | None = None,
         label: str = "",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> FileReplay:
         """Have the kernel check an export, in an environment that holds nothing else, in a worker.
 
         *file* is a regular file in lean4export's format, and may be anybody's. *trusted* as for
         :meth:`leanhost.Host.replay`, *timeout* in seconds, *label* what the answer calls the file.
+        A cancelled replay has the status ``cancelled``.
+
         Raises ``OSError`` when it cannot be read, and otherwise as :meth:`check` does.
         """
         path = Path(file)
@@ -331,19 +362,20 @@ class WorkerPool(Closing, ProcessBound):
         request = self._dispatcher.request(item)
         assert isinstance(request, Request)
         job = self._dispatcher.queue(request, bounded=True, question=replay_file.question(path, trusted))
-        result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait()
-        return self.notice().on_replay(replay_file.answered(result, job.reply.payload if job.reply else b""))
+        result = Submitted(job.future, partial(self._dispatcher.cancel, job)).wait(cancellation)
+        return self._notice().on_replay(replay_file.answered(result, job.reply.payload if job.reply else b""))
 
-    def notice(self) -> FaultNotice:
-        """Return what is said about the verdicts of the Lean in use; for the floors above, not for users."""
+    def _notice(self) -> FaultNotice:
+        """Return what is said about the verdicts of the Lean in use."""
         return self._dispatcher.notice()
 
     def session(
         self, imports: Sequence[str | Import] = ("Init",), options: ElabOptions | None = None
     ) -> WorkerSession:
-        """Return a session over *imports* whose calls run in the workers; *options* are the pool's if left out.
+        """Return a session over *imports* whose calls run in the workers.
 
-        Nothing is imported yet: what cannot be is told by the first call.
+        *options* are the pool's if left out; the pool's ``grace`` counts in any case. Nothing is imported yet: what
+        cannot be is told by the first call.
         """
         settings = self._settings
         limits = settings.options if options is None else options
@@ -353,14 +385,15 @@ class WorkerPool(Closing, ProcessBound):
         profile = self._dispatcher.profile("", parsed)
         return WorkerSession(RemoteContext(self._dispatcher, hold, profile, parsed, limits))
 
+    @property
     def stats(self) -> WorkerStats:
-        """Return what the pool has done and holds; reading memory costs a millisecond for each process.
+        """What the pool has done and holds; reading memory costs a millisecond for each process.
 
         Raises :class:`~leanhost.errors.PoolTimeout` if the pool's thread gets no turn for ten seconds.
         """
         return self._supervisor.stats()
 
-    def submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
+    def _submit(self, item: CheckItem | str, *, bounded: bool) -> Job | CheckResult:
         """Queue an item, for the frontends: a job whose ``future`` will hold the verdict, or the verdict itself."""
         return self._dispatcher.submit(item, bounded=bounded)
 
@@ -400,8 +433,8 @@ class WorkerPool(Closing, ProcessBound):
 
         return send
 
-    def cancel(self, job: Job) -> None:
-        """Stop what :meth:`submit` returned; its verdict becomes ``cancelled`` unless it has one."""
+    def _cancel(self, job: Job) -> None:
+        """Stop what :meth:`_submit` returned; its verdict becomes ``cancelled`` unless it has one."""
         self._dispatcher.cancel(job)
 
     def close(self) -> None:

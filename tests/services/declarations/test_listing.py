@@ -19,6 +19,7 @@ from leanhost.services.session.host import Host
 from leanhost.services.session.session import Session
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import NO_CONTEXT
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.toolchain import Toolchain
 from tests.support.declared import service
@@ -38,7 +39,7 @@ def test_every_constant_once(declarations: DeclarationService, session: Session)
     assert len({item.name for item in listed}) == len(listed) > 1000
     assert [item.name for item in declarations.iterate()] == [item.name for item in listed]
     own = [item for item in listed if item.module is None]
-    assert {item.name.parts for item in own} == {c.name for c in new_constants(session.lean, session.env)}
+    assert {item.name.parts for item in own} == {c.name for c in new_constants(session._lean, session._env)}
     assert listed[-len(own) :] == own == list(declarations.iterate(own=True))
 
 
@@ -81,7 +82,7 @@ def test_a_page_looks_at_nothing_before_its_mark(
     sizes.clear()
     mark, found = search.Mark(), []
     for start in range(0, 300, 50):
-        page = search.page(declarations.queries, wanted, start, 50, mark, None, None)
+        page = search.page(declarations._queries, wanted, start, 50, mark, NO_CONTEXT)
         mark = page.mark
         found += page.listed
     assert found == expected
@@ -162,8 +163,8 @@ def test_cancellation_ends_the_stream(declarations: DeclarationService) -> None:
 
 
 def test_a_listing_left_half_way_keeps_nothing(declarations: DeclarationService, session: Session) -> None:
-    engine = session.lean.engine
-    declarations.kinds(["Nat"])
+    engine = session._lean.engine
+    declarations.kind_many(["Nat"])
     gc.collect()
     before = engine.live
     stream = declarations.iterate(mentions=["Nat"])
@@ -179,14 +180,14 @@ def test_an_empty_environment(host: Host) -> None:
         declarations = service(session)
         assert list(declarations.iterate()) == []
         assert declarations.search("a") == []
-        assert declarations.exists(["Nat"]) == [False]
+        assert declarations.exists_many(["Nat"]) == [False]
 
 
 def test_thousands_of_theorems(native_toolchain: Toolchain, fixture_core: Path, tmp_path: Path) -> None:
     compile_big(fixture_core, 2400, "Big", tmp_path, part=1200)
     with Host(native_toolchain, [tmp_path, fixture_core]) as host, host.session(["Big"]) as session:
         declarations = service(session)
-        engine = session.lean.engine
+        engine = session._lean.engine
         before, most = engine.live, 0
         seen: set[Name] = set()
         for item in declarations.iterate(module="Big", kinds="theorem"):

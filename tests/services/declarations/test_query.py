@@ -242,14 +242,14 @@ def test_many_are_inspected_at_once(declarations: DeclarationService) -> None:
 
 def test_no_handle_is_left(host: Host) -> None:
     with host.session(["Init"]) as session:
-        engine = session.lean.engine
+        engine = session._lean.engine
         declarations = service(session)
         declarations.inspect("Nat.add")  # captures the session's contexts
         gc.collect()
         before = engine.live
         kept = declarations.get_many(["Nat", "Nat.add", "nowhere"], fields=FIELDS)
         kept[0].axioms  # type: ignore[union-attr] # noqa: B018
-        declarations.types(["Nat", "Nat.add"])
+        declarations.type_many(["Nat", "Nat.add"])
         declarations.search("add_comm", mentions=["Nat"], module="Init.Core")
         next(declarations.iterate())
         del kept

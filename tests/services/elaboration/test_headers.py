@@ -24,13 +24,15 @@ SOURCES = st.lists(st.sampled_from(PARTS), max_size=8).map("".join)
 def test_what_is_known_of_one_source_holds_for_another(host: Host, beginning: str, rests: list[str]) -> None:
     headers = Headers()
     for text in (beginning + rest for rest in (*rests, *rests)):
-        assert headers.parse(host.lean, text, "x.lean") == parse_header(host.lean, text, "x.lean"), repr(text)
+        assert headers.parse(host._lean, text, "x.lean") == parse_header(host._lean, text, "x.lean"), repr(
+            text
+        )
 
 
 def test_a_header_is_parsed_once(host: Host) -> None:
     headers = Headers()
     first, second = (
-        headers.parse(host.lean, f"import A\n\ntheorem t{i} : True := trivial\n", "x.lean") for i in range(2)
+        headers.parse(host._lean, f"import A\n\ntheorem t{i} : True := trivial\n", "x.lean") for i in range(2)
     )
     assert first is second
 
@@ -38,7 +40,7 @@ def test_a_header_is_parsed_once(host: Host) -> None:
 def test_known_headers_are_few(host: Host) -> None:
     headers = Headers()
     for i in range(40):
-        headers.parse(host.lean, f"import A{i}\ntheorem t : True := trivial\n", "x.lean")
+        headers.parse(host._lean, f"import A{i}\ntheorem t : True := trivial\n", "x.lean")
     assert len(headers._known) == 32
 
 
@@ -47,6 +49,6 @@ def test_known_headers_are_few(host: Host) -> None:
 @example("\n -- only a comment\n")
 @example("/- one -/ /- two -/ theorem t : True := trivial")
 def test_commands_begin_where_lean_says(host: Host, text: str) -> None:
-    header = parse_header(host.lean, text, "x.lean")
+    header = parse_header(host._lean, text, "x.lean")
     if not header.written and not header.diagnostics:
-        assert first_command(host.lean, text, "x.lean") == header.end
+        assert first_command(host._lean, text, "x.lean") == header.end

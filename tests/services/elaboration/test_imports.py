@@ -57,11 +57,11 @@ FACT = "inductive {0}.Fact : Prop where | proved\ntheorem {0}.fact : {0}.Fact :=
 def test_the_import_set_is_the_written_one(
     host: Host, header: str, is_module: bool, imports: list[tuple[str, bool, bool, bool]]
 ) -> None:
-    found = parse_header(host.lean, f"{header}\ntheorem t : 1 = 1 := rfl\n".replace("\r\n", "\n"), "x.lean")
+    found = parse_header(host._lean, f"{header}\ntheorem t : 1 = 1 := rfl\n".replace("\r\n", "\n"), "x.lean")
     assert found.diagnostics == ()
     assert found.is_module is is_module
     # What Lean imports unasked comes first: `Init`, in some versions for `meta` as well.
-    unasked = () if "prelude" in header else parse_header(host.lean, "", "x.lean").imports
+    unasked = () if "prelude" in header else parse_header(host._lean, "", "x.lean").imports
     assert {i.text for i in unasked} == (set() if "prelude" in header else {"Init"})
     assert found.imports[: len(unasked)] == unasked
     assert [(i.text, i.all_, i.exported, i.meta) for i in found.imports[len(unasked) :]] == imports
@@ -147,11 +147,11 @@ def compiled(host: Host, tmp_path: Path) -> Compile:
     """Compile a small module that imports *over*; return its file in a directory of the test's own."""
 
     def compile_(module: str, over: str = "") -> Path:
-        lean = host.lean
+        lean = host._lean
         engine = lean.engine
         place = engine.scratch() if isinstance(engine, WasmEngine) else tmp_path
         with host.session([over] if over else []) as base, base.extend(FACT.format(module)) as grown:
-            env = lean.engine.eval(lean.table.set_main_module(grown.env, lean.name(module)))
+            env = lean.engine.eval(lean.table.set_main_module(grown._env, lean.name(module)))
             lean.io(lean.table.write_module(env, str(place / f"{module}.olean"), False)).close()
         file = tmp_path / "lib" / f"{module}.olean"
         file.parent.mkdir(exist_ok=True)
@@ -266,7 +266,7 @@ def test_a_truncated_part_of_a_module(host: Host, compiled: Compile, suffix: str
     """Lean maps these as well, some of them only when it is asked for what is in them."""
     file = compiled("Parts")
     part = file.with_name("Parts" + suffix)
-    data, word = file.read_bytes(), host.lean.engine.word
+    data, word = file.read_bytes(), host._lean.engine.word
     # As Lean lays it out: at addresses of its own.
     moved = b"".join(
         (int.from_bytes(data[at : at + word], "little") + (1 << 24)).to_bytes(word, "little")
@@ -288,7 +288,7 @@ def test_something_else_under_its_name(host: Host, tmp_path: Path, content: byte
 @pytest.mark.usefixtures("visible")
 def test_pointers_that_lead_nowhere(host: Host, compiled: Compile) -> None:
     file = compiled("Wild", over="Init")
-    data, word = file.read_bytes(), host.lean.engine.word
+    data, word = file.read_bytes(), host._lean.engine.word
     base = int.from_bytes(data[80 : 80 + word], "little")
     root = int.from_bytes(data[80 + word : 80 + 2 * word], "little") - base
     imports = int.from_bytes(data[root + 8 : root + 8 + word], "little") - base
@@ -313,7 +313,7 @@ def test_a_file_of_another_build(host: Host, compiled: Compile) -> None:
 def test_the_other_engine_s_file(host: Host, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Another version, and pointers of another size."""
     core: Path = request.getfixturevalue("fixture_core")
-    if host.lean.engine.word == 8:
+    if host._lean.engine.word == 8:
         core = request.getfixturevalue("embedded_toolchain").core
     (tmp_path / "lib").mkdir()
     shutil.copyfile(core / "Init" / "Core.olean", tmp_path / "lib" / "Elsewhere.olean")
@@ -327,7 +327,7 @@ def test_what_is_no_list_of_modules(host: Host, imports: object) -> None:
 
 
 def test_an_environment_is_shared_until_its_last_user_lets_it_go(native_host: Host) -> None:
-    imported = native_host.import_fresh(native_host.lean, native_host.import_key(["Init.Core"]))
+    imported = native_host._import_fresh(native_host._lean, native_host._import_key(["Init.Core"]))
     assert imported.share() is imported
     imported.close()
     assert imported.env.word

@@ -27,7 +27,7 @@ def test_goals_at_many_positions_from_one_elaboration(session: Session) -> None:
 
 
 def test_types_and_references(session: Session) -> None:
-    with session.inspect(SOURCE) as view:
+    with session.view(SOURCE) as view:
         assert view.result.ok
         found = view.type_at(3, 8)
         assert found is not None
@@ -40,7 +40,7 @@ def test_types_and_references(session: Session) -> None:
 
 def test_positions_count_code_points(session: Session) -> None:
     source = "theorem «𝔸» (p : Prop) (h : p) : p := by\n  exact h\n"
-    with session.inspect(source) as view:
+    with session.view(source) as view:
         assert view.goals_at(2, 2)
         found = view.type_at(2, 8)
         assert found is not None
@@ -48,32 +48,32 @@ def test_positions_count_code_points(session: Session) -> None:
 
 
 def test_a_place_outside_the_source_is_refused(session: Session) -> None:
-    with session.inspect(SOURCE) as view:
+    with session.view(SOURCE) as view:
         for place in [(0, 0), (99, 0), (2, 99), (2, -1)]:
             with pytest.raises(UsageError):
                 view.goals_at(*place)
 
 
 def test_a_broken_source_still_answers_where_it_elaborated(session: Session) -> None:
-    with session.inspect(SOURCE.replace("exact h.1", "exact nonsense")) as view:
+    with session.view(SOURCE.replace("exact h.1", "exact nonsense")) as view:
         assert not view.result.ok
         assert view.goals_at(2, 2)
 
 
 def test_what_is_no_text_cannot_be_inspected(session: Session) -> None:
     with pytest.raises(ElaborationError):
-        session.inspect("\ud800")
+        session.view("\ud800")
 
 
 def test_a_position_is_two_whole_numbers(session: Session) -> None:
-    with session.inspect("theorem t : True := by trivial") as view:
+    with session.view("theorem t : True := by trivial") as view:
         for line, column in [("1", 0), (1, 0.5), (None, 0)]:
             with pytest.raises(UsageError, match="whole numbers"):
                 view.goals_at(line, column)  # type: ignore[arg-type]
 
 
 def test_a_closed_view_says_so(session: Session) -> None:
-    with session.inspect("theorem t : True := by trivial") as view:
+    with session.view("theorem t : True := by trivial") as view:
         assert view.goals_at(1, 23)
         assert repr(view) == "<SourceView of 1 lines: 1 declarations>"
     view.close()

@@ -23,37 +23,37 @@ def added(host: Host, source: str) -> bytes:
     """What a source adds, as an export without the library."""
     buffer = io.BytesIO()
     with host.session() as base, base.extend(source) as session:
-        wanted = [constant.name for constant in session.added]
-        export(host.lean, host.lean.empty_environment(), wanted, buffer, added=session.added)
+        wanted = [constant.name for constant in session._added]
+        export(host._lean, host._lean.empty_environment(), wanted, buffer, added=session._added)
     return buffer.getvalue()
 
 
 def part(host: Host, wanted: tuple[names.NameTuple, ...], library: KernelLibrary) -> bytes:
     buffer = io.BytesIO()
     with host.session() as base:
-        export(host.lean, base.env, list(wanted), buffer, known=library.rests.keys())
+        export(host._lean, base._env, list(wanted), buffer, known=library.rests.keys())
     return buffer.getvalue()
 
 
 def test_it_grows_by_what_is_lacking(host: Host) -> None:
-    library = KernelLibrary.empty(host.lean)
+    library = KernelLibrary.empty(host._lean)
     candidate = added(host, SOURCE)
-    lacking = replay_over(library, candidate, host.lean, options=OPTIONS)
+    lacking = replay_over(library, candidate, host._lean, options=OPTIONS)
     assert isinstance(lacking, Lacking)
     assert {"Eq", "Eq.symm", "Nat"} <= set(map(show, lacking.names))
     first = part(host, lacking.names, library)
-    assert isinstance(grow(library, first, host.lean, options=OPTIONS, timeout=60), Replayed)
+    assert isinstance(grow(library, first, host._lean, options=OPTIONS, timeout=60), Replayed)
     size = len(library.rests)
-    outcome = replay_over(library, candidate, host.lean, options=OPTIONS)
+    outcome = replay_over(library, candidate, host._lean, options=OPTIONS)
     assert isinstance(outcome, Replayed)
     assert {"t", "two"} <= set(outcome.names)
     assert outcome.rests.keys() == set(map(names.parse, outcome.names))
     # Two candidates that lack the same are answered side by side.
-    assert isinstance(grow(library, first, host.lean, options=OPTIONS, timeout=60), Replayed)
-    assert isinstance(replay_over(library, candidate, host.lean, options=OPTIONS), Replayed)
+    assert isinstance(grow(library, first, host._lean, options=OPTIONS, timeout=60), Replayed)
+    assert isinstance(replay_over(library, candidate, host._lean, options=OPTIONS), Replayed)
     assert len(library.rests) == size
     more = replay_over(
-        library, added(host, "theorem u (p : Prop) : p → p ∨ p := Or.inl\n"), host.lean, options=OPTIONS
+        library, added(host, "theorem u (p : Prop) : p → p ∨ p := Or.inl\n"), host._lean, options=OPTIONS
     )
     assert isinstance(more, Lacking)
     assert set(map(show, more.names)) <= {"Or", "Or.inl"}
@@ -62,13 +62,13 @@ def test_it_grows_by_what_is_lacking(host: Host) -> None:
 
 
 def test_a_candidate_declares_nothing_of_the_librarys(host: Host) -> None:
-    library = KernelLibrary.empty(host.lean)
+    library = KernelLibrary.empty(host._lean)
     whole = part(host, (("Nat",), ("Eq",)), library)
-    assert isinstance(grow(library, whole, host.lean, options=OPTIONS, timeout=60), Replayed)
-    assert isinstance(replay_over(library, whole, host.lean, options=OPTIONS), Refused)
+    assert isinstance(grow(library, whole, host._lean, options=OPTIONS, timeout=60), Replayed)
+    assert isinstance(replay_over(library, whole, host._lean, options=OPTIONS), Refused)
     # Nor what the kernel knows by name, before the library has sent it.
-    fresh = KernelLibrary.empty(host.lean)
-    refused = replay_over(fresh, whole, host.lean, options=OPTIONS)
+    fresh = KernelLibrary.empty(host._lean)
+    refused = replay_over(fresh, whole, host._lean, options=OPTIONS)
     assert isinstance(refused, Refused)
     assert "only the library can declare it" in refused.reason
 
@@ -86,7 +86,7 @@ def test_the_digest_is_of_what_is_said(host: Host, other: str, same: bool) -> No
     digests = []
     for source in (SOURCE, other):
         with host.session() as base, base.extend(source) as session:
-            wanted = sorted((c.name for c in session.added), key=str)
-            with host.lean.engine.eval(host.lean.table.kernel_env(session.env)) as kernel_env:
-                digests.append(digest(host.lean, kernel_env, wanted))
+            wanted = sorted((c.name for c in session._added), key=str)
+            with host._lean.engine.eval(host._lean.table.kernel_env(session._env)) as kernel_env:
+                digests.append(digest(host._lean, kernel_env, wanted))
     assert (digests[0] == digests[1]) == same

@@ -38,7 +38,7 @@ class Files:
     def lines(self, *theorems: str) -> list[Any]:
         file = io.BytesIO()
         session = self.session
-        export(session.lean, session.env, [(name,) for name in theorems], file, added=session.added)
+        export(session._lean, session._env, [(name,) for name in theorems], file, added=session._added)
         return [json.loads(line) for line in file.getvalue().splitlines()]
 
     def replay(self, lines: list[Any]) -> Any:

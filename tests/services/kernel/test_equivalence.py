@@ -36,15 +36,15 @@ def grown(session: Session) -> Session:
 
 @pytest.fixture
 def kernel_env(grown: Session) -> Ref:
-    return grown.lean.engine.eval(grown.lean.table.kernel_env(grown.env))
+    return grown._lean.engine.eval(grown._lean.table.kernel_env(grown._env))
 
 
 def _constant(grown: Session, name: str) -> Constant:
-    return next(c for c in grown.added if c.name == names.parse(name))
+    return next(c for c in grown._added if c.name == names.parse(name))
 
 
 def _statement(grown: Session, name: str) -> Statement:
-    return statement_of(grown.lean, _constant(grown, name).info)
+    return statement_of(grown._lean, _constant(grown, name).info)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def _statement(grown: Session, name: str) -> Statement:
 )
 def test_matches(grown: Session, kernel_env: Ref, name: str, syntactic: bool, definitional: bool) -> None:
     found = matches(
-        grown.lean, kernel_env, _statement(grown, "plain"), _statement(grown, name), grown.options
+        grown._lean, kernel_env, _statement(grown, "plain"), _statement(grown, name), grown.options
     )
     assert (found.syntactic, found.definitional) == (syntactic, definitional)
     assert bool(found) == (syntactic or definitional)
@@ -70,7 +70,7 @@ def test_matches(grown: Session, kernel_env: Ref, name: str, syntactic: bool, de
 def test_universes_are_renamed_in_order(grown: Session, kernel_env: Ref) -> None:
     def match(name: str) -> Match:
         theirs = _statement(grown, name)
-        return matches(grown.lean, kernel_env, _statement(grown, "in_uv"), theirs, grown.options)
+        return matches(grown._lean, kernel_env, _statement(grown, "in_uv"), theirs, grown.options)
 
     assert match("in_xy") == Match(True, True)
     assert not match("in_yx")
@@ -79,10 +79,10 @@ def test_universes_are_renamed_in_order(grown: Session, kernel_env: Ref) -> None
 
 
 def test_a_constant_is_rechecked_with_what_it_needs(session: Session, grown: Session) -> None:
-    lean = grown.lean
+    lean = grown._lean
     base = lean.engine.eval(lean.table.kernel_env(session._state.imported.env))
     for name in ("plain", "Colour.uses", "Colour.rec", "even_two", "Tree.size_leaf", "big"):
-        assert recheck(lean, base, _constant(grown, name), grown.added, grown.options).status == "checked", (
+        assert recheck(lean, base, _constant(grown, name), grown._added, grown.options).status == "checked", (
             name
         )
     # Without what came with it, it means nothing.
@@ -92,17 +92,17 @@ def test_a_constant_is_rechecked_with_what_it_needs(session: Session, grown: Ses
 
 
 def test_a_cancelled_recheck_is_no_verdict(session: Session, grown: Session) -> None:
-    lean = grown.lean
+    lean = grown._lean
     base = lean.engine.eval(lean.table.kernel_env(session._state.imported.env))
     token = CancellationToken()
     token.cancel()
     call = CallContext(cancellation=token)
-    found = recheck(lean, base, _constant(grown, "plain"), grown.added, grown.options, call)
+    found = recheck(lean, base, _constant(grown, "plain"), grown._added, grown.options, call)
     assert found.status in ("checked", "unavailable")
     if found.status == "unavailable":
         assert found.limit is Limit.CANCELLED
 
 
 def test_what_was_added_exports_without_an_environment_of_its_own(session: Session, grown: Session) -> None:
-    exporter = Exporter(grown.lean, session._state.imported.env, grown.added)
-    assert exporter.file("Colour.uses") == Exporter(grown.lean, grown.env).file("Colour.uses")
+    exporter = Exporter(grown._lean, session._state.imported.env, grown._added)
+    assert exporter.file("Colour.uses") == Exporter(grown._lean, grown._env).file("Colour.uses")

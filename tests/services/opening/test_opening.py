@@ -18,7 +18,7 @@ from leanhost.lean import tables
 from leanhost.lean.tables import TABLES, V4_28, V4_35, Table, candidates
 from leanhost.services.opening import selftest, selftest_cache
 from leanhost.services.opening.open import open_lean
-from leanhost.services.opening.selftest import Report
+from leanhost.services.opening.selftest import SelfTestReport
 from leanhost.toolchain import Toolchain
 from leanhost.version import PACKAGE_ROOT
 
@@ -49,12 +49,12 @@ def test_a_named_commit_is_tested_once(toolchain: Toolchain, monkeypatch: pytest
     assert [report.table for report in runs] == [table.version]
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[Report]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[SelfTestReport]:
     """Record the reports of the self-tests that are run."""
-    reports: list[Report] = []
+    reports: list[SelfTestReport] = []
     real = selftest.run
 
-    def run(toolchain: Toolchain, table: type[Table] | None = None) -> Report:
+    def run(toolchain: Toolchain, table: type[Table] | None = None) -> SelfTestReport:
         reports.append(real(toolchain, table))
         return reports[-1]
 
@@ -179,12 +179,12 @@ def changed(key: str, value: object) -> Callable[[bytes], bytes]:
 def test_a_damaged_record_only_costs_a_self_test(
     damage: Callable[[bytes], bytes], native_toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed = Report(
+    passed = SelfTestReport(
         "4.35", "4.35.0", native_toolchain.commit, (selftest.SelfTestStep("all", True, "", 0.0),), 0.0
     )
     runs: list[type[Table]] = []
 
-    def run(toolchain: Toolchain, table: type[Table]) -> Report:
+    def run(toolchain: Toolchain, table: type[Table]) -> SelfTestReport:
         runs.append(table)
         return passed
 

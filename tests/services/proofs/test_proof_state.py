@@ -49,7 +49,7 @@ def test_states_are_immutable_and_branching_is_free(session: Session) -> None:
 
 def test_many_tactics_on_one_state(session: Session) -> None:
     introduced = state(state(session.prove("∀ (a b : Nat), a = b → b = a")).apply("intro a b h"))
-    results = introduced.apply_all(["exact h", "exact h.symm", "nonsense", "rw [h]"])
+    results = introduced.apply_many(["exact h", "exact h.symm", "nonsense", "rw [h]"])
     assert [isinstance(r, ProofState) for r in results] == [False, True, False, True]
 
 
@@ -161,7 +161,7 @@ def test_universe_polymorphic_statements(session: Session) -> None:
 
 
 def test_limits_stop_a_tactic(session: Session) -> None:
-    found = session.prove("1 + 1 = 2", MetaOptions(heartbeats=1))
+    found = session.prove("1 + 1 = 2", MetaOptions(max_heartbeats=1))
     if isinstance(found, ProofState):
         found = found.apply("decide")
     assert failure(found).limit is not None
@@ -175,7 +175,7 @@ def test_a_proof_ends_with_its_session(host: Host) -> None:
 
 
 def test_steps_leave_no_handles(session: Session) -> None:
-    engine = session.lean.engine
+    engine = session._lean.engine
     start = state(session.prove("∀ (a b : Nat), a = b → b = a"))
 
     def walk() -> None:
@@ -232,7 +232,7 @@ def test_text_on_several_lines(session: Session) -> None:
 
 def test_what_is_only_called_solved_is_refused(session: Session) -> None:
     start = state(session.prove("True"))
-    lean, home = session.lean, session.meta.home
+    lean, home = session._lean, session._runner.home
     outside = home.expr(session.build.fvar("nowhere"))
     for root in (outside, start._root):
         forged = ProofState(start._prover, start._saved, root, ())
@@ -251,10 +251,10 @@ def test_a_cancelled_step_says_so(session: Session) -> None:
     done = state(start.apply("trivial"))
     assert done.finish(cancellation=token) == Unavailable(Limit.CANCELLED, "the caller cancelled")
     stop = CancellationToken()
-    results = start.apply_all(["trivial"] * 3, cancellation=stop, progress=lambda _: stop.cancel())
+    results = start.apply_many(["trivial"] * 3, cancellation=stop, progress=lambda _: stop.cancel())
     assert [isinstance(r, ProofState) for r in results] == [True, False, False]
     with pytest.raises(UsageError):
-        start.apply_all("trivial")
+        start.apply_many("trivial")
     with pytest.raises(UsageError):
         start.apply(3)  # type: ignore[arg-type]
 

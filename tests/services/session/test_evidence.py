@@ -130,15 +130,15 @@ def test_one_changed_byte_is_never_accepted(session: Session, host: Host) -> Non
 def test_many_are_asked_at_once(session: Session) -> None:
     all_ = [checked(session, f"theorem t{i} : {i} + 1 = {i + 1} := rfl") for i in range(3)]
     events: list[ProgressEvent] = []
-    assert session.recheck_bulk(all_, progress=events.append) == [EvidenceStatus.CHECKED] * 3
-    matches = session.matches_bulk(all_, "1 + 1 = 2", progress=events.append)
+    assert session.recheck_many(all_, progress=events.append) == [EvidenceStatus.CHECKED] * 3
+    matches = session.matches_many(all_, "1 + 1 = 2", progress=events.append)
     assert [m.syntactic for m in matches] == [False, True, False]
     assert [(e.phase, e.current) for e in events] == [
         (p, i) for p in ("recheck", "matches") for i in (1, 2, 3)
     ]
     token = CancellationToken()
     token.cancel()
-    assert session.recheck_bulk(all_, cancellation=token) == [EvidenceStatus.UNAVAILABLE] * 3
+    assert session.recheck_many(all_, cancellation=token) == [EvidenceStatus.UNAVAILABLE] * 3
     stopped = session.matches(all_[0], "1 + 1 = 2", cancellation=token)
     assert (bool(stopped), stopped.definitional, stopped.limit) == (False, None, Limit.CANCELLED)
 

@@ -33,10 +33,10 @@ def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
 
     Elaborators type-check what they build, so a wrong proof has to be put together by hand.
     """
-    lean = session.lean
+    lean = session._lean
     table = lean.table
     with session.extend(source) as grown:
-        by_name = {constant.name: constant for constant in grown.added}
+        by_name = {constant.name: constant for constant in grown._added}
         claim, proof = by_name["claim",].info, by_name["proof",].info
         name = lean.name("forged")
         head = Ctor(0, (name, 0, table.constant_value(claim)))
@@ -46,7 +46,7 @@ def judge_forged(session: Session, source: str, **limits: float) -> Judgement:
         guard = CallContext(limits.get("timeout")).guard(lean, grown.options)
         run = Elaboration(
             CommandResult((), (), (), 0.0, 0.0),
-            lean.engine.eval(grown.env),
+            lean.engine.eval(grown._env),
             Additions([forged], [(forged, None)]),
             guard,
         )

@@ -107,7 +107,7 @@ def test_a_host_ends_with_its_sessions(engine: str, request: pytest.FixtureReque
 
 def test_handles_come_back(engine: str, request: pytest.FixtureRequest) -> None:
     host = open_host(engine, request)
-    native = host.lean.engine
+    native = host._lean.engine
     gc.collect()
     before = native.live if engine == "native" else 0  # a wasm engine may come with an environment
     session = host.session(["Init"])
@@ -168,7 +168,7 @@ def test_a_killed_runtime_is_opened_again_for_new_sessions(request: pytest.Fixtu
         pytest.skip("wasm was not asked for")
     with open_host("wasm", request) as host:
         session = host.session(["Init"])
-        pid = host.lean.engine.pid  # type: ignore[attr-defined]
+        pid = host._lean.engine.pid  # type: ignore[attr-defined]
         os.kill(pid, signal.SIGKILL)
         # The first call may fail while the death is noticed, the next ones know.
         with pytest.raises(EngineLost):
@@ -195,10 +195,10 @@ from leanhost.toolchain import resolve
 
 host = Host(resolve("native-runtime"), [Path(sys.argv[1])])
 session = host.session(["Init"])
-guard = CallContext(0.1).guard(host.lean, ElabOptions(grace=0.1))
+guard = CallContext(0.1).guard(host._lean, ElabOptions(grace=0.1))
 never = threading.Event()
 try:
-    host.lean.engine.supervise(never.wait, guard)
+    host._lean.engine.supervise(never.wait, guard)
 except EngineStuck:
     print("stuck")
 for call in (lambda: session.run(""), lambda: host.session(["Init"]), lambda: host.check_source("")):
@@ -221,7 +221,7 @@ def test_a_native_lean_that_does_not_stop_is_given_up_for_good(native_host: Host
 
 def test_work_that_waits_behind_other_work_does_not_cost_the_engine(native_host: Host) -> None:
     """Its time may run out, and its grace, before its turn comes; that says nothing about Lean."""
-    lean = native_host.lean
+    lean = native_host._lean
     patient = CallContext().guard(lean, UNLIMITED)
     hasty = CallContext(0.01).guard(lean, ElabOptions(grace=0.01))
     begun, end = threading.Event(), threading.Event()
@@ -247,7 +247,7 @@ def test_two_thousand_checks_leave_memory_flat(native_host: Host) -> None:
     with native_host.session(["Init"]) as session:
         for _ in range(300):
             session.kernel_check(GOOD)
-        native = native_host.lean.engine
+        native = native_host._lean.engine
         native.drain()
         gc.collect()
         live, sizes = native.live, [native_host.private_bytes()]
@@ -291,22 +291,22 @@ def test_stats_count_every_service(host: Host) -> None:
         assert isinstance(nat, Expr)
         for _ in range(3):
             session.meta.infer_type(nat)
-        session.meta.infer_type_bulk([nat] * 5)
-        session.meta.infer_type(nat, MetaOptions(heartbeats=1000))
+        session.meta.infer_type_many([nat] * 5)
+        session.meta.infer_type(nat, MetaOptions(max_heartbeats=1000))
         session.meta.whnf(session.build.app(nat, nat))
-        session.elaborate_bulk(["Nat", "nope"])
-        session.declarations.kinds(["Nat", "Nat.succ", "no.such.name"])
+        session.elaborate_many(["Nat", "nope"])
+        session.declarations.kind_many(["Nat", "Nat.succ", "no.such.name"])
         listed = sum(1 for _ in session.declarations.iterate())
         state = session.prove("True")
         assert isinstance(state, ProofState)
-        state.apply_all(["trivial", "nope"])
-        session.run_meta(lambda m: m.pp(nat))
+        state.apply_many(["trivial", "nope"])
+        session.run_meta(lambda m: m.pp_expr(nat))
         rows = {name: (row.calls, row.items) for name, row in session.stats.by_operation.items()}
         assert rows == {
             "elaborate": (2, 3),
             "meta.infer_type": (5, 9),
             "meta.whnf": (1, 1),
-            "declarations.kinds": (1, 3),
+            "declarations.kind": (1, 3),
             "declarations.iterate": (1, listed),
             "prove": (1, 1),
             "proof.apply": (2, 2),

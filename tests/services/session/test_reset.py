@@ -71,7 +71,7 @@ def test_a_lost_lean_has_no_snapshot(embedded_toolchain: Toolchain, native_toolc
         with pytest.raises(UsageError, match="no snapshot"):
             opened.reset()
         opened.snapshot()
-        opened.lean.engine.close()
+        opened._lean.engine.close()
         with pytest.raises((UsageError, EngineLost)):
             opened.reset()
         assert opened.check_source(GOOD).accepted

@@ -20,18 +20,18 @@ from tests.support.heartbeats import burn
 def test_questions_in_bulk_answer_as_one_by_one(session: Session) -> None:
     meta = session.meta
     terms = [term(session, text) for text in ("Nat", "fun x : Nat => x", "True")] * 40
-    assert meta.infer_type_bulk(terms) == [meta.infer_type(t) for t in terms]
-    assert meta.whnf_bulk(terms[:3]) == [meta.whnf(t) for t in terms[:3]]
-    assert meta.pp_expr_bulk(terms[:3]) == [Ok("Nat"), Ok("fun x => x"), Ok("True")]
+    assert meta.infer_type_many(terms) == [meta.infer_type(t) for t in terms]
+    assert meta.whnf_many(terms[:3]) == [meta.whnf(t) for t in terms[:3]]
+    assert meta.pp_expr_many(terms[:3]) == [Ok("Nat"), Ok("fun x => x"), Ok("True")]
     two, sum_ = term(session, "2"), term(session, "1 + 1")
-    assert meta.is_def_eq_bulk([(two, sum_), (two, terms[0]), (two, two)]) == [Ok(True), Ok(False), Ok(True)]
-    assert meta.infer_type_bulk([]) == []
+    assert meta.is_def_eq_many([(two, sum_), (two, terms[0]), (two, two)]) == [Ok(True), Ok(False), Ok(True)]
+    assert meta.infer_type_many([]) == []
 
 
 def test_one_bad_item_does_not_spoil_the_others(session: Session) -> None:
     good = term(session, "Nat")
     bad = session.build.app(good, good)
-    first, second, third = session.meta.infer_type_bulk([good, bad, good])
+    first, second, third = session.meta.infer_type_many([good, bad, good])
     assert isinstance(first, Ok)
     assert isinstance(second, Failed)
     assert isinstance(third, Ok)
@@ -39,16 +39,16 @@ def test_one_bad_item_does_not_spoil_the_others(session: Session) -> None:
 
 def test_limits_are_for_each_item(session: Session) -> None:
     terms = [term(session, "fun x : Nat => x")] * 200
-    assert all(isinstance(r, Ok) for r in session.meta.infer_type_bulk(terms, MetaOptions(heartbeats=2)))
+    assert all(isinstance(r, Ok) for r in session.meta.infer_type_many(terms, MetaOptions(max_heartbeats=2)))
     token = CancellationToken()
     token.cancel()
-    burned = burn(session, MetaOptions(heartbeats=0), cancellation=token)
+    burned = burn(session, MetaOptions(max_heartbeats=0), cancellation=token)
     assert burned == TimeoutOrHeartbeat(Limit.CANCELLED)
 
 
 def test_kernel_checks_in_bulk(session: Session) -> None:
     events: list[ProgressEvent] = []
-    outcomes = session.kernel_check_bulk(
+    outcomes = session.kernel_check_many(
         ["theorem a : 1 = 1 := rfl", "theorem b : 1 = 2 := rfl", "theorem a : 2 = 2 := rfl"],
         progress=events.append,
     )
@@ -58,7 +58,7 @@ def test_kernel_checks_in_bulk(session: Session) -> None:
     token.cancel()
     assert all(
         isinstance(o, Unavailable)
-        for o in session.kernel_check_bulk(["theorem a : 1 = 1 := rfl"] * 2, cancellation=token)
+        for o in session.kernel_check_many(["theorem a : 1 = 1 := rfl"] * 2, cancellation=token)
     )
 
 
@@ -68,10 +68,10 @@ def test_every_question_has_a_bulk_form(session: Session) -> None:
     events: list[ProgressEvent] = []
     for name in ("infer_type", "whnf", "pp_expr", "reduce", "instantiate_mvars", "synth_instance"):
         events.clear()
-        single, bulk = getattr(meta, name), getattr(meta, f"{name}_bulk")
+        single, bulk = getattr(meta, name), getattr(meta, f"{name}_many")
         assert bulk([one, two] * 40, progress=events.append) == [single(one), single(two)] * 40
         assert [(e.phase, e.current, e.total) for e in events] == [(f"meta.{name}", n, 80) for n in (64, 80)]
-    found, missing = meta.synth_instance_bulk([term(session, "Inhabited Nat"), one])
+    found, missing = meta.synth_instance_many([term(session, "Inhabited Nat"), one])
     assert isinstance(found, Ok)
     assert isinstance(missing, Failed)
 
@@ -84,22 +84,22 @@ def test_pairs_in_bulk(session: Session) -> None:
     )
     pairs = [(one, same), (one, two)] * 40
     events: list[ProgressEvent] = []
-    assert meta.is_def_eq_bulk(pairs, progress=events.append) == [Ok(True), Ok(False)] * 40
+    assert meta.is_def_eq_many(pairs, progress=events.append) == [Ok(True), Ok(False)] * 40
     assert [meta.is_def_eq(*pair) for pair in pairs[:2]] == [Ok(True), Ok(False)]
     assert [(e.phase, e.current, e.total) for e in events] == [("meta.is_def_eq", n, 80) for n in (64, 80)]
     bad = session.build.app(one, one)
-    good, failed = meta.is_def_eq_bulk([(one, same), (bad, one)])
+    good, failed = meta.is_def_eq_many([(one, same), (bad, one)])
     assert good == Ok(True)
     assert not isinstance(failed, TimeoutOrHeartbeat)
     token = CancellationToken()
-    answers = meta.is_def_eq_bulk(pairs, cancellation=token, progress=lambda _: token.cancel())
+    answers = meta.is_def_eq_many(pairs, cancellation=token, progress=lambda _: token.cancel())
     assert answers == [Ok(True), Ok(False)] * 32 + [TimeoutOrHeartbeat(Limit.CANCELLED)] * 16
 
 
 def test_a_cancelled_bulk_answers_for_what_is_left(session: Session) -> None:
     terms = [term(session, "Nat")] * 1000
     token = CancellationToken()
-    answers = session.meta.infer_type_bulk(terms, cancellation=token, progress=lambda _: token.cancel())
+    answers = session.meta.infer_type_many(terms, cancellation=token, progress=lambda _: token.cancel())
     assert [isinstance(a, Ok) for a in answers] == [True] * 64 + [False] * 936
     assert answers[-1] == TimeoutOrHeartbeat(Limit.CANCELLED)
     assert session.meta.infer_type(terms[0], cancellation=token) == TimeoutOrHeartbeat(Limit.CANCELLED)
@@ -107,20 +107,20 @@ def test_a_cancelled_bulk_answers_for_what_is_left(session: Session) -> None:
 
 
 def test_runs_in_bulk(session: Session) -> None:
-    results = session.run_bulk(
+    results = session.run_many(
         ["theorem a : True := trivial", "theorem b : nope", "theorem a : True := trivial"]
     )
     assert [r.ok for r in results] == [True, False, True]
     token = CancellationToken()
     token.cancel()
-    assert [r.limits for r in session.run_bulk(["#check Nat"] * 2, cancellation=token)] == [
+    assert [r.limits for r in session.run_many(["#check Nat"] * 2, cancellation=token)] == [
         (Limit.CANCELLED,)
     ] * 2
 
 
 def test_proofs_are_started_in_bulk(session: Session) -> None:
     events: list[ProgressEvent] = []
-    good, bad, other = session.prove_bulk(
+    good, bad, other = session.prove_many(
         ["True", "no such type", "∀ n : Nat, n = n"], progress=events.append
     )
     assert isinstance(good, ProofState)
@@ -129,9 +129,9 @@ def test_proofs_are_started_in_bulk(session: Session) -> None:
     assert [state.goals[0].target for state in (good, other)] == ["True", "∀ (n : Nat), n = n"]
     assert [(e.phase, e.current, e.total) for e in events] == [("prove", n, 3) for n in (1, 2, 3)]
     token = CancellationToken()
-    started, *rest = session.prove_bulk(["True"] * 3, cancellation=token, progress=lambda _: token.cancel())
+    started, *rest = session.prove_many(["True"] * 3, cancellation=token, progress=lambda _: token.cancel())
     assert isinstance(started, ProofState)
     assert [isinstance(r, TacticFailure) and r.limit for r in rest] == [Limit.CANCELLED] * 2
-    assert session.prove_bulk([]) == []
+    assert session.prove_many([]) == []
     with pytest.raises(UsageError, match="sequence of texts"):
-        session.prove_bulk("True")
+        session.prove_many("True")

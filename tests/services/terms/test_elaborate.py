@@ -65,7 +65,7 @@ def test_an_expected_type_is_enforced(session: Session) -> None:
 
 
 def test_a_bad_expected_type_is_the_answer_for_every_item(session: Session) -> None:
-    first, second = session.elaborate_bulk(["1", "2"], "NoSuchType")
+    first, second = session.elaborate_many(["1", "2"], "NoSuchType")
     assert bad(first).message == bad(second).message
 
 
@@ -88,7 +88,7 @@ def test_set_options_are_checked_and_used(session: Session) -> None:
 
 def test_bulk_gives_one_result_an_item_in_order(session: Session) -> None:
     texts = ["Nat", "nonsense", "fun x : Nat => x", "1 +", "True"]
-    results = session.elaborate_bulk(texts)
+    results = session.elaborate_many(texts)
     assert [isinstance(r, Expr) for r in results] == [True, False, True, False, True]
     assert [str(good(r)) for r in (results[0], results[4])] == ["Nat", "True"]
 
@@ -98,12 +98,12 @@ def test_a_lone_surrogate_is_refused_as_source(session: Session) -> None:
 
 
 def test_heartbeats_bound_an_elaboration(session: Session) -> None:
-    failure = bad(session.elaborate("fun x : Nat => x + x + x + x", options=MetaOptions(heartbeats=1)))
+    failure = bad(session.elaborate("fun x : Nat => x + x + x + x", options=MetaOptions(max_heartbeats=1)))
     assert (failure.code, failure.limit) == ("limit", Limit.HEARTBEATS)
 
 
 def test_a_session_does_not_tire(session: Session) -> None:
-    options = MetaOptions(heartbeats=2000)
+    options = MetaOptions(max_heartbeats=2000)
     for _ in range(30):
         good(session.elaborate("fun x : Nat => x + 1", options=options))
 
@@ -120,7 +120,7 @@ def test_a_cancelled_elaboration_says_so(session: Session) -> None:
         if event.current == 1:
             stop.cancel()
 
-    results = session.elaborate_bulk(["Nat"] * 2000, cancellation=stop, progress=sink)
+    results = session.elaborate_many(["Nat"] * 2000, cancellation=stop, progress=sink)
     limits = [bad(r).limit for r in results if not isinstance(r, Expr)]
     assert len(results) == 2000
     assert limits
@@ -131,7 +131,7 @@ def test_a_cancelled_elaboration_says_so(session: Session) -> None:
 
 def test_progress_is_told_in_terms_and_in_order(session: Session) -> None:
     events: list[ProgressEvent] = []
-    session.elaborate_bulk(["Nat", "nonsense", "True"], progress=events.append)
+    session.elaborate_many(["Nat", "nonsense", "True"], progress=events.append)
     assert [(e.phase, e.current, e.total) for e in events] == [("elaborate", i, 3) for i in (1, 2, 3)]
     assert [e.elapsed for e in events] == sorted(e.elapsed for e in events)
 
@@ -139,16 +139,16 @@ def test_progress_is_told_in_terms_and_in_order(session: Session) -> None:
 def test_what_cannot_be_meant_is_refused(session: Session) -> None:
     for call in (
         lambda: session.elaborate(None),  # type: ignore[arg-type]
-        lambda: session.elaborate_bulk("Nat"),
-        lambda: session.elaborate_bulk([None]),  # type: ignore[list-item]
+        lambda: session.elaborate_many("Nat"),
+        lambda: session.elaborate_many([None]),  # type: ignore[list-item]
         lambda: session.elaborate("1", 5),  # type: ignore[arg-type]
         lambda: session.elaborate("x", open_namespaces="Nat"),
         lambda: session.elaborate("x", levels="u"),
         lambda: session.elaborate("1", lean_options={"maxHeartbeats": 1}),
         lambda: session.elaborate("1", lean_options={"pp.all": [1]}),  # type: ignore[dict-item]
         lambda: session.elaborate("1", lean_options={"pp.all": 3}),
-        lambda: session.run_bulk("Nat"),
-        lambda: session.kernel_check_bulk("Nat"),
+        lambda: session.run_many("Nat"),
+        lambda: session.kernel_check_many("Nat"),
         lambda: session.prove(5),  # type: ignore[arg-type]
     ):
         with pytest.raises(UsageError):

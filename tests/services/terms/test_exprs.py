@@ -45,7 +45,7 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 
 
 def test_lean_and_python_agree_on_names(session: Session) -> None:
-    engine, lean = session.lean.engine, session.lean
+    engine, lean = session._lean.engine, session._lean
     for parts in [("Nat", "add_comm"), ("a b", 3, "x'"), ("λ", "₁"), ("_private", "M", 0, "x"), ("ünï", "𝔸")]:
         assert names.decode(engine.eval_data(lean.name(parts))) == parts
 

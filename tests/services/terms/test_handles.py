@@ -37,7 +37,7 @@ def test_a_handle_is_for_its_own_host(session: Session, other: Host) -> None:
         level = elsewhere.build.level("u")
         uses: list[Callable[[], object]] = [
             lambda: session.meta.infer_type(theirs),
-            lambda: session.meta.infer_type_bulk([mine, theirs]),
+            lambda: session.meta.infer_type_many([mine, theirs]),
             lambda: session.meta.is_def_eq(mine, theirs),
             lambda: session.build.app(mine, theirs),
             lambda: session.build.sort(level),
@@ -67,15 +67,15 @@ def test_after_its_session_a_term_keeps_its_structure(host: Host) -> None:
     for use in (
         lambda: str(mine),
         lambda: meta.infer_type(mine),
-        lambda: meta.infer_type_bulk([mine]),
-        lambda: burn(session, MetaOptions(heartbeats=1)),
+        lambda: meta.infer_type_many([mine]),
+        lambda: burn(session, MetaOptions(max_heartbeats=1)),
         lambda: declarations.get("Nat"),
-        lambda: declarations.kinds(["Nat"]),
+        lambda: declarations.kind_many(["Nat"]),
         lambda: list(declarations.iterate()),
         lambda: declarations.search("Nat"),
         lambda: declarations.inspect("Nat"),
         lambda: session.elaborate("1"),
-        lambda: session.run_meta(lambda m: m.pp(mine)),
+        lambda: session.run_meta(lambda m: m.pp_expr(mine)),
         lambda: session.prove("True"),
     ):
         with pytest.raises(ClosedError, match="session is closed"):

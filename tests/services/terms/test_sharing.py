@@ -22,14 +22,14 @@ def test_a_program_may_use_its_session(session: Session) -> None:
 
     def program(m: Meta, aside: Callable[[], object]) -> str:
         hole = m.fresh_mvar(nat, name="n")
-        assert m.is_def_eq(hole, m.elab("Nat.zero", nat))
+        assert m.is_def_eq(hole, m.elaborate("Nat.zero", nat))
         aside()
-        return m.pp(m.instantiate(hole))
+        return m.pp_expr(m.instantiate_mvars(hole))
 
     for aside in (
         lambda: [repr(nat) for _ in range(40)],
         lambda: [session.meta.infer_type(nat) for _ in range(40)],
-        lambda: session.meta.whnf_bulk([nat] * 100),
+        lambda: session.meta.whnf_many([nat] * 100),
         lambda: session.elaborate("Nat.succ Nat.zero"),
         lambda: session.run_meta(lambda m: m.fresh_mvar(nat)),
         lambda: session.prove("True").apply("trivial"),  # type: ignore[union-attr]
@@ -45,7 +45,7 @@ def test_a_program_outlives_the_closing_of_its_session(host: Host) -> None:
 
     def program(m: Meta) -> str:
         session.close()
-        return m.pp(m.infer_type(nat))
+        return m.pp_expr(m.infer_type(nat))
 
     assert session.run_meta(program) == "Type"
 
@@ -65,7 +65,7 @@ def test_closing_while_others_ask(host: Host) -> None:
                 session.meta.infer_type(nat)
                 session.meta.pp_expr(nat)
                 state.apply("trivial")
-                session.declarations.kinds(["Nat"])
+                session.declarations.kind_many(["Nat"])
         except BaseException as error:
             seen.append(error)
 
@@ -100,7 +100,7 @@ def test_one_cancelled_call_does_not_disturb_another(session: Session) -> None:
             token = CancellationToken()
             timer = threading.Timer(0.01, token.cancel)
             timer.start()
-            answer = burn(session, MetaOptions(heartbeats=0), cancellation=token)
+            answer = burn(session, MetaOptions(max_heartbeats=0), cancellation=token)
             if answer != TimeoutOrHeartbeat(Limit.CANCELLED):
                 wrong.append(answer)
             timer.join()

@@ -91,7 +91,7 @@ def test_leaving_early_stops_what_runs(fake_pool: MakePool) -> None:
     results = pool.check_many(["accept", "sleep 600", "sleep 600"])
     assert next(results).accepted
     results.close()  # type: ignore[attr-defined]
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_an_error_of_the_iterable_travels_out_and_stops_what_runs(fake_pool: MakePool) -> None:
@@ -102,7 +102,7 @@ def test_an_error_of_the_iterable_travels_out_and_stops_what_runs(fake_pool: Mak
     pool = fake_pool(grace=0.2)
     with pytest.raises(KeyError, match="mine"):
         list(pool.check_many(items()))
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 @pytest.mark.parametrize("backend", ["", "asyncio", "trio"])
@@ -121,7 +121,7 @@ def test_an_error_of_the_progress_callback_travels_out_and_stops_what_runs(
 
     with pytest.raises(KeyError, match="mine"):
         list(pool.check_many(items, progress=progress)) if not backend else anyio.run(main, backend=backend)
-    eventually(lambda: pool.stats().waiting == 0)
+    eventually(lambda: pool.stats.waiting == 0)
     assert pool.check("accept").accepted
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_item_travels_out_and_stops_what_runs(fake_pool: MakePool) ->
     pool = fake_pool(grace=0.2)
     with pytest.raises(UsageError, match="not int"):
         list(pool.check_many(["sleep 600", 3]))  # type: ignore[list-item]
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
     for one in ("accept", CheckItem(source="accept")):
         with pytest.raises(UsageError, match="one item"):
             list(pool.check_many(one))  # type: ignore[arg-type]
@@ -181,12 +181,27 @@ def test_the_asynchronous_twins(fake_pool: MakePool, backend: str) -> None:
         with anyio.move_on_after(0.1) as scope:
             await pool.acheck("sleep 600")
         assert scope.cancelled_caught
-        assert (await pool.acheck("accept")).accepted
+        stop = CancellationToken(timeout=0.1)
+        assert (await pool.acheck("sleep 600", cancellation=stop)).status is Status.CANCELLED
+        assert (await pool.acheck("accept", cancellation=CancellationToken())).accepted
 
     anyio.run(main, backend=backend)
     pool.close()
     with pytest.raises(PoolClosed):
         anyio.run(pool.acheck, "accept", backend=backend)
+
+
+def test_one_check_has_a_timeout_and_a_token_as_many_have(fake_pool: MakePool) -> None:
+    pool = fake_pool(workers=1, grace=0.3)
+    assert pool.check("accept", timeout=60, cancellation=CancellationToken()).accepted
+    assert pool.check("sleep 600", timeout=0.1).status is Status.TIMEOUT
+    assert pool.check("sleep 600", cancellation=CancellationToken(timeout=0.1)).status is Status.CANCELLED
+    with pytest.raises(UsageError, match="timeout"):
+        pool.check("accept", timeout=0)
+    token = CancellationToken()
+    token.cancel()
+    answer = pool.verify("sleep 600", "sleep 600", timeout=600, cancellation=token)
+    assert (answer.status, answer.verified) == (Status.CANCELLED, False)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -207,7 +222,7 @@ def test_in_a_task_group_each_task_has_its_own(fake_pool: MakePool, backend: str
         async with anyio.create_task_group() as group:
             for number in range(5):
                 group.start_soon(one, f"sleep 60{number}")
-            while pool.stats().waiting < 5:
+            while pool.stats.waiting < 5:
                 await anyio.sleep(0)
             raise KeyError("mine")
 
@@ -218,7 +233,7 @@ def test_in_a_task_group_each_task_has_its_own(fake_pool: MakePool, backend: str
         anyio.run(one_fails, backend=backend)
     assert caught.group_contains(KeyError, match="mine")
     # The other tasks were cancelled, and their checks with them.
-    eventually(lambda: pool.stats().waiting == 0)
+    eventually(lambda: pool.stats.waiting == 0)
     assert len(statuses) == 20
 
 
@@ -239,14 +254,14 @@ def test_a_deadline_around_a_stream_ends_it(fake_pool: MakePool, backend: str) -
         return seen
 
     assert anyio.run(main, backend=backend) == 1
-    eventually(lambda: pool.stats().waiting == 0)
+    eventually(lambda: pool.stats.waiting == 0)
     assert pool.check("accept").accepted
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_what_the_pool_raises_is_raised_to_the_task(fake_pool: MakePool, backend: str) -> None:
     pool = fake_pool(workers=1, queue_timeout=0.2, grace=0.2)
-    job = pool.submit("sleep 600", bounded=True)
+    job = pool._submit("sleep 600", bounded=True)
     with pytest.raises(PoolTimeout):
         anyio.run(pool.acheck, "accept", backend=backend)
 
@@ -271,4 +286,4 @@ def test_a_stream_that_is_dropped_unfinished_stops_when_the_loop_ends(fake_pool:
             break
 
     asyncio.run(main())
-    eventually(lambda: pool.stats().waiting == 0)
+    eventually(lambda: pool.stats.waiting == 0)

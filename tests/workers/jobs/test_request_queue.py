@@ -30,7 +30,7 @@ from tests.support.processes import alive, busy_worker, eventually, zygotes
 
 
 def submitted(pool: WorkerPool, source: CheckItem | str) -> Job:
-    job = pool.submit(source, bounded=True)
+    job = pool._submit(source, bounded=True)
     assert isinstance(job, Job)
     return job
 
@@ -67,14 +67,14 @@ def test_a_single_request_is_served_beside_a_stream_without_end(fake_pool: MakeP
 def test_what_is_cancelled_before_its_turn_takes_no_worker(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1, grace=300)
     running, queued = submitted(pool, "obey"), submitted(pool, "exit 5")
-    pool.cancel(queued)
+    pool._cancel(queued)
     assert queued.future.result(60).status is Status.CANCELLED
     busy_worker(pool)
-    pool.cancel(running)
+    pool._cancel(running)
     assert running.future.result(60).status is Status.CANCELLED
     assert pool.check("accept").accepted
-    stats = pool.stats()
-    assert (stats.leases, stats.ended, stats.waiting) == (1, {}, 0)
+    stats = pool.stats
+    assert (stats.processes_started, stats.ended, stats.waiting) == (1, {}, 0)
     assert stats.answered == {Status.CANCELLED: 2, Status.ACCEPTED: 1}
 
 
@@ -91,7 +91,7 @@ def test_a_full_queue_refuses_and_says_so(make_pool: MakePool) -> None:
     for job in (running, waiting):
         with pytest.raises(PoolClosed):
             job.future.result(0)
-    assert pool.stats().errors == {"TooManyRequests": 1, "PoolClosed": 2}
+    assert pool.stats.errors == {"TooManyRequests": 1, "PoolClosed": 2}
 
 
 def test_a_place_in_the_queue_is_held_for_a_time(make_pool: MakePool) -> None:
@@ -103,7 +103,7 @@ def test_a_place_in_the_queue_is_held_for_a_time(make_pool: MakePool) -> None:
         pool.check(GOOD)
     results.close()  # type: ignore[attr-defined]
     assert pool.check(GOOD).accepted
-    assert pool.stats().errors == {"PoolTimeout": 1}
+    assert pool.stats.errors == {"PoolTimeout": 1}
 
 
 def test_who_waits_for_whom_and_how_long(fake_pool: MakePool) -> None:
@@ -146,7 +146,7 @@ def test_requests_are_served_in_the_order_they_came(fake_pool: MakePool) -> None
     pool = fake_pool(workers=1)
     order: list[int] = []
     for number in range(10):
-        job = pool.submit("sleep 0.01", bounded=True)
+        job = pool._submit("sleep 0.01", bounded=True)
         assert isinstance(job, Job)
         job.future.add_done_callback(partial(lambda number, _: order.append(number), number))
     pool.check("accept")
@@ -180,11 +180,11 @@ def test_a_start_that_always_fails_answers_everybody_and_is_not_repeated_for_eve
         for job in jobs:
             with pytest.raises(WorkerStartError, match="no_such_module"):
                 job.future.result(60)
-        eventually(lambda: pool.stats().free == 0)  # no spare comes in the place of one that failed
-        assert pool.stats().leases <= 2 * len(jobs) + 1
+        eventually(lambda: pool.stats.free == 0)  # no spare comes in the place of one that failed
+        assert pool.stats.processes_started <= 2 * len(jobs) + 1
     job = submitted(pool, "obey")
-    eventually(lambda: pool.stats().free == 1)  # it is over, and there are spares again
-    pool.cancel(job)
+    eventually(lambda: pool.stats.free == 1)  # it is over, and there are spares again
+    pool._cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
 
 
@@ -207,20 +207,20 @@ def test_free_workers_with_other_imports_make_room(make_pool: MakePool) -> None:
     pool = make_pool(workers=1, spares=1, max_requests=100)
     for source in (GOOD, "import Init.Core\n" + GOOD, "prelude\nimport Fixture.Logic\n", GOOD):
         assert pool.check(source).accepted
-        stats = pool.stats()
+        stats = pool.stats
         assert stats.free + stats.busy <= 2
-    assert pool.stats().ended["other imports wanted"] >= 1
+    assert pool.stats.ended["other imports wanted"] >= 1
 
 
 def test_spares_are_started_once_workers_were_used_up_and_so_many(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1, spares=2)
     assert pool.check("accept").accepted
-    assert pool.stats().leases == 1
+    assert pool.stats.processes_started == 1
     assert pool.check("exit 1").status is Status.CRASHED
     for _ in range(4):
         assert pool.check("accept").accepted
-        eventually(lambda: pool.stats().free == 3)
-    assert pool.stats().leases == 4
+        eventually(lambda: pool.stats.free == 3)
+    assert pool.stats.processes_started == 4
 
 
 def test_workers_that_are_killed_in_bursts_cost_what_they_were_doing(fake_pool: MakePool) -> None:
@@ -237,7 +237,7 @@ def test_workers_that_are_killed_in_bursts_cost_what_they_were_doing(fake_pool: 
     assert set(statuses) <= {Status.ACCEPTED, Status.CRASHED}
     assert statuses.count(Status.CRASHED) <= len(killed)
     assert pool.check("accept").accepted
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 @pytest.mark.parametrize("kills", [1, 2])
@@ -260,7 +260,7 @@ def test_a_zygote_killed_while_requests_wait(make_pool: MakePool, kills: int) ->
     assert all(result.accepted for result in served)
     assert len(served) >= len(jobs) - 2 * (kills - 1)
     assert pool.check(GOOD).accepted
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_closing_from_several_threads_while_checks_wait(make_pool: MakePool) -> None:
@@ -296,8 +296,8 @@ def test_an_import_that_does_not_end_is_given_up(make_pool: MakePool) -> None:
         # The next attempt may be in time or not; it is the machine that decides.
         assert error is None or isinstance(error, WorkerStartError)
     assert not alive(zygote)
-    assert pool.stats().zygotes_started > 1
-    assert pool.stats().waiting == 0
+    assert pool.stats.zygotes_started > 1
+    assert pool.stats.waiting == 0
 
 
 def test_a_start_that_takes_too_long_says_what_to_raise(engine: str, request: pytest.FixtureRequest) -> None:

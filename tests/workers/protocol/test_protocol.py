@@ -304,7 +304,7 @@ HEADERS = [
 
 @pytest.mark.parametrize("source", HEADERS)
 def test_the_guess_is_what_lean_reads(native_host: Host, source: str) -> None:
-    lean = native_host.lean
+    lean = native_host._lean
     really, guessed = (
         parse_header(lean, text, "x") for text in (source, profile_of(source, headerless(None)).text)
     )

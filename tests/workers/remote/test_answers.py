@@ -63,11 +63,11 @@ def timeless(result: CommandResult) -> CommandResult:
 
 
 def test_elaborated_terms(here: Session, there: WorkerSession) -> None:
-    expected = [plain(here, answer) for answer in here.elaborate_bulk(TERMS)]
-    assert there.elaborate_bulk(TERMS) == expected
+    expected = [plain(here, answer) for answer in here.elaborate_many(TERMS)]
+    assert there.elaborate_many(TERMS) == expected
     assert [type(answer) for answer in expected] == [TermText] * 3 + [ElabFailure] * 3
     assert there.elaborate(TERMS[0]) == expected[0]
-    assert there.elaborate_bulk([]) == []
+    assert there.elaborate_many([]) == []
     assert str(there.elaborate(TERMS[1])) == "Nat.succ"
 
 
@@ -98,10 +98,10 @@ ONE: dict[str, Any] = {
 @pytest.mark.parametrize("question", ONE)
 def test_questions_about_one_term(here: Session, there: WorkerSession, question: str) -> None:
     terms = ONE[question]
-    read = here.elaborate_bulk(terms)
+    read = here.elaborate_many(terms)
     ask: Callable[[Any], object] = getattr(here.meta, question)
     expected = [plain(here, ask(term)) if isinstance(term, Expr) else term for term in read]
-    assert getattr(there.meta, f"{question}_bulk")(terms) == expected
+    assert getattr(there.meta, f"{question}_many")(terms) == expected
     assert getattr(there.meta, question)(terms[0]) == expected[0]
     assert any(isinstance(answer, Ok) for answer in expected)
 
@@ -112,7 +112,7 @@ def test_equality_by_definition_and_every_question_was_asked(there: WorkerSessio
         ("Nat.zero", "Nat.succ Nat.zero"),
         ("Nat", "nope"),
     ]
-    same, other, unknown = there.meta.is_def_eq_bulk(pairs)
+    same, other, unknown = there.meta.is_def_eq_many(pairs)
     assert (same, other) == (Ok(True), Ok(False))
     assert isinstance(unknown, ElabFailure)
     assert there.meta.is_def_eq(*pairs[0]) == Ok(True)
@@ -120,7 +120,7 @@ def test_equality_by_definition_and_every_question_was_asked(there: WorkerSessio
 
 
 def test_limits_of_questions_are_the_callers(there: WorkerSession) -> None:
-    tight = MetaOptions(heartbeats=1, timeout=60)
+    tight = MetaOptions(max_heartbeats=1, timeout=60)
     answer = there.elaborate(
         "fun (a b c d e f g h : Nat) => (Nat.add a (Nat.add b (Nat.add c d)))", options=tight
     )
@@ -134,8 +134,8 @@ def test_limits_of_questions_are_the_callers(there: WorkerSession) -> None:
             there.elaborate(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"\.text of a TermText"):
         there.meta.whnf(TermText("Nat", "Type"))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="without _bulk"):
-        there.elaborate_bulk("Nat")
+    with pytest.raises(UsageError, match="without _many"):
+        there.elaborate_many("Nat")
     with pytest.raises(UsageError, match="Lean options"):
         there.elaborate("Nat", lean_options={"maxHeartbeats": 1})
 
@@ -145,18 +145,20 @@ NAMES = ("Nat.succ", "Nat.add", "no.such", Name(("Nat", "rec")), ("Eq", "symm"))
 
 def test_declarations_by_name(here: Session, there: WorkerSession) -> None:
     ours, theirs = here.declarations, there.declarations
-    assert theirs.exists(NAMES) == ours.exists(NAMES)
-    assert theirs.kinds(NAMES) == ours.kinds(NAMES)
+    assert theirs.exists_many(NAMES) == ours.exists_many(NAMES)
+    assert theirs.kind_many(NAMES) == ours.kind_many(NAMES)
     assert theirs.kind("Nat.succ") == ours.kind("Nat.succ") == "constructor"
-    assert theirs.types(NAMES, type_bytes=9) == ours.types(NAMES, type_bytes=9)
+    assert theirs.type_many(NAMES, type_bytes=9) == ours.type_many(NAMES, type_bytes=9)
     assert theirs.inspect_many(NAMES, value_bytes=50) == ours.inspect_many(NAMES, value_bytes=50)
     assert theirs.inspect("no.such") is None
     found = ours.get_many(NAMES)
-    assert theirs.axioms(NAMES) == [None if item is None else item.axioms for item in found]
-    assert theirs.used_constants(NAMES) == [None if item is None else item.used_constants for item in found]
+    assert theirs.axioms_many(NAMES) == [None if item is None else item.axioms for item in found]
+    assert theirs.used_constants_many(NAMES) == [
+        None if item is None else item.used_constants for item in found
+    ]
     for wrong in ("Nat", Name("Nat")):
         with pytest.raises(UsageError):
-            theirs.kinds(wrong)  # type: ignore[arg-type]
+            theirs.kind_many(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="type_bytes"):
         theirs.inspect("Nat", type_bytes=-1)
 
@@ -208,14 +210,14 @@ def test_what_a_source_adds_is_among_the_declarations(there: WorkerSession) -> N
     ]
     assert grown.meta.whnf("mine") == Ok(TermText("Nat.zero", "Nat"))
     assert isinstance(there.elaborate("mine"), ElabFailure)
-    (axioms,) = grown.declarations.axioms(["also"])
+    (axioms,) = grown.declarations.axioms_many(["also"])
     assert axioms is not None
     assert axioms.names == frozenset()
 
 
 def test_positions_in_a_source(here: Session, there: WorkerSession) -> None:
-    theirs = there.inspect(VIEWED, file="v.lean")
-    with here.inspect(VIEWED, file="v.lean") as ours, theirs:
+    theirs = there.view(VIEWED, file="v.lean")
+    with here.view(VIEWED, file="v.lean") as ours, theirs:
         assert timeless(theirs.result) == timeless(ours.result)
         for where in ((2, 2), (2, 8), (1, 12), (1, 0)):
             assert theirs.goals_at(*where) == ours.goals_at(*where)
@@ -227,15 +229,15 @@ def test_positions_in_a_source(here: Session, there: WorkerSession) -> None:
         there.goals_at(VIEWED, [(1,)])  # type: ignore[list-item]
     for session in (there, here):
         with pytest.raises(ElaborationError) as caught:
-            session.inspect("theorem \ud800")
+            session.view("theorem \ud800")
         assert isinstance(caught.value.result, CommandResult)
 
 
 def test_many_sources(here: Session, there: WorkerSession) -> None:
     sources = [GOOD, BAD, "#check Nat\n", ""]
-    assert [*map(timeless, there.run_bulk(sources))] == [*map(timeless, here.run_bulk(sources))]
+    assert [*map(timeless, there.run_many(sources))] == [*map(timeless, here.run_many(sources))]
     with pytest.raises(UsageError):
-        there.run_bulk(GOOD)
+        there.run_many(GOOD)
 
 
 def test_an_extension_fails_as_in_this_process(here: Session, there: WorkerSession) -> None:
@@ -260,12 +262,12 @@ def test_progress_is_heard_on_the_calling_thread(there: WorkerSession) -> None:
     there.extend(GOOD, progress=events.append)
     assert events[-1].current == events[-1].total == len(GOOD)
     events.clear()
-    there.run_bulk([GOOD] * 3, progress=events.append)
+    there.run_many([GOOD] * 3, progress=events.append)
     assert {event.phase for event in events} == {"bulk"}
     assert events[-1].current == events[-1].total == 3
     events.clear()
-    there.declarations.kinds(NAMES, progress=events.append)
-    assert (events[-1].phase, events[-1].current) == ("kinds", len(NAMES))
+    there.declarations.kind_many(NAMES, progress=events.append)
+    assert (events[-1].phase, events[-1].current) == ("kind", len(NAMES))
 
     class Enough(Exception):
         pass
@@ -282,22 +284,22 @@ def test_a_cancelled_call_answers_as_in_this_process(here: Session, there: Worke
     token = CancellationToken()
     token.cancel()
     for session in (here, there):
-        assert session.run_bulk([GOOD] * 2, cancellation=token)[1].limits == (Limit.CANCELLED,)
+        assert session.run_many([GOOD] * 2, cancellation=token)[1].limits == (Limit.CANCELLED,)
         answer = session.elaborate("Nat", cancellation=token)
         assert isinstance(answer, ElabFailure)
         assert answer.limit is Limit.CANCELLED
         with pytest.raises(Cancelled):
-            session.declarations.kinds(NAMES, cancellation=token)
+            session.declarations.kind_many(NAMES, cancellation=token)
         with pytest.raises(Cancelled):
             session.extend(GOOD, cancellation=token)
     assert (
-        there.meta.whnf_bulk(["Nat", "Nat"], cancellation=token) == [TimeoutOrHeartbeat(Limit.CANCELLED)] * 2
+        there.meta.whnf_many(["Nat", "Nat"], cancellation=token) == [TimeoutOrHeartbeat(Limit.CANCELLED)] * 2
     )
 
 
 def test_a_session_counts_what_it_was_used_for(pool: WorkerPool) -> None:
     session = pool.session(["Init"])
-    session.run_bulk([GOOD] * 2)
+    session.run_many([GOOD] * 2)
     session.meta.whnf("Nat")
     assert {name: (row.calls, row.items) for name, row in session.stats.by_operation.items()} == {
         "run": (1, 2),

@@ -56,7 +56,7 @@ def test_many_calls_are_a_bounded_number_at_a_time_and_told_of(fake_pool: MakePo
     pool = fake_pool(workers=1, max_waiting=1, grace=60)
     session = pool.session(["Init"])
     events: list[ProgressEvent] = []
-    assert len(session.run_bulk([VALUE] * 9, progress=events.append)) == 9
+    assert len(session.run_many([VALUE] * 9, progress=events.append)) == 9
     assert [(e.phase, e.total) for e in events] == [("bulk", 9)] * len(events)
     counts = [e.current for e in events]
     assert counts == sorted(counts)
@@ -64,11 +64,11 @@ def test_many_calls_are_a_bounded_number_at_a_time_and_told_of(fake_pool: MakePo
     token = CancellationToken()
     found: list[list[CommandResult]] = []
     thread = threading.Thread(
-        target=lambda: found.append(session.run_bulk([VALUE, *["obey"] * 9], cancellation=token))
+        target=lambda: found.append(session.run_many([VALUE, *["obey"] * 9], cancellation=token))
     )
     thread.start()
     # Of the first answer nothing waits any more; the bound of the queue is for single calls.
-    eventually(lambda: pool.stats().answered.get(Status.ACCEPTED) == 10 and pool._supervisor.waiting == 4)
+    eventually(lambda: pool.stats.answered.get(Status.ACCEPTED) == 10 and pool._supervisor.waiting == 4)
     enough = threading.Timer(60, token.cancel)  # or it would wait for all that obeys
     enough.start()
     with pytest.raises(TooManyRequests):
@@ -90,8 +90,8 @@ def test_what_progress_raises_stops_all_that_is_under_way(fake_pool: MakePool) -
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        pool.session(["Init"]).run_bulk([VALUE, "sleep 600", "sleep 600"], timeout=600, progress=fail)
-    eventually(lambda: pool.stats().waiting == 0)
+        pool.session(["Init"]).run_many([VALUE, "sleep 600", "sleep 600"], timeout=600, progress=fail)
+    eventually(lambda: pool.stats.waiting == 0)
 
 
 def test_of_the_events_of_a_phase_the_first_and_the_last_are_always_sent(

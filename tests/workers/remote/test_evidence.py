@@ -39,10 +39,10 @@ def test_it_is_asked_again_and_compared(pool: WorkerPool, host: Host) -> None:
         assert there.recheck(theirs) == here.recheck(ours.evidence) == EvidenceStatus.CHECKED
         for statement in STATEMENTS:
             assert there.matches(theirs, statement) == here.matches(ours.evidence, statement)
-        assert there.matches_bulk([theirs, theirs], STATEMENTS[0])[1].syntactic
+        assert there.matches_many([theirs, theirs], STATEMENTS[0])[1].syntactic
         with pytest.raises(ElaborationError):
             there.matches(theirs, "no_such_name")
-        assert there.recheck_bulk([]) == []
+        assert there.recheck_many([]) == []
 
 
 def test_evidence_of_proofs_and_extensions(pool: WorkerPool) -> None:
@@ -57,11 +57,11 @@ def test_evidence_of_proofs_and_extensions(pool: WorkerPool) -> None:
         found = outcome.evidence
         assert grown.recheck(found) is EvidenceStatus.CHECKED
         assert grown.matches(found, "mine = Nat.zero").syntactic
-        (bulk,) = grown.kernel_check_bulk(["theorem t : mine = Nat.zero := rfl\n"])
+        (bulk,) = grown.kernel_check_many(["theorem t : mine = Nat.zero := rfl\n"])
         assert isinstance(bulk, Checked)
         os.kill(worker_of(pool, session), signal.SIGKILL)
         # Another worker makes it again, the proof as well as the source.
-        assert [m.syntactic for m in grown.matches_bulk([found, *bulk.all], "mine = Nat.zero")] == [True] * 2
+        assert [m.syntactic for m in grown.matches_many([found, *bulk.all], "mine = Nat.zero")] == [True] * 2
         # A session without the definition cannot mean the same by its name.
         other = session.extend("def mine : Nat := Nat.succ Nat.zero\n")
         assert "something else" in other.matches(found, "mine = Nat.zero").message

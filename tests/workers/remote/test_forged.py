@@ -10,14 +10,14 @@ import pytest
 
 from leanhost.errors import ElaborationError, EngineLost, LeanHostError, MetaError, WorkerStartError
 from leanhost.services.declarations.decode import Axioms
-from leanhost.services.declarations.search import Listed, Match, Rank
+from leanhost.services.declarations.search import Listed, Rank, SearchMatch
 from leanhost.services.declarations.service import Inspection
 from leanhost.services.proofs.answers import Goal, Hypothesis, TacticFailure
 from leanhost.services.terms.expr import Name
 from leanhost.services.terms.meta_answers import Failed, Ok
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome
 from leanhost.services.values.progress import ProgressEvent
-from leanhost.services.values.results import CommandResult
+from leanhost.services.values.results import CommandResult, Limit
 from leanhost.workers import TermText
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import ProtocolError
@@ -56,8 +56,8 @@ FORGED: list[tuple[Any, Any]] = [
     (frozenset[Name], {}),
     (frozenset[Name], ["Nat"]),
     (Axioms, {"is": "Axioms", "names": [], "complete": 1}),
-    (Listed, {"is": "Match", "name": [], "kind": "theorem", "module": None, "rank": 0}),
-    (Match, {"is": "Match", "name": [], "kind": "theorem", "module": None, "rank": "0"}),
+    (Listed, {"is": "SearchMatch", "name": [], "kind": "theorem", "module": None, "rank": 0}),
+    (SearchMatch, {"is": "SearchMatch", "name": [], "kind": "theorem", "module": None, "rank": "0"}),
     (Inspection, {"is": "Inspection"}),
     (TermText, {**GOOD, "text": 1}),
     (TermText, {**GOOD, "more": 1}),
@@ -99,7 +99,7 @@ GOAL = Goal("t", (Hypothesis("h", "p", None, "default"),), None, "⊢ t", (1,))
     [
         (Name, Name(("a", 1, "b.c", "\ud800"))),
         (Name | None, None),
-        (Match, Match(Name("a"), "theorem", None, Rank.PREFIX)),
+        (SearchMatch, SearchMatch(Name("a"), "theorem", None, Rank.PREFIX)),
         (Axioms, Axioms(frozenset({Name("a"), Name(("b", 2))}), False)),
         (ANSWER, Ok(TermText("1", "Nat"))),
         (Goals | TacticFailure, Goals((GOAL,))),
@@ -183,7 +183,7 @@ def test_forged_progress_ends_the_worker(fake_pool: MakePool) -> None:
 
 def test_errors_keep_what_they_carry() -> None:
     failure = ElabFailure("elaboration", "no")
-    for error in (ElaborationError("e", result=failure, hint="h"), MetaError("m", limit="timeout")):
+    for error in (ElaborationError("e", result=failure, hint="h"), MetaError("m", limit=Limit.TIMEOUT)):
         back = error_in(error_out(error))
         assert type(back) is type(error)
         assert (str(back), back.hint) == (str(error), error.hint)

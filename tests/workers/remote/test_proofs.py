@@ -21,7 +21,7 @@ from leanhost.services.values.outcomes import Checked, Rejected
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import Limit
 from leanhost.workers import WorkerPool, WorkerProofState, WorkerSession
-from leanhost.workers.remote.proofs import MAX_STEPS, Step
+from leanhost.workers.remote.proofs import MAX_STEPS, ProofStep
 from tests.support.candidates import SPIN
 from tests.support.pools import MakePool
 from tests.support.processes import worker_of
@@ -78,14 +78,14 @@ def test_many_tactics_on_one_state_in_one_request(host: Host, held: WorkerSessio
         assert isinstance(ours, ProofState)
         events: list[ProgressEvent] = []
         for mine, there in zip(
-            ours.apply_all(tactics), theirs.apply_all(tactics, progress=events.append), strict=True
+            ours.apply_many(tactics), theirs.apply_many(tactics, progress=events.append), strict=True
         ):
             if isinstance(mine, ProofState):
                 assert state(there).goals == mine.goals
             else:
                 assert there == mine
         assert (events[-1].phase, events[-1].current, events[-1].total) == ("proof.apply", 4, 4)
-        assert theirs.apply_all([]) == []
+        assert theirs.apply_many([]) == []
 
 
 def test_goals_in_another_order_and_a_claim(held: WorkerSession) -> None:
@@ -113,11 +113,11 @@ def test_a_state_is_a_value(held: WorkerSession) -> None:
         with pytest.raises(UsageError, match="there is no goal"):
             start.apply("intro p", goal)
     with pytest.raises(UsageError):
-        start.apply_all("intro p")
+        start.apply_many("intro p")
     with pytest.raises(UsageError):
         held.prove(1)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="at most"):
-        replace(start, path=(Step("intro p", 0),) * MAX_STEPS).apply("intro q")
+        replace(start, path=(ProofStep("intro p", 0),) * MAX_STEPS).apply("intro q")
     with pytest.raises(UsageError, match="at most"):
         start.apply("-- " + "x" * (1 << 20))
 
@@ -155,7 +155,7 @@ def test_a_state_outlives_its_worker_and_its_block(pool: WorkerPool) -> None:
 
 def test_a_step_that_does_not_succeed_again_is_not_taken_for_a_failure(held: WorkerSession) -> None:
     start = state(held.prove(AND))
-    forged = replace(start, path=(Step("exact 1", 0),))
+    forged = replace(start, path=(ProofStep("exact 1", 0),))
     with pytest.raises(NotReproduced, match="step 1 of 1"):
         forged.apply("intro p")
     with pytest.raises(NotReproduced, match="the statement"):
@@ -166,7 +166,7 @@ def test_a_cancelled_step_and_a_stopped_one(held: WorkerSession) -> None:
     start = state(held.prove(AND))
     token = CancellationToken()
     token.cancel()
-    for answer in start.apply_all(STEPS[:2], cancellation=token):
+    for answer in start.apply_many(STEPS[:2], cancellation=token):
         assert isinstance(answer, TacticFailure)
         assert answer.limit is Limit.CANCELLED
     assert isinstance(start.apply(STEPS[0]), WorkerProofState)
@@ -184,7 +184,7 @@ def test_a_tactic_that_hangs_is_killed_and_its_state_stays_good(make_pool: MakeP
         with pytest.raises(EngineLost):
             before.apply("exact leaves")
         assert isinstance(run(before, *STEPS[1:]).finish(), Checked)
-    assert pool.stats().held == 0
+    assert pool.stats.held == 0
 
 
 def test_threads_on_one_held_session_are_served_in_turn(held: WorkerSession) -> None:
@@ -204,7 +204,7 @@ def test_the_asynchronous_twins(pool: WorkerPool, backend: str) -> None:
     async def main() -> None:
         async with pool.session(["Init"]) as session:
             start = state(await session.aprove(AND))
-            one, failed = await start.aapply_all([STEPS[0], "exact 1"])
+            one, failed = await start.aapply_many([STEPS[0], "exact 1"])
             assert isinstance(failed, TacticFailure)
             both = state(await state(one).aapply(STEPS[1]))
             solved = state(await state(await both.aapply("exact hp")).aapply("exact hq"))

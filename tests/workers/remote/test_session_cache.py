@@ -61,10 +61,10 @@ def test_an_extension_stands_on_each_source_once_and_in_order(cached: Cached) ->
     cached(grown=[DEFINED])
     further = cached(grown=[DEFINED, ("def more : Nat := Nat.succ mine\n", "a.lean")])  # over the one before
     for each in (grown, further):
-        assert [constant.name for constant in each.session.added] == [("mine",), ("more",)]
+        assert [constant.name for constant in each.session._added] == [("mine",), ("more",)]
     assert grown.session.run("example : more = Nat.zero := rfl\n").ok
     assert further.session.run("example : more = Nat.succ Nat.zero := rfl\n").ok
-    assert not base.session.added
+    assert not base.session._added
 
 
 def test_what_lies_between_is_not_kept(cached: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_only_the_sessions_used_last_are_kept(cached: Cached) -> None:
 def test_what_was_made_in_a_session_goes_with_it_and_views_before(cached: Cached) -> None:
     made = cached()
     views = [
-        made.session.inspect(f"theorem t{n} : True := True.intro\n") for n in range(session_cache.VIEWS + 1)
+        made.session.view(f"theorem t{n} : True := True.intro\n") for n in range(session_cache.VIEWS + 1)
     ]
     for number, view in enumerate(views):
         made.views.put(number, view)

@@ -72,7 +72,7 @@ def test_it_can_be_extended_and_stays_as_it_is(pool: WorkerPool) -> None:
 
 
 def test_many_at_once_in_order(pool: WorkerPool) -> None:
-    outcomes = pool.session(["Init"]).kernel_check_bulk([GOOD, BAD, GOOD] * 4)
+    outcomes = pool.session(["Init"]).kernel_check_many([GOOD, BAD, GOOD] * 4)
     assert [type(outcome) for outcome in outcomes] == [Checked, Rejected, Checked] * 4
 
 
@@ -108,7 +108,7 @@ def test_what_breaks_a_worker_breaks_one_call(make_pool: MakePool) -> None:
     assert isinstance(outcome, Unavailable)
     assert outcome.limit is Limit.TIMEOUT
     assert session.run(GOOD).ok
-    assert pool.stats().zygotes_started == 1
+    assert pool.stats.zygotes_started == 1
 
 
 def test_a_cancelled_call_says_so(make_pool: MakePool) -> None:
@@ -132,9 +132,9 @@ def test_a_cancelled_call_says_so(make_pool: MakePool) -> None:
     assert len(answers) == 2
     token = CancellationToken()
     token.cancel()
-    outcomes = session.kernel_check_bulk([ENDLESS] * 20, cancellation=token)
+    outcomes = session.kernel_check_many([ENDLESS] * 20, cancellation=token)
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -42,7 +42,7 @@ def test_a_fault_costs_its_own_request(pool: WorkerPool, engine: str, name: str)
 
 def test_and_the_next_is_served(pool: WorkerPool) -> None:
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == (1 if pool._settings.forks else 0)
+    assert pool.stats.zygotes_started == (1 if pool._settings.forks else 0)
 
 
 def test_output_is_returned_with_the_request_that_wrote_it(pool: WorkerPool, engine: str) -> None:
@@ -54,7 +54,7 @@ def test_output_is_returned_with_the_request_that_wrote_it(pool: WorkerPool, eng
 
 
 def killed_during_a_check(pool: WorkerPool, victim: int) -> CheckResult:
-    job = pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    job = pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     assert not isinstance(job, CheckResult)
     worker = busy_worker(pool)
     group = family(worker)
@@ -69,7 +69,7 @@ def test_kill_9_of_the_worker(pool: WorkerPool) -> None:
     result = killed_during_a_check(pool, 0)
     assert (result.status, "from outside" in result.reasons[0]) == (Status.CRASHED, True)
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == (1 if pool._settings.forks else 0)
+    assert pool.stats.zygotes_started == (1 if pool._settings.forks else 0)
 
 
 def test_kill_9_of_the_engine_below_the_worker(request: pytest.FixtureRequest) -> None:

@@ -15,6 +15,7 @@ from leanhost.errors import ForeignHandleError, PoolClosed, UsageError, WorkerSt
 from leanhost.pool.session_pool import SessionPool
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.results import CheckResult, Status
 from leanhost.toolchain import Toolchain
 from leanhost.workers import WorkerPool
@@ -68,7 +69,8 @@ def test_a_fork_in_the_middle_of_a_check_has_no_host_and_waits_for_nothing(host:
     answers: list[CheckResult] = []
 
     def check() -> None:
-        answers.append(host.check_source(ENDLESS, timeout=600, cancellation=token, imported=imported.set))
+        call = CallContext(600, token)
+        answers.append(host._check_source(ENDLESS, call, None, (), None, imported.set))
 
     pool = SessionPool(host)
     thread = threading.Thread(target=check)
@@ -117,4 +119,4 @@ def test_a_pool_whose_thread_cannot_be_started_says_so_and_goes_on(make_pool: Ma
         threading.stack_size(before)
     assert "ulimit -u" in caught.value.hint
     assert pool.check(GOOD).accepted
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0

@@ -31,7 +31,7 @@ pool = WorkerPool(toolchain={toolchain!r}, search_path={roots!r}, workers=2, spa
 time.sleep(600)
 """
 
-WORK = "pool.submit(ENDLESS, bounded=True); pool.submit(GOOD, bounded=True)"
+WORK = "pool._submit(ENDLESS, bounded=True); pool._submit(GOOD, bounded=True)"
 READY = "busy_worker(pool); print('ready', flush=True)"
 
 
@@ -125,7 +125,7 @@ def test_threads_that_still_wait_do_not_keep_a_process_that_ends(tmp_path: Path)
     waiting = [threading.Thread(target=pool.check, args=("sleep 600",), daemon=True) for _ in range(3)]
     for thread in waiting:
         thread.start()
-    while pool.stats().waiting < 3:
+    while pool.stats.waiting < 3:
         pass
     print(*family(os.getpid())[1:], flush=True)
     """

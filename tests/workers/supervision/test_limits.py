@@ -66,7 +66,7 @@ limits = ElabOptions(grace=0.2)
 pool = WorkerPool(
     toolchain="native-runtime", search_path=[Path({str(fixture_core)!r})], spares=0, grace=0.1, options=limits
 )
-pool.submit({spinning!r}, bounded=True)
+pool._submit({spinning!r}, bounded=True)
 print(busy_worker(pool), flush=True)
 time.sleep(600)
 """
@@ -116,7 +116,7 @@ def test_an_import_has_cpu_time_of_its_own_after_a_short_check(make_pool: MakePo
         return int(limits.partition("Max cpu time")[2].split()[0])
 
     eventually(lambda: allowed() >= 4000)  # it is set once the answer is on its way
-    pool.submit(CheckItem(source=ENDLESS, timeout=500), bounded=True)
+    pool._submit(CheckItem(source=ENDLESS, timeout=500), bounded=True)
     assert busy_worker(pool) == served.process.pid
     assert 2000 <= allowed() < 2500
 
@@ -251,31 +251,31 @@ def test_a_process_that_has_ended_is_limited_and_measured_without_trouble() -> N
 def test_after_so_many_requests(engine: str, request: pytest.FixtureRequest) -> None:
     with pool_of(engine, request, spares=0, max_requests=2) as pool:
         assert [r.accepted for r in pool.check_many([GOOD] * 3)] == [True] * 3
-        assert pool.stats().ended == {"requests": 1}
-        assert pool.stats().leases == 2
+        assert pool.stats.ended == {"requests": 1}
+        assert pool.stats.processes_started == 2
 
 
 def test_after_an_age_once_it_is_free(engine: str, request: pytest.FixtureRequest) -> None:
     with pool_of(engine, request, spares=0, max_requests=100, max_age=1e-3) as pool:
         assert pool.check(GOOD).accepted
-        eventually(lambda: pool.stats().ended == {"age": 1})
+        eventually(lambda: pool.stats.ended == {"age": 1})
 
 
 def test_after_it_grew(engine: str, request: pytest.FixtureRequest) -> None:
-    with pool_of(engine, request, spares=0, max_requests=100, max_private_bytes=1) as pool:
+    with pool_of(engine, request, spares=0, max_requests=100, max_growth_bytes=1) as pool:
         assert pool.check(GOOD).accepted
-        eventually(lambda: pool.stats().ended == {"memory": 1})
+        eventually(lambda: pool.stats.ended == {"memory": 1})
 
 
 @pytest.mark.parametrize("how", ["hold", "share"])
 def test_only_its_own_memory_counts(fake_pool: MakePool, how: str) -> None:
     """Not the files it has mapped, as it maps the compiled modules; but memory that it could share with others."""
-    pool = fake_pool(max_private_bytes=32 << 20)
+    pool = fake_pool(max_growth_bytes=32 << 20)
     first = pool.check("map 64").reasons
     eventually(lambda: pool._supervisor._workers[0]._watch_at == float("inf"))
     assert pool.check("accept").reasons == first
     assert pool.check(f"{how} 64").reasons == first
-    eventually(lambda: pool.stats().ended == {"memory": 1})
+    eventually(lambda: pool.stats.ended == {"memory": 1})
     assert pool.check("accept").reasons != first
 
 
@@ -286,12 +286,12 @@ def test_a_timeout_that_kills_keeps_the_import(engine: str, request: pytest.Fixt
     """On native in the zygote, on wasm in a spare that was started ahead."""
     with pool_of(engine, request, workers=1, spares=1, grace=0.3) as pool:
         assert pool.check(GOOD).accepted
-        job = pool.submit(CheckItem(source=ENDLESS, timeout=5), bounded=True)
+        job = pool._submit(CheckItem(source=ENDLESS, timeout=5), bounded=True)
         assert isinstance(job, Job)
         # One that stands still cannot stop in time, on either engine.
         os.kill(busy_worker(pool), signal.SIGSTOP)
         assert job.future.result(60).status is Status.TIMEOUT
-        assert pool.stats().ended["timeout"] == 1
+        assert pool.stats.ended["timeout"] == 1
 
         def idle() -> list[Worker]:
             return [w for w in pool._supervisor._workers if w.state is State.IDLE]
@@ -300,4 +300,4 @@ def test_a_timeout_that_kills_keeps_the_import(engine: str, request: pytest.Fixt
         (spare,) = idle()
         assert pool.check(GOOD).accepted
         assert spare.served == 1
-        assert pool.stats().zygotes_started == (1 if engine == "native" else 0)
+        assert pool.stats.zygotes_started == (1 if engine == "native" else 0)

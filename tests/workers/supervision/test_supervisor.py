@@ -52,7 +52,7 @@ def test_an_answer_that_never_ends_is_over_in_time(fake_pool: MakePool) -> None:
 def test_a_second_answer_does_not_reach_the_next_request(fake_pool: MakePool) -> None:
     pool = fake_pool()
     assert pool.check("twice").accepted
-    eventually(lambda: pool.stats().ended == {"crashed": 1})
+    eventually(lambda: pool.stats.ended == {"crashed": 1})
     assert [r.status for r in pool.check_many(["signal 11", "accept"])] == [Status.CRASHED, Status.ACCEPTED]
 
 
@@ -87,10 +87,10 @@ def test_what_was_said_before_the_end_is_told(fake_pool: MakePool) -> None:
 def test_a_verdict_that_comes_after_a_cancellation_is_no_verdict(fake_pool: MakePool) -> None:
     """A worker that stopped in time is used again, and what was cancelled says nothing about what comes then."""
     pool = fake_pool(grace=300)
-    job = pool.submit("obey", bounded=True)
+    job = pool._submit("obey", bounded=True)
     assert not isinstance(job, CheckResult)
-    eventually(lambda: pool.stats().busy == 1 and pool._supervisor._workers[0]._begun)
-    pool.cancel(job)
+    eventually(lambda: pool.stats.busy == 1 and pool._supervisor._workers[0]._begun)
+    pool._cancel(job)
     cancelled = job.future.result(60)
     assert cancelled.status is Status.CANCELLED
     after = pool.check("accept")
@@ -109,7 +109,7 @@ def test_a_worker_that_does_not_say_that_it_can_go_on_is_replaced(fake_pool: Mak
     first = pool.check(f"spent {spent}")
     assert first.accepted
     assert pool.check("accept").reasons != first.reasons
-    assert pool.stats().ended == {"spent": 1}
+    assert pool.stats.ended == {"spent": 1}
 
 
 def test_the_memory_of_the_first_check_of_a_starting_worker_is_watched(fake_pool: MakePool) -> None:
@@ -130,7 +130,7 @@ def test_past_timeout_and_grace_a_worker_is_killed_with_all_it_started(
     result = pool.check(CheckItem(source=what, timeout=0.2))
     assert result.status is Status.TIMEOUT
     assert pool.check("accept").accepted
-    assert pool.stats().ended == {"timeout": 1}
+    assert pool.stats.ended == {"timeout": 1}
     pool.close()
     eventually(lambda: children() <= before and not marked(mark))
 
@@ -150,7 +150,7 @@ def test_an_end_is_read_from_how_the_process_ended(
     pool = fake_pool()
     result = pool.check(what)
     assert (result.status, says in result.reasons[0]) == (status, True)
-    assert pool.stats().leases == 1  # a source that was looked at is not tried again
+    assert pool.stats.processes_started == 1  # a source that was looked at is not tried again
 
 
 def test_a_worker_that_ends_between_two_requests_costs_neither(fake_pool: MakePool) -> None:
@@ -162,18 +162,18 @@ def test_a_source_that_no_worker_comes_to_is_given_up(fake_pool: MakePool) -> No
     pool = fake_pool()
     result = pool.check("never")
     assert (result.status, "exit status 9" in result.reasons[0]) == (Status.CRASHED, True)
-    assert pool.stats().leases == 2
+    assert pool.stats.processes_started == 2
 
 
 def test_a_worker_that_does_not_get_ready_is_given_up(fake_pool: MakePool) -> None:
     pool = fake_pool(grace=0.2)
     assert pool.check("accept").accepted  # a start has all the time it takes
     object.__setattr__(pool._settings, "startup_timeout", 0.2)
-    job = pool.submit(CheckItem(source="mute", timeout=1000), bounded=True)
+    job = pool._submit(CheckItem(source="mute", timeout=1000), bounded=True)
     assert not isinstance(job, CheckResult)
     result = job.future.result(60)
     assert (result.status, "getting ready took more than" in result.reasons[0]) == (Status.TIMEOUT, True)
-    assert pool.stats().ended == {"timeout": 1}
+    assert pool.stats.ended == {"timeout": 1}
 
 
 def test_a_source_that_no_worker_comes_to_is_not_tried_again_once_it_is_cancelled(
@@ -189,13 +189,13 @@ def test_a_source_that_no_worker_comes_to_is_not_tried_again_once_it_is_cancelle
     monkeypatch.setattr(Supervisor, "dying", cancelled_just_then)
     pool = fake_pool()
     assert pool.check("never").status is Status.CANCELLED
-    assert pool.stats().leases == 1
+    assert pool.stats.processes_started == 1
 
 
 def test_a_pool_that_was_never_used_starts_nothing(fake_pool: MakePool) -> None:
     before = children()
     pool = fake_pool()
-    assert pool.stats().leases == 0
+    assert pool.stats.processes_started == 0
     pool.close()
     assert children() == before
 

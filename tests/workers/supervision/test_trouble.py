@@ -86,7 +86,7 @@ def test_a_source_is_measured_in_bytes(fake_pool: MakePool, monkeypatch: pytest.
     pool = fake_pool()
     assert pool.check("∀" * 34).status is Status.REFUSED
     assert pool.check("accept" + " " * 90).accepted
-    assert pool.stats().leases == 1
+    assert pool.stats.processes_started == 1
 
 
 def test_more_imports_than_a_packet_holds(make_pool: MakePool) -> None:
@@ -142,8 +142,8 @@ def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
     fake_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = fake_pool(workers=1)
-    jobs = [pool.submit(source, bounded=True) for source in ("sleep 600", "accept", "accept")]
-    eventually(lambda: pool.stats().busy == 1)
+    jobs = [pool._submit(source, bounded=True) for source in ("sleep 600", "accept", "accept")]
+    eventually(lambda: pool.stats.busy == 1)
 
     def fail(self: object) -> None:
         raise RuntimeError("a defect")
@@ -158,18 +158,18 @@ def test_nobody_is_left_waiting_by_a_supervisor_that_fails(
     assert jobs[2].future.result(60).status is Status.CANCELLED  # type: ignore[union-attr]
     with pytest.raises(PoolClosed, match="ended with an error"):
         pool.check("accept")
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_a_future_that_somebody_cancelled_is_not_waited_for(fake_pool: MakePool) -> None:
     pool = fake_pool(workers=1)
-    running, queued = (pool.submit(source, bounded=True) for source in ("sleep 0.2", "accept"))
+    running, queued = (pool._submit(source, bounded=True) for source in ("sleep 0.2", "accept"))
     assert not isinstance(running, CheckResult)
     assert not isinstance(queued, CheckResult)
     assert queued.future.cancel()
     assert running.future.result(60).accepted
     assert pool.check("accept").accepted
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_a_pool_collected_while_its_lock_is_held_closes(fake_pool: MakePool) -> None:
@@ -194,16 +194,16 @@ def test_results_that_are_forgotten_on_the_pools_own_thread_do_not_stop_it(fake_
     assert next(results).accepted
     with pool._supervisor._lock:
         pool._supervisor._post(results.close)  # type: ignore[attr-defined]
-    assert pool.stats().answered  # answered by that thread, within ten seconds
+    assert pool.stats.answered  # answered by that thread, within ten seconds
     assert pool.check("accept").accepted
 
 
 def test_numbers_can_be_asked_for_on_the_pools_own_thread(fake_pool: MakePool) -> None:
     pool = fake_pool()
     told: list[int] = []
-    job = pool.submit("sleep 0.1", bounded=True)
+    job = pool._submit("sleep 0.1", bounded=True)
     assert not isinstance(job, CheckResult)
-    job.future.add_done_callback(lambda _: told.append(pool.stats().workers))
+    job.future.add_done_callback(lambda _: told.append(pool.stats.workers))
     assert job.future.result(60).accepted
     assert pool.check("accept").accepted
     assert told == [1]
@@ -246,7 +246,7 @@ def test_a_fork_finds_no_lock_held() -> None:
     thread = threading.Thread(target=hold); thread.start(); held.wait()
     pid = os.fork()
     if pid == 0:
-        for ask in (lambda: pool.check("accept"), lambda: pool.cancel(None), pool.stats, pool.close):
+        for ask in (lambda: pool.check("accept"), lambda: pool._cancel(None), lambda: pool.stats, pool.close):
             try:
                 ask()
             except Exception as error:
@@ -277,7 +277,7 @@ def test_a_fork_keeps_no_channel_open_not_even_of_a_worker_that_is_being_started
                  and os.path.lexists(f"/proc/self/fd/{fd}")]
         return {link for link in links if link.startswith(("socket", "pipe"))}
     before = sockets()
-    job = pool.submit("sleep 600", bounded=True)
+    job = pool._submit("sleep 600", bounded=True)
     starting.wait()
     pid = os.fork()
     if pid == 0:
@@ -394,7 +394,7 @@ def test_from_any_thread_and_inside_a_running_event_loop(fake_pool: MakePool) ->
 
 def answer(pool: WorkerPool, item: CheckItem | str) -> CheckResult:
     """Check *item*; what is never answered is an error here and not the end of all tests."""
-    job = pool.submit(item, bounded=True)
+    job = pool._submit(item, bounded=True)
     assert not isinstance(job, CheckResult)
     return job.future.result(60)
 
@@ -426,7 +426,7 @@ def test_a_zygote_that_stands_still_is_replaced(make_pool: MakePool, monkeypatch
     monkeypatch.setattr(zygote_client, "FORK_S", 0.5)
     stopped = stopped_zygote(pool)
     assert answer(pool, GOOD).accepted
-    assert pool.stats().zygotes_started == 2
+    assert pool.stats.zygotes_started == 2
     eventually(lambda: not alive(stopped))
 
 
@@ -435,7 +435,7 @@ def test_a_zygote_that_stands_still_while_it_imports_is_given_up(
 ) -> None:
     pool = make_pool(spares=0, startup_timeout=1.0)
     stopped = born_stopped(monkeypatch)
-    job = pool.submit(GOOD, bounded=True)
+    job = pool._submit(GOOD, bounded=True)
     assert not isinstance(job, CheckResult)
     with pytest.raises(WorkerStartError, match="importing took more than 1 s"):
         job.future.result(60)
@@ -449,7 +449,7 @@ def test_a_zygote_that_stands_still_under_a_running_check_is_replaced_and_the_ch
     monkeypatch.setattr(zygote_client, "FORK_S", 0.5)
     monkeypatch.setattr(worker, "LINGER_S", 1e6)
     pool = make_pool(spares=0, workers=2, grace=0.5)
-    job = pool.submit(CheckItem(source=ENDLESS, timeout=2), bounded=True)
+    job = pool._submit(CheckItem(source=ENDLESS, timeout=2), bounded=True)
     assert not isinstance(job, CheckResult)
     running = busy_worker(pool)
     stopped_zygote(pool)
@@ -463,7 +463,7 @@ def test_a_pool_whose_zygote_stands_still_closes(
 ) -> None:
     monkeypatch.setattr(worker, "LINGER_S", 0.2)
     pool = make_pool(spares=0)
-    pool.submit(ENDLESS, bounded=True)
+    pool._submit(ENDLESS, bounded=True)
     running = busy_worker(pool)
     stopped = stopped_zygote(pool)
     pool.close()
@@ -476,17 +476,17 @@ def test_a_request_given_up_during_a_long_import_harms_nobody(
 ) -> None:
     pool = make_pool(spares=0)
     importing = born_stopped(monkeypatch)
-    job = pool.submit(GOOD, bounded=True)
+    job = pool._submit(GOOD, bounded=True)
     assert not isinstance(job, CheckResult)
     eventually(lambda: bool(importing))
     try:
-        pool.cancel(job)
+        pool._cancel(job)
         assert job.future.result(60).status is Status.CANCELLED
         eventually(lambda: not pool._supervisor._workers)
     finally:
         os.kill(importing[0], signal.SIGCONT)
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 1
+    assert pool.stats.zygotes_started == 1
 
 
 def test_a_zygote_whose_pool_goes_while_it_imports_goes_too(tmp_path: Path) -> None:
@@ -507,14 +507,14 @@ def test_a_zygote_whose_pool_goes_while_it_imports_goes_too(tmp_path: Path) -> N
 
 
 def test_a_program_that_ignores_the_ends_of_its_children(fixture_core: Path) -> None:
-    body = "print(*[pool.check(s).status for s in (GOOD, '#eval', GOOD)], pool.stats().zygotes_started, flush=True)"
+    body = "print(*[pool.check(s).status for s in (GOOD, '#eval', GOOD)], pool.stats.zygotes_started, flush=True)"
     with host_process(fixture_core, body, "signal.signal(signal.SIGCHLD, signal.SIG_IGN)") as process:
         assert process.communicate(timeout=120)[0] == "accepted rejected accepted 1\n"
 
 
 def test_a_worker_that_stands_still_does_not_outlive_a_killed_parent(fixture_core: Path) -> None:
     body = """
-pool.submit(ENDLESS, bounded=True)
+pool._submit(ENDLESS, bounded=True)
 worker = busy_worker(pool)
 os.kill(worker, signal.SIGSTOP)
 print(*family(os.getpid())[1:], flush=True)
@@ -535,7 +535,7 @@ def test_a_worker_holds_its_channel_and_its_output_and_nothing_of_its_zygote(mak
     """A pipe can be opened again through ``/proc/self/fd``: what leads to another process must not be there."""
     pool = make_pool(workers=6, spares=0)
     for _ in range(6):  # what a zygote knows of the first ones takes numbers that nothing else had
-        pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     eventually(lambda: [worker._begun for worker in pool._supervisor._workers] == [True] * 6)
     (zygote,) = zygotes_of(pool)
     for one in pool._supervisor._workers:
@@ -577,7 +577,7 @@ def test_a_file_in_the_current_directory_stands_in_for_no_module(
 def test_a_worker_does_not_know_the_environment(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "secret-of-the-host")
     pool = make_pool(spares=0)
-    pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+    pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
     environment = Path(f"/proc/{busy_worker(pool)}/environ").read_bytes()
     assert b"PATH=" in environment
     assert b"secret-of-the-host" not in environment
@@ -596,7 +596,7 @@ def test_the_limits_hold_for_every_process_of_a_worker(engine: str, request: pyt
 def limited(pool: WorkerPool) -> None:
     own = Path("/proc/self/limits").read_text()
     if pool._settings.forks:
-        pool.submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
+        pool._submit(CheckItem(source=ENDLESS, timeout=60), bounded=True)
         found = family(busy_worker(pool))
     else:
         assert pool.check(GOOD).accepted

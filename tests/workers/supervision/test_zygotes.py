@@ -48,7 +48,7 @@ def in_background(work: Callable[[], CheckResult]) -> Callable[[], CheckResult]:
 def test_an_import_is_done_once_for_many_workers(make_pool: MakePool) -> None:
     pool = make_pool(workers=2)
     assert all(r.accepted for r in pool.check_many([GOOD] * 10))
-    stats = pool.stats()
+    stats = pool.stats
     assert stats.zygotes_started == 1
     assert stats.forks >= 10
     assert stats.imports_avoided == stats.forks - 1
@@ -78,10 +78,10 @@ def test_a_zygote_that_ends_has_seen_its_workers_end() -> None:
 def test_every_check_has_a_process_of_its_own_unless_asked_otherwise(make_pool: MakePool) -> None:
     one = make_pool(spares=0)
     list(one.check_many([GOOD] * 3))
-    assert one.stats().ended == {"requests": 3}
+    assert one.stats.ended == {"requests": 3}
     many = make_pool(max_requests=100, spares=0)
     list(many.check_many([GOOD] * 3))
-    assert many.stats().leases == 1
+    assert many.stats.processes_started == 1
 
 
 def test_the_implicit_import_is_the_same_written_out(make_pool: MakePool) -> None:
@@ -90,17 +90,17 @@ def test_the_implicit_import_is_the_same_written_out(make_pool: MakePool) -> Non
     assert pool.check(CheckItem(source=GOOD, imports=["Init"])).accepted
     assert pool.session(["Init"]).run(GOOD).ok
     assert pool.session().run(GOOD).ok
-    assert pool.stats().zygotes_started == 1
+    assert pool.stats.zygotes_started == 1
 
 
 def test_each_set_of_imports_has_its_zygote_up_to_a_number(make_pool: MakePool) -> None:
     pool = make_pool(max_zygotes=2, spares=0)
     for module in ("Init.Core", "Fixture.Logic", "Fixture.Syntax"):
         assert pool.check(f"import {module}\n").accepted
-    stats = pool.stats()
+    stats = pool.stats
     assert (stats.zygotes_started, stats.zygotes) == (3, 2)
     assert pool.check("import Nowhere\n").status is Status.REJECTED
-    assert pool.stats().zygotes_started == 4  # the one without a header, and none for what has no file
+    assert pool.stats.zygotes_started == 4  # the one without a header, and none for what has no file
 
 
 def test_a_killed_zygote_costs_an_import_and_no_request(make_pool: MakePool) -> None:
@@ -108,7 +108,7 @@ def test_a_killed_zygote_costs_an_import_and_no_request(make_pool: MakePool) -> 
     assert pool.check(GOOD).accepted
     os.kill(zygotes(pool)[0], signal.SIGKILL)
     assert pool.check(GOOD).accepted
-    assert pool.stats().zygotes_started == 2
+    assert pool.stats.zygotes_started == 2
 
 
 def test_a_zygote_killed_under_a_running_check_leaves_it_running(make_pool: MakePool) -> None:
@@ -123,10 +123,10 @@ def test_a_zygote_killed_under_a_running_check_leaves_it_running(make_pool: Make
 
 def test_a_cancelled_check_ends_and_its_worker_with_it(make_pool: MakePool) -> None:
     pool = make_pool(spares=0)
-    job = pool.submit(ENDLESS, bounded=True)
+    job = pool._submit(ENDLESS, bounded=True)
     assert not isinstance(job, CheckResult)
     worker = busy_worker(pool)
-    pool.cancel(job)
+    pool._cancel(job)
     assert job.future.result(60).status is Status.CANCELLED
     eventually(lambda: not alive(worker))
 
@@ -267,7 +267,7 @@ def test_workers_are_all_in_this_process_family(make_pool: MakePool) -> None:
 def test_every_process_leads_a_session_of_its_own(make_pool: MakePool) -> None:
     """Which a terminal's signals do not reach, and whose group is all that it starts."""
     pool = make_pool(spares=0)
-    pool.submit(ENDLESS, bounded=True)
+    pool._submit(ENDLESS, bounded=True)
     for pid in (busy_worker(pool), *zygotes(pool)):
         assert os.getsid(pid) == pid
 

@@ -42,15 +42,15 @@ def added(host: Host, source: str) -> list[dict[str, Any]]:
     """The lines of an export of what *source* adds, without the library."""
     buffer = io.BytesIO()
     with host.session(["Init"]) as base, base.extend(source) as session:
-        names = [constant.name for constant in session.added]
-        export(session.lean, session.lean.empty_environment(), names, buffer, added=session.added)
+        names = [constant.name for constant in session._added]
+        export(session._lean, session._lean.empty_environment(), names, buffer, added=session._added)
     return [json.loads(line) for line in buffer.getvalue().splitlines()]
 
 
 def replayed(host: Host, lines: list[dict[str, Any]], imports: tuple[str, ...] = ("Init",)) -> ReplayOutcome:
     data = "".join(json.dumps(line) + "\n" for line in lines).encode()
     with host.session(imports) as base:
-        return replay_added(data, base.lean, base.env, options=ElabOptions())
+        return replay_added(data, base._lean, base._env, options=ElabOptions())
 
 
 def test_what_was_added_is_checked_on_the_imports(host: Host) -> None:
@@ -141,7 +141,7 @@ def test_literals_are_nothing_where_their_types_are_not_leans(native_host: Host)
             (wrong, strings, "String.ofList is not imported"),
             (half, strings, "String.ofList is not imported"),
         ):
-            outcome = replay_added(writer.data(), session.lean, session.env, options=ElabOptions())
+            outcome = replay_added(writer.data(), session._lean, session._env, options=ElabOptions())
             assert isinstance(outcome, Refused) if says else isinstance(outcome, Replayed), outcome
             assert not says or says in outcome.reason  # type: ignore[union-attr]
 
@@ -149,7 +149,7 @@ def test_literals_are_nothing_where_their_types_are_not_leans(native_host: Host)
 def test_junk_is_refused_by_line(native_host: Host) -> None:
     with native_host.session(["Init"]) as base:
         for data in (b"", b"{}\n", b"\xff\n", b'{"in": 1}\n'):
-            outcome = replay_added(data, base.lean, base.env, options=ElabOptions())
+            outcome = replay_added(data, base._lean, base._env, options=ElabOptions())
             assert isinstance(outcome, Refused)
             assert outcome.line <= 2
 
@@ -159,7 +159,7 @@ def test_a_cancellation_leaves_it_open(native_host: Host) -> None:
     token = CancellationToken()
     token.cancel()
     with native_host.session(["Init"]) as base:
-        outcome = replay_added(data, base.lean, base.env, options=ElabOptions(), cancellation=token)
+        outcome = replay_added(data, base._lean, base._env, options=ElabOptions(), cancellation=token)
     assert isinstance(outcome, ReplayOpen)
     assert outcome.limit is Limit.CANCELLED
 
@@ -174,9 +174,9 @@ def test_a_term_that_is_exponential_as_a_tree_is_read_as_it_is_written(native_ho
         type_ = w.app(conjunction, type_, type_)
     w.theorem("big", type_, proof)
     with native_host.session(["Init"]) as base:
-        lean, found = base.lean, []
+        lean, found = base._lean, []
         for _ in range(2):
-            outcome = replay_added(w.data(), lean, base.env, options=ElabOptions())
+            outcome = replay_added(w.data(), lean, base._env, options=ElabOptions())
             assert isinstance(outcome, Replayed)
             found.append((find(lean, outcome.kernel_env, ("big",)), outcome.kernel_env))
         (one, env), (other, _) = found

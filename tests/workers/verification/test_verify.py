@@ -156,7 +156,7 @@ def test_the_judge_has_run_no_candidate(make_pool: MakePool) -> None:
     pool = make_pool(max_requests=100, spares=0)
     assert pool.check("theorem t : 1 = 1 := rfl\n").accepted
     assert pool.verify("theorem t : 1 = 1 := by sorry\n", "theorem t : 1 = 1 := rfl\n").verified
-    assert pool.stats().leases == 2  # one that had run something, and one for the judge
+    assert pool.stats.processes_started == 2  # one that had run something, and one for the judge
 
 
 def test_a_judge_judges_again_and_does_nothing_else(make_pool: MakePool) -> None:
@@ -165,7 +165,7 @@ def test_a_judge_judges_again_and_does_nothing_else(make_pool: MakePool) -> None
     for _ in range(3):
         assert pool.verify("theorem t : 1 = 1 := by sorry\n", theorem).verified
         assert pool.check(theorem).accepted
-    assert pool.stats().leases == 2
+    assert pool.stats.processes_started == 2
     judge, elaborator = sorted(pool._supervisor._workers, key=lambda worker: worker.touched)
     assert judge.is_judge
     assert (judge.served, elaborator.served) == (3, 6)
@@ -178,11 +178,11 @@ def test_a_judge_that_checks_is_no_judge_any_more(make_pool: MakePool) -> None:
     (judge,) = [worker for worker in pool._supervisor._workers if worker.is_judge]
     with pool.session(["Init"]) as session:
         assert session.run(theorem).ok  # held: the other one
-        assert pool.stats().leases == 2
+        assert pool.stats.processes_started == 2
         assert pool.check(theorem).accepted
     assert judge.touched
     assert pool.verify(reference, theorem).verified
-    assert pool.stats().leases == 3
+    assert pool.stats.processes_started == 3
 
 
 def test_a_check_leaves_the_judge_alone_while_another_worker_is_free(make_pool: MakePool) -> None:

@@ -90,7 +90,7 @@ def test_the_rest_is_cancelled(make_pool: MakePool) -> None:
     assert len(statuses) == read
     assert statuses[0] is Status.ACCEPTED
     assert statuses[-1] is Status.CANCELLED
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 def test_leaving_early_stops_what_runs(make_pool: MakePool) -> None:
@@ -98,7 +98,7 @@ def test_leaving_early_stops_what_runs(make_pool: MakePool) -> None:
     found = pool.verify_many([PAIR, (STATED, CheckItem(source=ENDLESS, timeout=600))])
     assert next(found).verified
     found.close()  # type: ignore[attr-defined]
-    assert pool.stats().waiting == 0
+    assert pool.stats.waiting == 0
 
 
 @pytest.mark.parametrize("wrong", ["ab", ("a", "b", "c"), CheckItem(source=GOOD), ["a", "b"]])
@@ -174,7 +174,7 @@ def test_who_was_let_in_is_not_refused_between_the_two_steps(
     def fill() -> None:
         with suppress(TooManyRequests):
             while True:
-                queued.append(pool.submit(GOOD, bounded=True))
+                queued.append(pool._submit(GOOD, bounded=True))
 
     between(pool, monkeypatch, fill)
     assert pool.verify(*PAIR).verified

@@ -105,10 +105,10 @@ def test_a_source_is_answered_the_same_after_another(
 ) -> None:
     alone = request.getfixturevalue("answered_by_a_process_of_its_own")
     kept.check("")
-    processes = kept.stats().leases
+    processes = kept.stats.processes_started
     kept.check(FIRST[name])
     assert timeless(kept.check(SECOND)) == alone
-    assert kept.stats().leases == processes
+    assert kept.stats.processes_started == processes
 
 
 @pytest.fixture(scope="module")

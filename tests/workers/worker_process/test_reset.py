@@ -91,12 +91,12 @@ def alone(request: pytest.FixtureRequest) -> CheckResult:
 @pytest.mark.parametrize("what", LEAVES)
 def test_nothing_is_left_of_a_source(pool: WorkerPool, alone: CheckResult, what: str) -> None:
     pool.check("")
-    processes = pool.stats().leases
+    processes = pool.stats.processes_started
     first = pool.check(CheckItem(source=LEAVES[what], timeout=1.5 if what == "no more time" else 60))
     if what not in ENDS_IT:
         assert first.status in (Status.ACCEPTED, Status.REJECTED, Status.TIMEOUT), first
     assert timeless(pool.check(PROBE)) == alone
-    assert pool.stats().leases == processes or what in ENDS_IT
+    assert pool.stats.processes_started == processes or what in ENDS_IT
 
 
 def test_what_a_source_prints_and_opens_is_not_the_next_ones(
@@ -124,7 +124,7 @@ def go : IO Unit := do
 
 
 def test_a_held_session_keeps_its_state_until_the_hold_ends(pool: WorkerPool, alone: CheckResult) -> None:
-    processes = pool.stats().leases
+    processes = pool.stats.processes_started
     with pool.session() as session:
         grown = session.extend("def one : Nat := 1\n")
         assert session.run("#eval (IO.setRandSeed 7 : IO Unit)\n").ok
@@ -133,7 +133,7 @@ def test_a_held_session_keeps_its_state_until_the_hold_ends(pool: WorkerPool, al
         assert grown.run("example : one = 1 := rfl\n").ok
     assert timeless(pool.check(PROBE)) == alone
     assert grown.run("example : one = 1 := rfl\n").ok  # made again
-    assert pool.stats().leases == processes
+    assert pool.stats.processes_started == processes
 
 
 def test_a_judge_is_reset_too(pool: WorkerPool, alone: CheckResult) -> None:
@@ -144,8 +144,8 @@ def test_a_judge_is_reset_too(pool: WorkerPool, alone: CheckResult) -> None:
 
 
 def test_other_imports_are_kept_through_resets(pool: WorkerPool) -> None:
-    processes = pool.stats().leases
+    processes = pool.stats.processes_started
     for _ in range(3):
         assert not failed(pool.check("import Std.Data.HashMap\n#check Std.HashMap\n"))
         assert failed(pool.check("#check Std.HashMap\n"))
-    assert pool.stats().leases == processes
+    assert pool.stats.processes_started == processes

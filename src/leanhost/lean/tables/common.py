@@ -25,6 +25,7 @@ from leanhost.engine.expressions import (
 from leanhost.lean.tables.listing import symbols_of
 from leanhost.lean.tables.structures import Structure
 from leanhost.lean.tables.values import ValueTable
+from leanhost.limit import Limit
 
 W = 0
 """The world token: a boxed unit that the boxed twin of every ``IO`` function takes last."""
@@ -56,13 +57,13 @@ class Table(ValueTable):
     """Commits this table is verified on, each with its platform."""
     AXIOM_KIND: ClassVar[int] = 2
     """The tag of ``Lean.ConstantKind.axiom``."""
-    KERNEL_REASONS: ClassVar[dict[int, str]] = {
-        13: "heartbeats",
-        14: "memory",
-        15: "recursion",
-        16: "interrupted",
+    KERNEL_LIMITS: ClassVar[dict[int, Limit]] = {
+        13: Limit.HEARTBEATS,
+        14: Limit.MEMORY,
+        15: Limit.REC_DEPTH,
+        16: Limit.CANCELLED,
     }
-    """Tags of ``Lean.Kernel.Exception`` that are not a verdict."""
+    """Tags of ``Lean.Kernel.Exception`` that are not a verdict, and the limit that each speaks of."""
     IMPORT: ClassVar[Structure] = Structure(("module",), ("importAll", "isExported", "isMeta"))
     """``Lean.Import``."""
     SYNTAX_NODE: ClassVar[Structure] = Structure(("info", "kind", "args"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,10 +31,11 @@ from leanhost.services.declarations.decode import (
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.kernel.axioms import AxiomSet, axiom_sets_of
 from leanhost.services.terms.expr import Expr, Name
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
-from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.terms.meta_runner import MetaRunner
+from leanhost.services.values.cancellation import Cancellation, Within
+from leanhost.services.values.limits import WORDS, CallContext
+from leanhost.services.values.results import Limit
 
 FIELDS = (
     "type",
@@ -66,7 +68,7 @@ class _Question(NamedTuple):
 class DeclarationQueries:
     """Puts questions about declarations to one environment, an array of names at a time."""
 
-    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
+    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaRunner) -> None:
         self.lean = lean
         self.env = env
         self.imported = imported
@@ -308,9 +310,29 @@ def _keep(name: str, items: Sequence[Declaration | None], values: Sequence[Any])
             item._cache[name] = value
 
 
+@contextmanager
+def within(call: CallContext) -> Iterator[Cancellation]:
+    """Give the steps of *call* a token that stops them; when that was for the time, say so."""
+    if call.timeout is None:
+        yield call.cancellation
+        return
+    stop = Within(call.cancellation, call.timeout)
+    try:
+        yield stop
+    except Cancelled:
+        if not stop.timed_out:
+            raise
+        raise _too_long() from None
+
+
+def _too_long() -> MetaError:
+    return MetaError("a question about declarations took too long", limit=Limit.TIMEOUT)
+
+
 def go_on(guard: Guard) -> None:
     """Raise when the work under *guard* shall stop."""
-    if guard.why == "deadline":
-        raise MetaError("a question about declarations took too long", limit="timeout")
-    if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
-        raise Cancelled(f"the question was stopped: {WHY_LIMITS[guard.why or 'cancelled']}")
+    limit = guard.asked_to_stop
+    if limit is Limit.TIMEOUT:
+        raise _too_long()
+    if limit is not None:
+        raise Cancelled(f"the question was stopped: {WORDS[limit]}")

@@ -17,10 +17,11 @@ from leanhost.lean.constants import new_constants
 from leanhost.lean.core import CONSTANT_KINDS
 from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.decode import name_of
-from leanhost.services.declarations.queries import LIMIT, DeclarationQueries
+from leanhost.services.declarations.queries import LIMIT, DeclarationQueries, within
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation, check
-from leanhost.services.values.progress import Phase, ProgressSink
+from leanhost.services.values.limits import CallContext
+from leanhost.services.values.progress import Phase
 from leanhost.services.values.validate import many, natural, text
 
 _CHUNK = 2048
@@ -46,7 +47,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SearchMatch:
     """A found declaration and how well its name matches."""
 
     name: Name
@@ -110,12 +111,11 @@ def where(
 def walk(
     queries: DeclarationQueries,
     wanted: Where,
-    progress: ProgressSink | None,
-    cancellation: Cancellation,
+    call: CallContext,
     phase: str,
 ) -> Iterator[Listed]:
     """Yield the wanted constants: imports in the order of their modules, then the environment's own by name."""
-    for _, found in _chunks(queries, wanted, progress, cancellation, phase, 0):
+    for _, found in _chunks(queries, wanted, call, phase, 0):
         yield from found
 
 
@@ -141,8 +141,7 @@ def page(
     start: int,
     limit: int,
     mark: Mark,
-    progress: ProgressSink | None,
-    cancellation: Cancellation,
+    call: CallContext,
 ) -> Page:
     """Return at most *limit* wanted constants from the one at *start* on; *mark* does not lie behind that one.
 
@@ -150,7 +149,7 @@ def page(
     """
     found: list[Listed] = []
     seen = mark.listed
-    for passed, chunk in _chunks(queries, wanted, progress, cancellation, "declarations", mark.passed):
+    for passed, chunk in _chunks(queries, wanted, call, "declarations", mark.passed):
         mark = Mark(passed, seen)
         for item in chunk:
             if seen >= start:
@@ -162,27 +161,23 @@ def page(
 
 
 def _chunks(
-    queries: DeclarationQueries,
-    wanted: Where,
-    progress: ProgressSink | None,
-    cancellation: Cancellation,
-    phase: str,
-    begin: int,
+    queries: DeclarationQueries, wanted: Where, call: CallContext, phase: str, begin: int
 ) -> Iterator[tuple[int, Iterator[Listed]]]:
     """Yield what is wanted of the constants from the one at *begin* on, some at a time, with where these begin."""
-    check(cancellation, "the listing")
-    listing = Phase(progress, phase)
-    done = 0
-    for module, size, infos_of in _sources(queries, wanted, listing):
-        for start in range(0, size, _CHUNK):
-            stop = min(size, start + _CHUNK)
-            if done >= begin:
-                queries.meta.owner.check_open()
-                infos = infos_of(start, stop)
-                yield done, _chunk(queries, wanted, module, infos, stop - start, cancellation)
-            done += stop - start
-            listing.at(done)
-            check(cancellation, "the listing")
+    with within(call) as stop:
+        check(stop, "the listing")
+        listing = Phase(call.progress, phase)
+        done = 0
+        for module, size, infos_of in _sources(queries, wanted, listing):
+            for start in range(0, size, _CHUNK):
+                end = min(size, start + _CHUNK)
+                if done >= begin:
+                    queries.meta.owner.check_open()
+                    infos = infos_of(start, end)
+                    yield done, _chunk(queries, wanted, module, infos, end - start, stop)
+                done += end - start
+                listing.at(done)
+                check(stop, "the listing")
 
 
 _Source = tuple[int | None, int, Callable[[int, int], Arg]]
@@ -305,19 +300,19 @@ def _rank(text: str, wanted: str) -> Rank | None:
     return Rank.COMPONENT if f".{wanted}." in f".{text}." else Rank.SUBSTRING
 
 
-def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[Match]:
+def best(candidates: Iterable[Listed], fragment: str, limit: int) -> list[SearchMatch]:
     """Return the *limit* best matches: by rank, then matching case, then the shorter name, then its text."""
     natural("limit", limit, least=1)
     bare = _bare(text("a fragment of a name", fragment))
     wanted = bare.casefold()
 
-    def matches() -> Iterator[tuple[tuple[int, bool, int, int, str], Match]]:
+    def matches() -> Iterator[tuple[tuple[int, bool, int, int, str], SearchMatch]]:
         for item in candidates:
             parts = item.name.parts
             name = _plain(names.user_name(parts))
             found = _rank(name.casefold(), wanted)
             if found is not None:
                 key = (int(found), bare not in name, len(parts), len(name), str(item.name))
-                yield key, Match(item.name, item.kind, item.module, found)
+                yield key, SearchMatch(item.name, item.kind, item.module, found)
 
     return [match for _, match in heapq.nsmallest(limit, matches(), key=lambda pair: pair[0])]

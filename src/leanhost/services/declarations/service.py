@@ -17,13 +17,14 @@ from leanhost.lean.monads import Contexts
 from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.declaration import Declaration, Lookup
 from leanhost.services.declarations.decode import ATTRIBUTES, Axioms, SourceRange
-from leanhost.services.declarations.queries import FIELDS, DeclarationQueries, go_on
-from leanhost.services.declarations.search import Listed, Match, Rank, best, walk, where
+from leanhost.services.declarations.queries import FIELDS, DeclarationQueries, go_on, within
+from leanhost.services.declarations.search import Listed, Rank, SearchMatch, best, walk, where
 from leanhost.services.elaboration.environment import Imported
 from leanhost.services.terms.expr import Name, NameLike
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import Cancellation, check
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.validate import many, natural
 
@@ -36,8 +37,8 @@ __all__ = [
     "DeclarationService",
     "Inspection",
     "Listed",
-    "Match",
     "Rank",
+    "SearchMatch",
     "SourceRange",
 ]
 
@@ -91,31 +92,39 @@ class DeclarationService:
     """What is declared in one environment, asked of Lean.
 
     Names are given as text, as :class:`~leanhost.services.terms.expr.Name` or as components. Bulk questions give one
-    result an item, in the order of the items, ``None`` for what is not declared; *progress* receives them in
-    items, on the calling thread, and *cancellation* stops them between two steps with
-    :class:`~leanhost.errors.Cancelled`. Any question can raise :class:`~leanhost.errors.ClosedError` once the
-    session is closed, and :class:`~leanhost.errors.EngineLost`.
+    result an item, in the order of the items, ``None`` for what is not declared; *progress* receives them in items, on
+    the calling thread. *cancellation* stops a question between two steps with :class:`~leanhost.errors.Cancelled`,
+    *timeout* in seconds with a :class:`~leanhost.errors.MetaError` whose ``limit`` says so; each step has a time limit
+    of its own in any case. Any question can raise :class:`~leanhost.errors.ClosedError` once the session is closed, and
+    :class:`~leanhost.errors.EngineLost`.
     """
 
-    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaService) -> None:
+    def __init__(self, lean: Lean, env: Ref, imported: Imported, meta: MetaRunner) -> None:
         self._lean = lean
         self._meta = meta
-        self.queries = DeclarationQueries(lean, env, imported, meta)
-        """What it asks Lean; for the floors above, not for users."""
+        self._queries = DeclarationQueries(lean, env, imported, meta)
 
     # --- one or many ---
 
-    def get(self, name: NameLike, *, fields: Collection[str] = ()) -> Declaration | None:
+    def get(
+        self,
+        name: NameLike,
+        *,
+        fields: Collection[str] = (),
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> Declaration | None:
         """Look *name* up (``Environment.find?``); ``None`` when nothing has that name."""
-        return self.get_many((name,), fields=fields)[0]
+        return self.get_many((name,), fields=fields, timeout=timeout, cancellation=cancellation)[0]
 
     def get_many(
         self,
         wanted: Iterable[NameLike],
         *,
         fields: Collection[str] = (),
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Declaration | None]:
         """Look many names up at once, and ask for *fields* (some of :data:`FIELDS`) of all of them.
 
@@ -126,15 +135,15 @@ class DeclarationService:
             raise UsageError(f"fields are some of {', '.join(FIELDS)}, not {fields!r}")
         chosen = tuple(dict.fromkeys(fields))
 
-        def ask(chunk: Sequence[NameTuple]) -> list[Declaration | None]:
-            return self._look_up(chunk, chosen, cancellation)
+        def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[Declaration | None]:
+            return self._look_up(chunk, chosen, stop)
 
-        return self._bulk("declarations", wanted, ask, progress, cancellation, "get")
+        return self._bulk("declarations", wanted, ask, CallContext(timeout, cancellation, progress), "get")
 
     def _look_up(
         self, chunk: Sequence[NameTuple], fields: Sequence[str], cancellation: Cancellation
     ) -> list[Declaration | None]:
-        queries = self.queries
+        queries = self._queries
         array = self._lean.engine.eval(queries.array(chunk))
         lookup = Lookup(self._lean, queries.load, array, queries.find(array))
         tags = queries.tags(lookup.found)
@@ -148,60 +157,87 @@ class DeclarationService:
         return found
 
     def exists(
+        self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> bool:
+        """Tell whether *name* is declared."""
+        return self.exists_many((name,), timeout=timeout, cancellation=cancellation)[0]
+
+    def exists_many(
         self,
         wanted: Iterable[NameLike],
         *,
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[bool]:
-        """Tell for each name whether it is declared."""
-        return self._bulk("exists", wanted, self.queries.exist, progress, cancellation)
+        """:meth:`exists` of many names."""
 
-    def kind(self, name: NameLike) -> str | None:
+        def ask(chunk: Sequence[NameTuple], _stop: Cancellation) -> list[bool]:
+            return self._queries.exist(chunk)
+
+        return self._bulk("exists", wanted, ask, CallContext(timeout, cancellation, progress))
+
+    def kind(
+        self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> str | None:
         """Return the kind of *name*; see :attr:`Declaration.kind`."""
-        return self.kinds((name,))[0]
+        return self.kind_many((name,), timeout=timeout, cancellation=cancellation)[0]
 
-    def kinds(
+    def kind_many(
         self,
         wanted: Iterable[NameLike],
         *,
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[str | None]:
-        """Return the kind of each name; see :attr:`Declaration.kind`."""
-        queries = self.queries
+        """:meth:`kind` of many names."""
+        queries = self._queries
 
-        def ask(chunk: Sequence[NameTuple]) -> list[str | None]:
+        def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[str | None]:
             with self._lean.engine.eval(queries.array(chunk)) as array, queries.find(array) as found:
                 return queries.kinds(array, queries.tags(found))
 
-        return self._bulk("kinds", wanted, ask, progress, cancellation)
+        return self._bulk("kind", wanted, ask, CallContext(timeout, cancellation, progress))
 
-    def types(
+    def type(
+        self,
+        name: NameLike,
+        *,
+        type_bytes: int = 4096,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> BoundedText | None:
+        """Return the type of *name* as Lean prints it (``Lean.Meta.ppExpr``), cut to *type_bytes* bytes.
+
+        A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
+        """
+        found = self.type_many((name,), type_bytes=type_bytes, timeout=timeout, cancellation=cancellation)
+        return found[0]
+
+    def type_many(
         self,
         wanted: Iterable[NameLike],
         *,
         type_bytes: int = 4096,
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[BoundedText | None]:
-        """Return the type of each name as Lean prints it (``Lean.Meta.ppExpr``), cut to *type_bytes* bytes.
-
-        A type that cannot be printed within Lean's heartbeats comes back empty and ``truncated``.
-        """
+        """:meth:`type` of many names; the budget is for each of them."""
         natural("type_bytes", type_bytes)
-        queries, table = self.queries, self._lean.table
+        queries, table = self._queries, self._lean.table
 
-        def ask(chunk: Sequence[NameTuple]) -> list[BoundedText | None]:
+        def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[BoundedText | None]:
             with queries.find(queries.array(chunk)) as found:
                 there = [i for i, tag in enumerate(queries.tags(found)) if tag is not None]
                 terms = [table.constant_type(table.option_value(Index(found, i))) for i in there]
                 result: list[BoundedText | None] = [None] * len(chunk)
-                for i, text in zip(there, self._print(terms, cancellation), strict=True):
+                for i, text in zip(there, self._print(terms, stop), strict=True):
                     result[i] = BoundedText("", True) if text is None else clip(text, type_bytes)
                 return result
 
-        return self._bulk("types", wanted, ask, progress, cancellation)
+        return self._bulk("type", wanted, ask, CallContext(timeout, cancellation, progress))
 
     def inspect(
         self,
@@ -211,6 +247,7 @@ class DeclarationService:
         value_bytes: int = 4096,
         doc_bytes: int = 4096,
         total_bytes: int = 16384,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> Inspection | None:
         """Return what is known of *name*, to be read; ``None`` when nothing has that name.
@@ -224,6 +261,7 @@ class DeclarationService:
             value_bytes=value_bytes,
             doc_bytes=doc_bytes,
             total_bytes=total_bytes,
+            timeout=timeout,
             cancellation=cancellation,
         )[0]
 
@@ -235,8 +273,9 @@ class DeclarationService:
         value_bytes: int = 4096,
         doc_bytes: int = 4096,
         total_bytes: int = 16384,
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Inspection | None]:
         """:meth:`inspect` of many names; the budgets are for each of them."""
         budgets = (type_bytes, doc_bytes, value_bytes)
@@ -245,12 +284,12 @@ class DeclarationService:
         natural("total_bytes", total_bytes)
         fields = ("type", "value", "universes", "module", "docstring", "range", "attributes")
 
-        def ask(chunk: Sequence[NameTuple]) -> list[Inspection | None]:
-            found = self._look_up(chunk, fields, cancellation)
+        def ask(chunk: Sequence[NameTuple], stop: Cancellation) -> list[Inspection | None]:
+            found = self._look_up(chunk, fields, stop)
             there = [item for item in found if item is not None]
             terms = [term for item in there for term in (item.type, item.value) if term is not None]
             home = self._meta.home
-            printed = iter(self._print([home.expr(term) for term in terms], cancellation))
+            printed = iter(self._print([home.expr(term) for term in terms], stop))
             return [
                 None
                 if item is None
@@ -264,7 +303,7 @@ class DeclarationService:
                 for item in found
             ]
 
-        return self._bulk("inspect", wanted, ask, progress, cancellation)
+        return self._bulk("inspect", wanted, ask, CallContext(timeout, cancellation, progress))
 
     # --- all of them ---
 
@@ -278,8 +317,9 @@ class DeclarationService:
         internal: bool | None = None,
         own: bool | None = None,
         mentions: Iterable[NameLike] = (),
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> Iterator[Listed]:
         """Stream the constants of the environment, in an order that stays the same.
 
@@ -289,7 +329,8 @@ class DeclarationService:
         looked at; what it or *cancellation* raises comes out of the iterator.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        return self._counted("iterate", walk(self.queries, wanted, progress, cancellation, "declarations"))
+        call = CallContext(timeout, cancellation, progress)
+        return self._counted("iterate", walk(self._queries, wanted, call, "declarations"))
 
     def search(
         self,
@@ -303,9 +344,10 @@ class DeclarationService:
         own: bool | None = None,
         mentions: Iterable[NameLike] = (),
         limit: int = 50,
-        progress: ProgressSink | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
-    ) -> list[Match]:
+        progress: ProgressSink | None = None,
+    ) -> list[SearchMatch]:
         """Find declarations whose name contains *fragment*; the best *limit*, best first. Case does not matter.
 
         A whole name comes before a beginning, that before a component (``add_comm`` of ``Nat.add_comm``), that
@@ -314,7 +356,7 @@ class DeclarationService:
         details are left out unless asked for. *progress* receives the phase ``search``.
         """
         wanted = where(module, namespace, kinds, private, internal, own, mentions)
-        found = walk(self.queries, wanted, progress, cancellation, "search")
+        found = walk(self._queries, wanted, CallContext(timeout, cancellation, progress), "search")
         return best(self._counted("search", found), fragment, limit)
 
     # --- how ---
@@ -335,21 +377,21 @@ class DeclarationService:
         self,
         what: str,
         wanted: Iterable[NameLike],
-        ask: Callable[[Sequence[NameTuple]], list[R]],
-        progress: ProgressSink | None,
-        cancellation: Cancellation,
+        ask: Callable[[Sequence[NameTuple], Cancellation], list[R]],
+        call: CallContext,
         called: str = "",
     ) -> list[R]:
         many("wanted", wanted)
         parts = [name.parts if type(name) is Name else Name(name).parts for name in wanted]
-        asking = Phase(progress, what, len(parts))
+        asking = Phase(call.progress, what, len(parts))
         result: list[R] = []
-        with self._meta.owner.calling(f"declarations.{called or what}", cancellation, len(parts)):
+        calling = self._meta.owner.calling(f"declarations.{called or what}", call.cancellation, len(parts))
+        with calling, within(call) as stop:
             asking.at(0)
             for start in range(0, len(parts), _CHUNK):
-                result.extend(ask(parts[start : start + _CHUNK]))
+                result.extend(ask(parts[start : start + _CHUNK], stop))
                 asking.at(len(result))
-                check(cancellation, what)
+                check(stop, what)
         return result
 
     def _print(self, terms: Sequence[Arg], cancellation: Cancellation) -> list[str | None]:

@@ -19,7 +19,6 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show, user_name
 from leanhost.lean.tables import Table
 from leanhost.services.kernel.judge import Additions
-from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import phase
 from leanhost.services.values.results import (
@@ -186,8 +185,8 @@ def elaborate(
     if not guard.why:
         reading.at(size)
     limits = messages.limits
-    if guard.why:
-        limits.add(WHY_LIMITS[guard.why])
+    if guard.limit is not None:
+        limits.add(guard.limit)
     env_after, beats_after = lean.step(_finish)(state)
     spent = (lean.small(beats_after) - lean.small(beats)) / 1000
     return Elaborated(env_after, messages.found, limits, spent, time.monotonic() - begun)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ArrayOf, Index, Size
@@ -15,7 +16,9 @@ from leanhost.lean.core import Lean
 from leanhost.lean.tables.common import NONE
 from leanhost.lean.tables.exprs import EXPRS
 from leanhost.lean.tables.infotree import INFO_TERM, TREE_CONTEXT, TREE_HOLE
+from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Closing
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.results import CommandResult, Position
 
 _MAX_TREE_NODES = 200_000
@@ -49,13 +52,18 @@ class _Term:
     key: tuple[object, ...] | None = None
 
 
+Guarded: TypeAlias = Callable[[Callable[[Guard], object], CallContext], object]
+"""Runs a question to Lean as one call of the session, within its limits."""
+
+
 class SourceView(Closing):
     """A source that was elaborated once with its info trees kept. A context manager.
 
-    Positions are 1-based lines and 0-based columns in code points. Made by :meth:`leanhost.Session.inspect`.
+    Positions are 1-based lines and 0-based columns in code points. *timeout* in seconds is the session's if left out.
+    Made by :meth:`leanhost.Session.view`.
     """
 
-    def __init__(self, lean: Lean, text: str, guarded: Callable[[Callable[[Guard], object]], object]) -> None:
+    def __init__(self, lean: Lean, text: str, guarded: Guarded) -> None:
         self._lean = lean
         self._text = text
         self._guarded = guarded
@@ -69,7 +77,7 @@ class SourceView(Closing):
         self.result: CommandResult = CommandResult((), (), (), 0.0, 0.0)
         """What the elaboration came to."""
 
-    def add(self, start: int, end: int, state: Ref) -> None:
+    def _add(self, start: int, end: int, state: Ref) -> None:
         """Keep the trees of one command."""
         lean, table = self._lean, self._lean.table
         if self._file_map is None:
@@ -114,14 +122,23 @@ class SourceView(Closing):
 
     # --- questions ---
 
-    def goals_at(self, line: int, column: int) -> tuple[str, ...]:
+    def goals_at(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[str, ...]:
         """The goals at a position inside a tactic proof, as Lean prints them; ``()`` outside of one."""
         byte = self._byte(line, column)
         command = self._command(byte)
         if command is None or self._file_map is None:
             return ()
         file_map = self._file_map
-        answer = self._guarded(lambda guard: self._goals(command, file_map, byte))
+        answer = self._guarded(
+            lambda guard: self._goals(command, file_map, byte), CallContext(timeout, cancellation)
+        )
         assert isinstance(answer, tuple)
         return answer
 
@@ -148,10 +165,17 @@ class SourceView(Closing):
                 continue
         return texts
 
-    def type_at(self, line: int, column: int) -> TypeAt | None:
+    def type_at(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> TypeAt | None:
         """The smallest term at a position, with its type; ``None`` where no term is."""
         byte = self._byte(line, column)
-        answer = self._guarded(lambda guard: self._type(byte))
+        answer = self._guarded(lambda guard: self._type(byte), CallContext(timeout, cancellation))
         assert answer is None or isinstance(answer, TypeAt)
         return answer
 
@@ -175,10 +199,17 @@ class SourceView(Closing):
             return TypeAt(shown, typed, self._position(term.start), self._position(term.end))
         return None
 
-    def references(self, line: int, column: int) -> tuple[Position, ...]:
+    def references(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[Position, ...]:
         """Where the constant or variable at a position occurs in the source, in order; its binder included."""
         byte = self._byte(line, column)
-        answer = self._guarded(lambda guard: self._references(byte))
+        answer = self._guarded(lambda guard: self._references(byte), CallContext(timeout, cancellation))
         assert isinstance(answer, tuple)
         return answer
 

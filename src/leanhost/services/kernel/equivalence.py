@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from leanhost.engine.base import Guard
 from leanhost.engine.expressions import Arg, ListOf
@@ -13,10 +12,11 @@ from leanhost.lean.constants import kernel_constants
 from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import SAFE
-from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
+from leanhost.services.kernel.replay import KernelRejection, replay_constants
 from leanhost.services.values.graphs import reachable
-from leanhost.services.values.limits import NO_CONTEXT, WHY_LIMITS, CallContext
+from leanhost.services.values.limits import NO_CONTEXT, CallContext
 from leanhost.services.values.options import ElabOptions
+from leanhost.services.values.outcomes import EvidenceStatus
 from leanhost.services.values.results import Limit
 
 _ASIDE: NameTuple = ("_leanhost", "same")
@@ -55,7 +55,7 @@ class Match:
 class Recheck:
     """What the kernel says of a constant now; ``limit`` is set when it came to no verdict."""
 
-    status: Literal["checked", "rejected", "unavailable"]
+    status: EvidenceStatus
     message: str = ""
     limit: Limit | None = None
 
@@ -200,12 +200,9 @@ def _accepted(lean: Lean, kernel_env: Ref, declarations: Sequence[Arg], options:
         for declaration in declarations:
             env = _add(lean, env, options, declaration, guard)
     except Thrown as thrown:
-        reason = table.KERNEL_REASONS.get(lean.number_tag(thrown.error), "")
+        limit = guard.limit or table.KERNEL_LIMITS.get(lean.number_tag(thrown.error))
         text = lean.text(table.kernel_exception_text(thrown.error, options))
-        if not reason and not guard.why:
-            return Match(False, False, message=text)
-        limit = WHY_LIMITS[guard.why] if guard.why else open_question(reason)
-        return Match(False, None, limit, text)
+        return Match(False, False if limit is None else None, limit, text)
     return Match(False, True)
 
 
@@ -237,11 +234,10 @@ def recheck(
         needed = [everything[name] for name in _needed(lean, everything, used, constant.name)]
         lean.engine.eval(lean.table.set_heartbeats(0)).close()
         match replay_constants(lean, kernel_env, needed, used, kernel_options, guard.token):
-            case KernelRejection(_, "rejected", text) if not guard.why:
-                return Recheck("rejected", text)
-            case KernelRejection(_, reason, text):
-                limit = WHY_LIMITS[guard.why] if guard.why else open_question(reason)
-                return Recheck("unavailable", text, limit)
+            case KernelRejection(_, text, limit):
+                limit = guard.limit or limit
+                status = EvidenceStatus.REJECTED if limit is None else EvidenceStatus.UNAVAILABLE
+                return Recheck(status, text, limit)
             case grown:
                 try:
                     there = lean.kernel_find(grown, constant.name)
@@ -250,9 +246,10 @@ def recheck(
                         grown.close()
         if there is None:
             return Recheck(
-                "rejected", f"{show(constant.name)} is nothing the kernel checks (unsafe or partial)"
+                EvidenceStatus.REJECTED,
+                f"{show(constant.name)} is nothing the kernel checks (unsafe or partial)",
             )
-        return Recheck("checked")
+        return Recheck(EvidenceStatus.CHECKED)
 
     try:
         with lean.options(options.kernel_options()) as kernel_options:

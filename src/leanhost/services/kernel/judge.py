@@ -15,17 +15,11 @@ from leanhost.lean.tables import Table
 from leanhost.services.kernel.axioms import AxiomSet, ImportedAxioms, axiom_sets_of
 from leanhost.services.kernel.builtin_names import Used
 from leanhost.services.kernel.native_axioms import evaluated
-from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants, unchecked
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.kernel.replay import KernelRejection, replay_constants, unchecked
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import ElabFailure, Evidence, FailureCode
 from leanhost.services.values.progress import phase
-from leanhost.services.values.results import CommandResult, Limit, Position, Theorem
-
-CAVEAT_BODIES = (
-    "this toolchain does not ship the proofs of its library: "
-    "axioms used inside library theorems are not visible"
-)
+from leanhost.services.values.results import CAVEAT_BODIES, CommandResult, Limit, Position, Theorem
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +92,7 @@ def judge(
         judging.at(len(added.constants))
         return judgement
     except _Stopped:
-        assert guard.why
-        return Judgement([], [], [], (), WHY_LIMITS[guard.why])
+        return Judgement([], [], [], (), guard.limit)
 
 
 def _judge(
@@ -132,11 +125,9 @@ def _judge(
     opened: Limit | None = None
     spelling = base.imported.spelling
     match replay_constants(lean, base.kernel_env, constants, used, kernel_options, guard.token, spelling):
-        case KernelRejection(_, "rejected", text):
-            fail("kernel", text)
-        case KernelRejection(_, reason, text):
-            pause()
-            opened = open_question(reason)
+        case KernelRejection(_, text, opened):
+            if opened is not None:
+                pause()
             fail("kernel", text)
         case grown:
             if allowed.native:

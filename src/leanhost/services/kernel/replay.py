@@ -22,14 +22,11 @@ _CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class KernelRejection:
-    """Why the kernel did not accept a declaration.
-
-    ``reason`` is ``"rejected"``, ``"heartbeats"``, ``"memory"``, ``"recursion"`` or ``"interrupted"``.
-    """
+    """Why the kernel did not accept a declaration; with a ``limit`` it came to no verdict."""
 
     name: NameTuple
-    reason: str
     text: str
+    limit: Limit | None = None
 
 
 class _Odd(Exception):
@@ -37,7 +34,7 @@ class _Odd(Exception):
 
     def __init__(self, name: NameTuple, text: str) -> None:
         super().__init__()
-        self.rejection = KernelRejection(name, "rejected", f"{names.show(names.user_name(name))}: {text}")
+        self.rejection = KernelRejection(name, f"{names.show(names.user_name(name))}: {text}")
 
 
 def replay_constants(
@@ -90,9 +87,9 @@ def replay_constants(
         return odd.rejection
     except Thrown as thrown:
         table = lean.table
-        reason = table.KERNEL_REASONS.get(lean.number_tag(thrown.error), "rejected")
+        limit = table.KERNEL_LIMITS.get(lean.number_tag(thrown.error))
         text = lean.text(table.kernel_exception_text(thrown.error, options))
-        return KernelRejection(head, reason, f"{names.show(names.user_name(head))}: {text}")
+        return KernelRejection(head, f"{names.show(names.user_name(head))}: {text}", limit)
     return env
 
 
@@ -229,11 +226,3 @@ def _ordered(by_name: dict[NameTuple, Constant], used: Used, parts: _Inductives)
         return sorted((n for n in found if n != name), key=str)
 
     return [name for component in components(map(head, by_name), needs) for name in component]
-
-
-def open_question(reason: str) -> Limit:
-    """Return the limit that kept the kernel from a verdict (see :class:`KernelRejection`)."""
-    return _OPEN.get(reason, Limit.HEARTBEATS)
-
-
-_OPEN = {"recursion": Limit.REC_DEPTH, "interrupted": Limit.CANCELLED}

@@ -21,7 +21,7 @@ from leanhost.toolchain import Toolchain
 
 if TYPE_CHECKING:
     from leanhost.services.elaboration.environment import ImportKey
-    from leanhost.services.opening.selftest import Report
+    from leanhost.services.opening.selftest import SelfTestReport
 
 _DOCTOR = "`leanhost doctor` shows what there is; name another toolchain by toolchain= or LEANHOST_TOOLCHAIN"
 
@@ -147,7 +147,7 @@ def _establish(toolchain: Toolchain, strict: bool) -> Record:
     named = table_for(toolchain.commit)
     if named is None and strict:
         raise _refused(toolchain, toolchain.version, toolchain.commit)
-    reports: list[Report] = []
+    reports: list[SelfTestReport] = []
     for table in candidates(toolchain.version, toolchain.commit):
         report = selftest.run(toolchain, table)
         if report.ok:
@@ -158,7 +158,7 @@ def _establish(toolchain: Toolchain, strict: bool) -> Record:
     raise _unsupported(toolchain, reports)
 
 
-def _did_not_start(toolchain: Toolchain, report: Report) -> EngineError | None:
+def _did_not_start(toolchain: Toolchain, report: SelfTestReport) -> EngineError | None:
     """Return the error for a Lean that did not come up, which no table could change."""
     first = report.steps[0] if report.steps else None
     if first is None or first.ok:
@@ -174,7 +174,7 @@ def _refused(toolchain: Toolchain, version: str, commit: str) -> UnsupportedTool
     )
 
 
-def _unsupported(toolchain: Toolchain, reports: list[Report]) -> UnsupportedToolchain:
+def _unsupported(toolchain: Toolchain, reports: list[SelfTestReport]) -> UnsupportedToolchain:
     lines = "".join(f"\n  {report.summary()}" for report in reports)
     what = f"Lean {toolchain.version}, commit {toolchain.commit}"
     return UnsupportedToolchain(

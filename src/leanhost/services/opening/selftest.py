@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -65,7 +66,7 @@ Progress: TypeAlias = Callable[[SelfTestStep], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SelfTestReport:
     """What a self-test found.
 
     ``table`` is the version of the table tried, ``""`` when the child was only asked which Lean it is;
@@ -122,7 +123,7 @@ def run(
     *,
     timeout: float = TIMEOUT,
     progress: Progress | None = None,
-) -> Report:
+) -> SelfTestReport:
     """Run the self-test of *toolchain* in a child process and report; nothing is remembered.
 
     *table* is the version table to try, by default the one that names the toolchain's commit, else the
@@ -133,19 +134,40 @@ def run(
     return _run(toolchain, table.version, timeout, progress)
 
 
-def identify(toolchain: Toolchain, *, timeout: float = TIMEOUT) -> Report:
+def self_test(
+    toolchain: Toolchain,
+    *,
+    timeout: float = TIMEOUT,
+    progress: Callable[[str, SelfTestStep], object] | None = None,
+) -> SelfTestReport:
+    """Try the version tables that could fit *toolchain* in child processes; report the first that does, or the last.
+
+    Nothing is remembered. *timeout* in seconds is for each table. *progress* is called with the table's version and
+    each step as it ends.
+    """
+    for table in candidates(toolchain.version, toolchain.commit):
+        told = None if progress is None else partial(progress, table.version)
+        report = run(toolchain, table, timeout=timeout, progress=told)
+        if report.ok:
+            break
+    return report
+
+
+def identify(toolchain: Toolchain, *, timeout: float = TIMEOUT) -> SelfTestReport:
     """Start *toolchain* in a child process and only ask it for its version and commit."""
     return _run(toolchain, "", timeout, None)
 
 
-def _run(toolchain: Toolchain, table: str, timeout: float, progress: Progress | None) -> Report:
+def _run(toolchain: Toolchain, table: str, timeout: float, progress: Progress | None) -> SelfTestReport:
     # Made and removed on this side: the child may die at any moment.
     with tempfile.TemporaryDirectory(prefix="leanhost-self-test-", ignore_cleanup_errors=True) as scratch:
         request = {"toolchain": _pack(toolchain), "table": table, "timeout": timeout, "scratch": scratch}
         return _supervise(request, table, timeout, progress)
 
 
-def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Progress | None) -> Report:
+def _supervise(
+    request: dict[str, Any], table: str, timeout: float, progress: Progress | None
+) -> SelfTestReport:
     begun = time.monotonic()
     reading, writing = os.pipe()
     request = {**request, "report": writing}
@@ -164,7 +186,7 @@ def _supervise(request: dict[str, Any], table: str, timeout: float, progress: Pr
         )
     except OSError as error:
         os.close(reading)
-        return Report(table, "", "", (), 0.0, f"the child process could not be started: {error}")
+        return SelfTestReport(table, "", "", (), 0.0, f"the child process could not be started: {error}")
     finally:
         os.close(writing)
     listener = _Listener(table, begun, progress)
@@ -263,7 +285,7 @@ class _Listener:
         if self._progress is not None:
             self._progress(step)
 
-    def finish(self, code: int, timeout: float | None) -> Report:
+    def finish(self, code: int, timeout: float | None) -> SelfTestReport:
         ended = ""
         if not self._done:
             how = f"it was given up after {timeout:g} s" if timeout is not None else _describe(code)
@@ -273,7 +295,9 @@ class _Listener:
             ended = f"the child ended in step {name!r}: {how}{last}"
             self._add(SelfTestStep(name, False, f"{how}{last}", time.monotonic() - since))
         steps = tuple(self._steps)
-        return Report(self._table, self._version, self._commit, steps, time.monotonic() - self._begun, ended)
+        return SelfTestReport(
+            self._table, self._version, self._commit, steps, time.monotonic() - self._begun, ended
+        )
 
 
 def _describe(code: int) -> str:

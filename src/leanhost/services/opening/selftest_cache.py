@@ -25,7 +25,7 @@ How: TypeAlias = Literal["table", "self-test"]
 
 _FORMAT = 1
 
-SOURCES = ("engine", "lean", "services/opening/selftest.py", "services/probe")
+SOURCES = ("engine", "lean", "limit.py", "services/opening/selftest.py", "services/probe")
 """What decides whether a table fits a Lean: packages and modules. The services above are the same for every table."""
 
 
@@ -79,6 +79,11 @@ def load(toolchain: Toolchain) -> Record | None:
     if not all(isinstance(value, str) for value in asdict(record).values()):
         return None
     return record if record.verified in ("table", "self-test") else None
+
+
+def self_test_passed(toolchain: Toolchain) -> bool:
+    """Whether *toolchain* has passed its self-test before: opening it then takes no time for one."""
+    return load(toolchain) is not None
 
 
 def save(toolchain: Toolchain, record: Record) -> None:

@@ -181,7 +181,7 @@ class Probe:
         lean, table = self.lean, self.lean.table
         sure, quick = self._theorems()
         token, options, kernel_env = lean.engine.eval_all(
-            [table.new_cancel_token(), table.options_empty(), table.kernel_env(self._base.env)]
+            [table.new_cancel_token(), table.options_empty(), table.kernel_env(self._base._env)]
         )
 
         def add(name: str, statement: Ref, proof: Ref) -> Ref:
@@ -197,7 +197,7 @@ class Probe:
         except Thrown as thrown:
             tag = lean.number_tag(thrown.error)
             text = lean.text(table.kernel_exception_text(thrown.error, options))
-            _demand(tag not in table.KERNEL_REASONS, f"the kernel gave up instead of refusing: {text}")
+            _demand(tag not in table.KERNEL_LIMITS, f"the kernel gave up instead of refusing: {text}")
             return text.splitlines()[0]
         raise AssertionError("the kernel accepted a theorem with the proof of another")
 
@@ -213,11 +213,11 @@ class Probe:
     def _import(self) -> str:
         lean, table = self.lean, self.lean.table
         file = self._scratch / f"{_MODULE}.olean"
-        with lean.engine.eval(table.set_main_module(self._base.env, lean.name(_MODULE))) as named:
+        with lean.engine.eval(table.set_main_module(self._base._env, lean.name(_MODULE))) as named:
             lean.io(table.write_module(named, str(file), False)).close()
         size = file.stat().st_size
         with self._open([_MODULE]) as session:
-            found = lean.find(session.env, [("Truth", "sure"), ("walk",), ("quick",), ("absent",)])
+            found = lean.find(session._env, [("Truth", "sure"), ("walk",), ("quick",), ("absent",)])
             kinds = [None if info is None else lean.constant_kind(info) for info in found]
             _demand(kinds == ["constructor", "definition", "theorem", None], f"the import has {kinds}")
             _checked(session.kernel_check("theorem again : Truth := identity Truth sure\n"))
@@ -235,7 +235,7 @@ class Probe:
         )
 
         def work() -> None:
-            contexts = Contexts(lean, self._base.env, options, token)
+            contexts = Contexts(lean, self._base._env, options, token)
             try:
                 for _ in range(2):
                     self._ask(contexts, sure, quick)
@@ -299,7 +299,7 @@ class Probe:
 
     def _theorems(self) -> tuple[Ref, Ref]:
         """The constants ``sure`` and ``quick``."""
-        sure, quick = self.lean.find(self._base.env, [("sure",), ("quick",)])
+        sure, quick = self.lean.find(self._base._env, [("sure",), ("quick",)])
         assert sure is not None
         assert quick is not None
         return sure, quick

@@ -24,7 +24,7 @@ from leanhost.services.terms.expr import Expr, Name, NameLike
 from leanhost.services.terms.meta_program import LocalDecl, local_decls
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.lifecycle import NotStarted
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Diagnostic, Limit
 from leanhost.services.values.text import prepare
@@ -42,7 +42,8 @@ STATEMENT = "<statement>"
 class ProofState:
     """A state of a proof: goals left to prove. Immutable; applying a tactic returns another one.
 
-    Branching and backtracking are free: keep any state and apply to it again.
+    Branching and backtracking are free: keep any state and apply to it again. *timeout* in seconds overrides that of
+    the proof's options.
     """
 
     __slots__ = ("_goals", "_ids", "_prover", "_root", "_saved", "_seen")
@@ -121,7 +122,13 @@ class ProofState:
             coupled=coupled,
         )
 
-    def local_context(self, goal: int = 0) -> list[LocalDecl]:
+    def local_context(
+        self,
+        goal: int = 0,
+        *,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> list[LocalDecl]:
         """The hypotheses of a goal as handles."""
 
         def read(contexts: Contexts, guard: Guard) -> list[LocalDecl]:
@@ -131,7 +138,7 @@ class ProofState:
                 lctx = lean.engine.eval(table.mvar_lctx(table.mvar_decl(mctx, self._id(goal))))
                 return local_decls(self._prover.meta.home, lctx)
 
-        return self._prover.guarded("proof.local_context", read)
+        return self._prover.guarded("proof.local_context", read, cancellation, timeout=timeout)
 
     def _id(self, goal: int) -> Ref:
         check_goal(goal, len(self._ids))
@@ -140,7 +147,12 @@ class ProofState:
     # --- stepping ---
 
     def apply(
-        self, tactic: str, goal: int = 0, *, cancellation: CancellationToken | None = None
+        self,
+        tactic: str,
+        goal: int = 0,
+        *,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
     ) -> ProofState | TacticFailure:
         """Run a tactic (``Lean.Elab.Tactic.run``) on one goal, counted from 0; its new goals come first.
 
@@ -148,7 +160,7 @@ class ProofState:
         meets a limit or is cancelled is a :class:`TacticFailure`. Raises :class:`~leanhost.errors.UsageError` where
         there is no such goal.
         """
-        return self.apply_all([tactic], goal, cancellation=cancellation)[0]
+        return self.apply_many([tactic], goal, timeout=timeout, cancellation=cancellation)[0]
 
     def _apply(
         self, contexts: Contexts, guard: Guard, tactic: str, target: Ref, goal: int
@@ -166,8 +178,8 @@ class ProofState:
                 (produced,) = lean.step(_run)(target, parsed.syntax, *contexts.strict)
             except Thrown as thrown:
                 return prover.failed(thrown, guard)
-            if guard.why:
-                return TacticFailure("the tactic was stopped", WHY_LIMITS[guard.why])
+            if guard.limit is not None:
+                return TacticFailure(f"the tactic was stopped: {WORDS[guard.limit]}", guard.limit)
             saved = contexts.save()
             objections = self._logged(saved, text, parsed.before)
             if objections:
@@ -200,11 +212,12 @@ class ProofState:
                 found.setdefault(names.decode(lean.engine.dump(ref)), ref)
         return tuple(found.values())
 
-    def apply_all(
+    def apply_many(
         self,
         tactics: Sequence[str],
         goal: int = 0,
         *,
+        timeout: float | None = None,
         cancellation: CancellationToken | None = None,
         progress: ProgressSink | None = None,
     ) -> list[ProofState | TacticFailure]:
@@ -224,10 +237,12 @@ class ProofState:
                 ) -> ProofState | TacticFailure:
                     return self._apply(contexts, guard, tactic, target, goal)
 
-                results.append(self._prover.guarded("proof.apply", work, cancellation, (tactic,)))
+                results.append(
+                    self._prover.guarded("proof.apply", work, cancellation, (tactic,), timeout=timeout)
+                )
         except NotStarted:
             pass
-        stopped = TacticFailure("the caller cancelled", Limit.CANCELLED)
+        stopped = TacticFailure(WORDS[Limit.CANCELLED], Limit.CANCELLED)
         return results + [stopped] * (len(tactics) - len(results))
 
     def focus(self, goal: int) -> ProofState:
@@ -236,9 +251,16 @@ class ProofState:
         rest = [ref for i, ref in enumerate(self._ids) if i != goal]
         return ProofState(self._prover, self._saved, self._root, (front, *rest))
 
-    def have(self, name: NameLike, type_: str) -> ProofState | TacticFailure:
+    def have(
+        self,
+        name: NameLike,
+        type_: str,
+        *,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> ProofState | TacticFailure:
         """Introduce a claim: one goal proves it, one is the old goal with it as a hypothesis (Lean's order)."""
-        return self.apply(f"have {Name(name)} : {type_} := ?_")
+        return self.apply(f"have {Name(name)} : {type_} := ?_", timeout=timeout, cancellation=cancellation)
 
     # --- ending ---
 
@@ -247,6 +269,7 @@ class ProofState:
         name: NameLike = "proved",
         *,
         allow_axioms: Collection[str] = (),
+        timeout: float | None = None,
         cancellation: CancellationToken | None = None,
     ) -> KernelOutcome:
         """Assemble the proof, check it with the kernel, and return evidence under *name*.
@@ -281,9 +304,9 @@ class ProofState:
                 return self._prover.judge([*added, theorem], env, guard, allow_axioms)
 
         try:
-            return self._prover.guarded("proof.finish", work, cancellation)
+            return self._prover.guarded("proof.finish", work, cancellation, timeout=timeout)
         except Cancelled:
-            return Unavailable(Limit.CANCELLED, "the caller cancelled")
+            return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
 
     def __repr__(self) -> str:
         return f"<ProofState, {counted(self.remaining)}>" if self._ids else "<ProofState, solved>"
@@ -293,7 +316,11 @@ class ProofState:
 
 
 def start(
-    prover: Prover, env: Ref, statement: str, cancellation: CancellationToken | None
+    prover: Prover,
+    env: Ref,
+    statement: str,
+    timeout: float | None,
+    cancellation: CancellationToken | None,
 ) -> ProofState | TacticFailure:
     """Elaborate *statement* as a type and return the state with one goal for it."""
     text = prepare(statement, STATEMENT, "a statement")
@@ -327,9 +354,9 @@ def start(
             return ProofState(prover, contexts.save(), root, (engine.eval(EXPRS["mvar"].get(root, "name")),))
 
     try:
-        return prover.guarded("prove", work, cancellation, (statement,))
+        return prover.guarded("prove", work, cancellation, (statement,), timeout=timeout)
     except NotStarted:
-        return TacticFailure("the caller cancelled", Limit.CANCELLED)
+        return TacticFailure(WORDS[Limit.CANCELLED], Limit.CANCELLED)
 
 
 # The steps of a tactic, each prepared once for a Lean.

@@ -17,8 +17,8 @@ from leanhost.lean.tables import Table
 from leanhost.services.elaboration.commands import parser_diagnostic
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.terms.elaborate import is_short
-from leanhost.services.terms.meta import MetaService
-from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported
+from leanhost.services.terms.meta_answers import Failed, MetaOptions, MetaUnsupported, within
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.results import Diagnostic, Position
 from leanhost.services.values.text import position
@@ -49,7 +49,7 @@ class Prover:
 
     def __init__(
         self,
-        meta: MetaService,
+        meta: MetaRunner,
         options: MetaOptions,
         finish: Callable[[list[Constant], Ref, Guard, Collection[str]], KernelOutcome],
         known: frozenset[NameTuple],
@@ -68,8 +68,10 @@ class Prover:
         work: Callable[[Contexts, Guard], T],
         cancellation: CancellationToken | None = None,
         texts: Sequence[str] = (),
+        *,
+        timeout: float | None = None,
     ) -> T:
-        """Run *work* under the proof's limits; *texts* are what it parses.
+        """Run *work* under the proof's limits, with another *timeout* if one is given; *texts* are what it parses.
 
         Raises :class:`~leanhost.services.values.lifecycle.NotStarted` when *cancellation* came first, and
         :class:`~leanhost.errors.MetaError` for what Lean throws and *work* does not expect.
@@ -80,11 +82,12 @@ class Prover:
                 return work(contexts, guard)
             except Thrown as thrown:
                 failure = self.failed(thrown, guard)
-                raise MetaError(failure.message, limit=failure.limit or "") from None
+                raise MetaError(failure.message, limit=failure.limit) from None
 
         with self.meta.owner.calling(what, cancellation):
             brief = all(map(is_short, texts))
-            return self.meta.supervised(inside, self.options, cancellation, brief=brief)
+            options = within(self.options, timeout) or self.options
+            return self.meta.supervised(inside, options, cancellation, brief=brief)
 
     def failed(self, thrown: Thrown, guard: Guard) -> TacticFailure:
         """Return what *thrown* means for the tactic or the statement that was run under *guard*."""

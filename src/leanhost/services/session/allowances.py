@@ -12,7 +12,7 @@ from leanhost.lean.core import Constant, Lean
 from leanhost.lean.names import NameTuple, parse
 from leanhost.services.kernel.equivalence import Statement
 from leanhost.services.terms.elaborate import elaborate_terms, term_context
-from leanhost.services.terms.meta import MetaService
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import CancellationToken
 from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import TypedAxiom
@@ -41,7 +41,7 @@ class Allowance:
 
 
 def elaborated(
-    meta: MetaService, axioms: Sequence[TypedAxiom], cancellation: CancellationToken | None = None
+    meta: MetaRunner, axioms: Sequence[TypedAxiom], cancellation: CancellationToken | None = None
 ) -> list[Allowance]:
     """Elaborate the types of *axioms* in an environment that no candidate has touched.
 

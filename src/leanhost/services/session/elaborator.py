@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from leanhost.engine.base import Guard
@@ -59,8 +59,6 @@ class Elaborator:
         """
         state = self.state
         lean, options = state.lean, state.options
-        if call.timeout is not None:
-            replace(options, timeout=call.timeout)  # the same rules as for the session's own
         text = prepare(source, call.file)
         with self.lifecycle.calling(operation, call.cancellation) as said:
             if isinstance(text, Diagnostic):
@@ -88,6 +86,6 @@ class Elaborator:
             try:
                 return lean.engine.supervise(work, guard)
             finally:
-                if guard.why:
-                    said.set("stopped", guard.why)
+                if guard.limit is not None:
+                    said.set("stopped", guard.limit)
                 guard.token.close()

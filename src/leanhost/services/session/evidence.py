@@ -21,7 +21,7 @@ from leanhost.services.kernel.equivalence import (
 from leanhost.services.session.state import SessionState
 from leanhost.services.terms.elaborate import TermContext, elaborate_terms
 from leanhost.services.terms.expr import Expr, Name, NameLike
-from leanhost.services.terms.meta import MetaService
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.lifecycle import Lifecycle, NotStarted
 from leanhost.services.values.limits import WORDS, CallContext
 from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceStatus
@@ -36,7 +36,7 @@ class EvidenceQuestions:
 
     state: SessionState
     lifecycle: Lifecycle
-    meta: Callable[[], MetaService]
+    meta: Callable[[], MetaRunner]
 
     def recheck(self, evidence: Sequence[Evidence], call: CallContext) -> list[EvidenceStatus]:
         """Ask the kernel again about each, on top of the session's imports."""
@@ -49,7 +49,7 @@ class EvidenceQuestions:
                     zip(evidence, constants, strict=True)
                 ):
                     again = recheck(lean, base, constant, item._with, self.state.options, _quiet(call))
-                    found.append(EvidenceStatus(again.status))
+                    found.append(again.status)
         except NotStarted:
             pass
         return found + [EvidenceStatus.UNAVAILABLE] * (len(constants) - len(found))

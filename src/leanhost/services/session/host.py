@@ -23,6 +23,7 @@ from leanhost.services.session.snapshot import HostSnapshot
 from leanhost.services.session.verdict import Check
 from leanhost.services.values.cancellation import Cancellation, check
 from leanhost.services.values.lifecycle import Closable, Closing, Life, ProcessBound
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.recent import Recent
@@ -33,7 +34,7 @@ from leanhost.services.values.results import (
     Position,
     Severity,
 )
-from leanhost.services.values.text import decode, prepare, read
+from leanhost.services.values.text import decode_source, prepare, read
 from leanhost.toolchain import Toolchain, directories, lean_path, load_project, resolve
 from leanhost.toolchain.faults import caveat
 
@@ -148,7 +149,7 @@ class Host(Closing, ProcessBound):
         For a host that has run nobody's code. It rehearses first, so that what is made on first use is there.
         """
         with self._lock:
-            lean = self._lean
+            lean = self._current
             if (
                 not images.is_core(self.first, self.search_path, self._wanted.core)
                 or not lean.engine.can_reset
@@ -167,8 +168,8 @@ class Host(Closing, ProcessBound):
         return self._opened.toolchain
 
     @property
-    def _lean(self) -> Lean:
-        """The Lean in use; a new one when the last was lost."""
+    def _current(self) -> Lean:
+        """The Lean in use, opened anew when the last was lost."""
         # Before the lock: in a fork, the thread of the parent that held it will never release it.
         self._life.check_home("this host")
         with self._lock:
@@ -186,24 +187,19 @@ class Host(Closing, ProcessBound):
         """Whether :meth:`close` was called."""
         return self._closed
 
-    @property
-    def life(self) -> Life:
-        """What sessions and handles of this host depend on; for the floors above, not for users."""
-        return self._life
-
-    def import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
+    def _import_key(self, imports: Sequence[str | Import], *, is_module: bool = False) -> ImportKey:
         """Return what identifies an import; *is_module* reads the exported parts only, as a ``module`` does."""
         return ImportKey(parse_imports(imports), is_module)
 
-    def import_fresh(self, lean: Lean, key: ImportKey, progress: ProgressSink | None = None) -> Imported:
+    def _import_fresh(self, lean: Lean, key: ImportKey, progress: ProgressSink | None = None) -> Imported:
         """Import *key* into *lean*; the caller is the environment's only user."""
         return import_environment(lean, key, self.search_path, self.toolchain.core, progress=progress)
 
     @property
-    def lean(self) -> Lean:
-        """The Lean in use, opened anew when the last was lost; for the floors above, not for users."""
-        self._pristine = False  # whatever is done with it
-        return self._lean
+    def _lean(self) -> Lean:
+        """The Lean in use, for the floors above: whatever is done with it, the host is not as it was any more."""
+        self._pristine = False
+        return self._current
 
     def session(
         self,
@@ -221,12 +217,12 @@ class Host(Closing, ProcessBound):
         :class:`~leanhost.errors.Cancelled`.
         """
         check(cancellation, "the import")
-        lean = self._lean
+        lean = self._current
         options = options or ElabOptions()
-        self.lean_options(lean, options)  # refused before the import, not after it
-        imported = self._kept_import(lean, self.import_key(imports), cancellation, progress)
+        self._lean_options(lean, options)  # refused before the import, not after it
+        imported = self._kept_import(lean, self._import_key(imports), cancellation, progress)
         try:
-            return Session.over(self, lean, imported, options)
+            return Session._over(self, lean, imported, options)
         except BaseException:
             imported.close()
             raise
@@ -257,7 +253,7 @@ class Host(Closing, ProcessBound):
         """
         return replay_export(
             source,
-            self.lean,
+            self._lean,
             options=options,
             trusted=trusted,
             library=self._library,
@@ -269,9 +265,9 @@ class Host(Closing, ProcessBound):
 
     def _library(self) -> Ref | None:
         """What a file's functions on numbers are compared with: ``Init``, where there is one to import."""
-        lean = self._lean
+        lean = self._current
         try:
-            imported = self._kept_import(lean, self.import_key(("Init",)), None, None)
+            imported = self._kept_import(lean, self._import_key(("Init",)), None, None)
         except ImportFailed:
             return None
         try:
@@ -279,7 +275,7 @@ class Host(Closing, ProcessBound):
         finally:
             imported.close()
 
-    def adopt(self, guest: Closable) -> None:
+    def _adopt(self, guest: Closable) -> None:
         """Remember a session or a pool, so that it ends with this host."""
         self._life.check_home("this host")
         with self._lock:
@@ -287,7 +283,7 @@ class Host(Closing, ProcessBound):
                 raise ClosedError("this host is closed")
             self._guests.add(guest)
 
-    def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
+    def _lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return ``Lean.Options`` with the values of *options*, built once for each of the last few.
 
         Raises :class:`~leanhost.errors.UsageError` for an unknown option or a value of another type.
@@ -299,7 +295,7 @@ class Host(Closing, ProcessBound):
         self._last_options = (lean, options, found)
         return found
 
-    def kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
+    def _kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return the ``Lean.Options`` the kernel judges under: the limits of *options*, nothing else."""
         return self._built(lean, options.kernel_options())
 
@@ -313,15 +309,15 @@ class Host(Closing, ProcessBound):
 
     def private_bytes(self) -> int:
         """Return Lean's memory in bytes: this process's private pages (native) or Lean's heap (wasm)."""
-        return self._lean.engine.private_bytes()
+        return self._current.engine.private_bytes()
 
-    def preload(self, header: str = "", *, imports: Sequence[str | Import] | None = None) -> None:
+    def _preload(self, header: str = "", *, imports: Sequence[str | Import] | None = None) -> None:
         """Import what later :meth:`check_source` calls for sources with this header and *imports* find ready.
 
         For a process that forks afterwards: the environment is never freed, so that children share its pages.
         Raises :class:`~leanhost.errors.ImportFailed`.
         """
-        lean = self._lean
+        lean = self._current
         key = _key(self._headers.parse(lean, header, "<header>"), imports)
         with self._lock:
             if key in self._kept and self._kept.get(key) is self._kept_from_image:
@@ -330,14 +326,14 @@ class Host(Closing, ProcessBound):
                 key, import_environment(lean, key, self.search_path, self.toolchain.core, leak=True)
             )
 
-    def start_tasks(self) -> None:
+    def _start_tasks(self) -> None:
         """Make a host that was opened with ``tasks=False`` this process's own, in the forked child.
 
         Lean's task manager starts here. What was made before the fork stays the parent's: sessions, handles.
         """
         if self._life.is_foreign:
             self._life = Life()
-        self._lean.engine.start_tasks()
+        self._current.engine.start_tasks()
 
     def snapshot(self) -> None:
         """Keep this host's Lean as it is now, with all it has imported, for :meth:`reset`; the last snapshot counts.
@@ -345,7 +341,7 @@ class Host(Closing, ProcessBound):
         :class:`~leanhost.errors.UsageError` where Lean cannot be reset (native): fork the process instead.
         """
         with self._lock:
-            lean = self._lean
+            lean = self._current
             lean.drop_capture()
             if self._snapshot is not None:
                 self._snapshot.close()
@@ -361,7 +357,7 @@ class Host(Closing, ProcessBound):
         snapshot. Raises :class:`~leanhost.errors.EngineLost` when Lean cannot be put back.
         """
         with self._lock:
-            lean, snapshot = self._lean, self._snapshot
+            lean, snapshot = self._current, self._snapshot
             if snapshot is None:
                 raise UsageError("there is no snapshot to reset this host to")
             for guest in list(self._guests):
@@ -384,13 +380,13 @@ class Host(Closing, ProcessBound):
             found = self._kept.get(key)
             if found is None or found.lean is not lean:
                 check(cancellation, "the import")
-                found = self._kept.put(key, self.import_fresh(lean, key, progress))
+                found = self._kept.put(key, self._import_fresh(lean, key, progress))
             if self._pristine and self._snapshot is not None and key not in self._snapshot.kept:
                 self.snapshot()  # no code of a source has run: the next one will find the import
             self._pristine = False
             return found.share()
 
-    def session_for(
+    def _session_for(
         self,
         source: str,
         *,
@@ -407,7 +403,7 @@ class Host(Closing, ProcessBound):
         text = prepare(source, file)
         if isinstance(text, Diagnostic):
             raise ElaborationError(str(text), result=CommandResult((text,), (), (), 0, 0))
-        lean = self._lean
+        lean = self._current
         header = self._headers.parse(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
             result = CommandResult(header.diagnostics, (), (), 0, 0)
@@ -415,9 +411,9 @@ class Host(Closing, ProcessBound):
         environment = self._kept_import(lean, _key(header, imports), cancellation, None)
         head = text.encode("utf-8")[: header.end].decode("utf-8")
         blank = "".join("\n" if character == "\n" else " " for character in head)
-        return Session.over(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
+        return Session._over(self, lean, environment, options or ElabOptions()), blank + text[len(head) :]
 
-    def whole_import(
+    def _whole_import(
         self,
         source: str,
         *,
@@ -427,9 +423,9 @@ class Host(Closing, ProcessBound):
     ) -> Imported:
         """Import what *source* imports, all of it even if the source is a ``module``; the caller closes it.
 
-        Only the header of the source is read. Raises as :meth:`session_for`.
+        Only the header of the source is read. Raises as :meth:`_session_for`.
         """
-        lean = self._lean
+        lean = self._current
         header = self._headers.parse(lean, source, file)
         key = _key(header, imports)
         if key.is_module:
@@ -450,7 +446,7 @@ class Host(Closing, ProcessBound):
         """Check a file as it stands; see :meth:`check_source`. ``OSError`` when it cannot be read."""
         path = Path(path)
         with path.open("rb") as handle:
-            text = decode(read(handle), str(path))
+            text = decode_source(read(handle), str(path))
         if isinstance(text, Diagnostic):
             return Check(str(path), self.label).refused((text,))
         return self.check_source(
@@ -475,30 +471,45 @@ class Host(Closing, ProcessBound):
         timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
-        imported: Callable[[], None] | None = None,
-        accepted: Accepted | None = None,
     ) -> CheckResult:
         """Check a whole source: its own header (``import``, ``module``, ``prelude``) decides the imports.
 
         *imports* are used instead of the implicit ``Init`` by a source that has no header of its own. The
         verdict is computed from the environment; see :class:`~leanhost.services.values.results.CheckResult`.
-        *timeout* in seconds counts from the moment the imports are there, when *imported* is called; *accepted* is
-        told of what the kernel accepted, before the verdict is given.
+        *timeout* in seconds counts from the moment the imports are there.
         *progress* receives the phases ``import`` (modules; not when the environment is there already),
         ``elaborate`` (bytes of source, after each command) and ``kernel`` (declarations). A cancelled check
         has the status ``cancelled``.
         """
+        call = CallContext(timeout, cancellation, progress, file)
+        return self._check_source(source, call, options, allow_axioms, imports)
+
+    def _check_source(
+        self,
+        source: str,
+        call: CallContext,
+        options: ElabOptions | None,
+        allow_axioms: Iterable[str],
+        imports: Sequence[str | Import] | None,
+        imported: Callable[[], None] | None = None,
+        accepted: Accepted | None = None,
+    ) -> CheckResult:
+        """:meth:`check_source`; *imported* is called once the imports are there.
+
+        *accepted* is told of what the kernel accepted, before the verdict is given.
+        """
+        file, cancellation, progress = call.file, call.cancellation, call.progress
         toolchain = self.toolchain
         answer = Check(file, self.label, caveat(toolchain.version, toolchain.known_faults))
         options = options or ElabOptions()
-        if timeout is not None:
-            options = replace(options, timeout=timeout)
+        if call.timeout is not None:
+            options = replace(options, timeout=call.timeout)
         text = prepare(source, file)
         if isinstance(text, Diagnostic):
             return answer.refused((text,))
         if cancellation is not None and cancellation.is_cancelled:
             return answer.cancelled()
-        lean = self._lean
+        lean = self._current
         header = self._headers.parse(lean, text, file)
         if any(d.is_error for d in header.diagnostics):
             return answer.refused(header.diagnostics)
@@ -513,8 +524,8 @@ class Host(Closing, ProcessBound):
             return answer.refused((*header.diagnostics, fault))
         if imported is not None:
             imported()
-        with Session.over(self, lean, environment, options) as session:
-            result, judgement = session.judged(
+        with Session._over(self, lean, environment, options) as session:
+            result, judgement = session._judged(
                 text,
                 allowed=AllowedAxioms.of(allow_axioms),
                 file=file,

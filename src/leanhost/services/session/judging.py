@@ -12,13 +12,13 @@ from leanhost.lean.core import Constant
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.kernel.equivalence import says
 from leanhost.services.kernel.judge import Additions, Judgement, JudgementBase, judge
-from leanhost.services.kernel.replay import KernelRejection, open_question, replay_constants
+from leanhost.services.kernel.replay import KernelRejection, replay_constants
 from leanhost.services.session.allowances import elaborated
 from leanhost.services.session.elaborator import Elaboration
 from leanhost.services.session.state import SessionState
-from leanhost.services.terms.meta import MetaService
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.lifecycle import SessionOwner
-from leanhost.services.values.limits import WHY_LIMITS, WORDS
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.options import AllowedAxioms
 from leanhost.services.values.outcomes import (
     Checked,
@@ -40,7 +40,7 @@ class Judge:
 
     state: SessionState
     host: SessionOwner
-    meta: Callable[[], MetaService]
+    meta: Callable[[], MetaRunner]
 
     def outcome(self, run: Elaboration, allowed: AllowedAxioms) -> KernelOutcome:
         """Return the verdict on a source."""
@@ -66,15 +66,12 @@ class Judge:
                 return Judgement([], [], [], (), limit)
         # The kernel's options are the host's own: neither the source nor the caller's Lean options can tell
         # it to look away (debug.skipKernelTC).
-        kernel_options = self.host.kernel_options(state.lean, state.options)
+        kernel_options = self.host._kernel_options(state.lean, state.options)
         base = self._base(guard, kernel_options)
         if isinstance(base, KernelRejection):
             text = f"the kernel does not accept what the session was extended by: {base.text}"
             failure = ElabFailure("kernel", text, result.diagnostics)
-            if guard.why or base.reason != "rejected":
-                limit = WHY_LIMITS[guard.why] if guard.why else open_question(base.reason)
-                return Judgement([], [], [failure], (), limit)
-            return Judgement([], [], [failure], ())
+            return Judgement([], [], [failure], (), guard.limit or base.limit)
         allowed = self._allowed(allowed, (*base.added, *run.added.constants), base, kernel_options, guard)
         return judge(
             state.lean, base, run.env, state.lean_options, kernel_options, run.added, result, allowed, guard

@@ -28,12 +28,13 @@ from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.elaborate import elaborate_terms, limited, term_context
 from leanhost.services.terms.expr import Expr, NameLike
 from leanhost.services.terms.meta import MetaService
-from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
+from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions, within
 from leanhost.services.terms.meta_program import Meta, run_program
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Access, Closing, Lifecycle, NotStarted, SessionOwner
 from leanhost.services.values.limits import WORDS, CallContext
-from leanhost.services.values.options import AllowedAxioms, ElabOptions
+from leanhost.services.values.options import AllowedAxioms, ElabOptions, many_times
 from leanhost.services.values.outcomes import (
     ElabFailure,
     Evidence,
@@ -77,12 +78,12 @@ class Session(Closing):
         self._state = state
         self._lifecycle = Lifecycle(host, state.lean, state.free, state.abandon, access or Access())
         self._elaborator = Elaborator(state, self._lifecycle)
-        self._judge = Judge(state, host, lambda: self.meta)
+        self._judge = Judge(state, host, lambda: self._runner)
 
     @classmethod
-    def over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
+    def _over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
         """Return a session over *imported*, one use of which becomes the session's."""
-        return cls(host, SessionState(lean, imported, options, host.lean_options(lean, options)))
+        return cls(host, SessionState(lean, imported, options, host._lean_options(lean, options)))
 
     # --- what it is ---
 
@@ -110,36 +111,36 @@ class Session(Closing):
         """Release the session's environment once a running call has ended; closing twice is fine."""
         self._lifecycle.close()
 
-    # For the floors above, not for users: what the session is made of.
+    # For the floors above: what the session is made of.
 
     @property
-    def library(self) -> str:
+    def _library(self) -> str:
         """Which library was imported (:attr:`Imported.identity`)."""
         return self._state.imported.identity
 
     @property
-    def lean(self) -> Lean:
+    def _lean(self) -> Lean:
         """The Lean it runs in."""
         return self._state.lean
 
     @property
-    def env(self) -> Ref:
+    def _env(self) -> Ref:
         """Its ``Lean.Environment``; lent."""
         return self._state.env
 
     @property
-    def imported(self) -> Imported:
+    def _imported(self) -> Imported:
         """What its environment was imported as; lent."""
         return self._state.imported
 
     @property
-    def added(self) -> tuple[Constant, ...]:
+    def _added(self) -> tuple[Constant, ...]:
         """What it was extended by, in the order in which Lean listed it."""
         return self._state.added
 
     @property
-    def shown(self) -> tuple[tuple[Constant, Position | None], ...]:
-        """Those of :attr:`added` that a user wrote or sees, and where, if that is known."""
+    def _shown(self) -> tuple[tuple[Constant, Position | None], ...]:
+        """Those of :attr:`_added` that a user wrote or sees, and where, if that is known."""
         return self._state.shown
 
     # --- its parts ---
@@ -147,26 +148,30 @@ class Session(Closing):
     @cached_property
     def meta(self) -> MetaService:
         """Bounded ``MetaM``: ``session.meta.infer_type(e)`` and the like."""
-        self._lifecycle.check_open()
-        state = self._state
-        service = MetaService(self._lifecycle, state.lean, state.env, state.options)
-        self._lifecycle.owned.callback(service.close)
-        return service
+        return MetaService(self._runner)
 
     @cached_property
     def build(self) -> ExprBuilder:
         """Builds terms: ``session.build.app(f, x)``."""
-        return ExprBuilder(self.meta.home)
+        return ExprBuilder(self._runner.home)
 
     @cached_property
     def declarations(self) -> DeclarationService:
         """Queries about declarations: ``session.declarations.get("Nat.add_comm")``."""
         state = self._state
-        return DeclarationService(state.lean, state.env, state.imported, self.meta)
+        return DeclarationService(state.lean, state.env, state.imported, self._runner)
+
+    @cached_property
+    def _runner(self) -> MetaRunner:
+        self._lifecycle.check_open()
+        state = self._state
+        runner = MetaRunner(self._lifecycle, state.lean, state.env, state.options)
+        self._lifecycle.owned.callback(runner.close)
+        return runner
 
     @cached_property
     def _evidence(self) -> EvidenceQuestions:
-        return EvidenceQuestions(self._state, self._lifecycle, lambda: self.meta)
+        return EvidenceQuestions(self._state, self._lifecycle, lambda: self._runner)
 
     # --- sources ---
 
@@ -191,7 +196,7 @@ class Session(Closing):
         except NotStarted:
             return _cancelled()
 
-    def run_bulk(
+    def run_many(
         self,
         sources: Sequence[str],
         *,
@@ -284,7 +289,7 @@ class Session(Closing):
         except NotStarted:
             return Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED])
 
-    def kernel_check_bulk(
+    def kernel_check_many(
         self,
         sources: Sequence[str],
         *,
@@ -312,7 +317,7 @@ class Session(Closing):
         self._lifecycle.check_open()
         lean, options = self._state.lean, self._state.options
         seconds = options.timeout if call.timeout is None else call.timeout
-        guard = replace(call, timeout=seconds * max(1, len(sources))).guard(lean, options)
+        guard = replace(call, timeout=many_times(seconds, len(sources))).guard(lean, options)
 
         def work() -> list[T]:
             return [ask(source) for source in phase(guard, "bulk", len(sources)).over(sources)]
@@ -320,7 +325,7 @@ class Session(Closing):
         with guard.token:
             return lean.engine.supervise(work, guard)
 
-    def judged(
+    def _judged(
         self,
         source: str,
         *,
@@ -354,13 +359,14 @@ class Session(Closing):
         except NotStarted:
             return _cancelled(), Judgement([], [], [], (), Limit.CANCELLED)
 
-    def inspect(
+    def view(
         self,
         source: str,
         *,
         file: str = "<input>",
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> SourceView:
         """Elaborate *source* once with its info trees kept, to ask about many positions.
 
@@ -373,9 +379,9 @@ class Session(Closing):
             raise ElaborationError(str(text), result=_unreadable(text))
         lean, options = self._state.lean, self._state.options
 
-        def guarded(ask: Callable[[Guard], object]) -> object:
-            with self._lifecycle.calling("inspect"):
-                guard = CallContext().guard(lean, options)
+        def guarded(ask: Callable[[Guard], object], call: CallContext) -> object:
+            with self._lifecycle.calling("view", call.cancellation):
+                guard = call.guard(lean, options)
                 with guard.token:
                     return lean.engine.supervise(lambda: ask(guard), guard)
 
@@ -384,23 +390,40 @@ class Session(Closing):
 
         def collect(run: Elaboration) -> CommandResult:
             for each in kept:
-                view.add(*each)
+                view._add(*each)
             return run.result
 
         view.result = self._elaborator.run(
-            "inspect",
+            "view",
             source,
-            CallContext(timeout, cancellation, file=file),
+            CallContext(timeout, cancellation, progress, file),
             collect,
             _unreadable,
             watch=lambda start, end, state: kept.append((start, end, state)),
         )
         return view
 
-    def goals_at(self, source: str, positions: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
-        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order."""
-        with self.inspect(source) as view:
-            return [view.goals_at(line, column) for line, column in positions]
+    def goals_at(
+        self,
+        source: str,
+        positions: Sequence[tuple[int, int]],
+        *,
+        file: str = "<input>",
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
+    ) -> list[tuple[str, ...]]:
+        """The goals at many ``(line, column)`` positions of *source*, from one elaboration, in order.
+
+        *timeout* is for the elaboration, and for each position. Raises as :meth:`view` does.
+        """
+        with self.view(
+            source, file=file, timeout=timeout, cancellation=cancellation, progress=progress
+        ) as view:
+            return [
+                view.goals_at(line, column, timeout=timeout, cancellation=cancellation)
+                for line, column in positions
+            ]
 
     # --- terms and proofs ---
 
@@ -414,15 +437,17 @@ class Session(Closing):
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> Expr | ElabFailure:
         """Elaborate a term, coerced to *expected_type* if one is given.
 
         *namespace* and *open_namespaces* decide what short names mean, *levels* are universe names that may be
-        used, *lean_options* are ``set_option`` values. Returns an :class:`ElabFailure` with every diagnostic
-        when the text does not elaborate, or, with its ``limit`` set, when a limit or a cancellation ended the work.
+        used, *lean_options* are ``set_option`` values. *timeout* in seconds overrides that of *options*. Returns an
+        :class:`ElabFailure` with every diagnostic when the text does not elaborate, or, with its ``limit`` set, when a
+        limit or a cancellation ended the work.
         """
-        return self.elaborate_bulk(
+        return self.elaborate_many(
             [term],
             expected_type,
             options,
@@ -430,10 +455,11 @@ class Session(Closing):
             open_namespaces=open_namespaces,
             levels=levels,
             lean_options=lean_options,
+            timeout=timeout,
             cancellation=cancellation,
         )[0]
 
-    def elaborate_bulk(
+    def elaborate_many(
         self,
         terms: Sequence[str],
         expected_type: Expr | str | None = None,
@@ -443,6 +469,7 @@ class Session(Closing):
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Expr | ElabFailure]:
@@ -455,7 +482,8 @@ class Session(Closing):
         call = CallContext(None, cancellation, progress)
         try:
             with self._lifecycle.calling("elaborate", cancellation, len(terms)):
-                return elaborate_terms(self.meta, terms, expected_type, context, options, call)
+                limits = within(options, timeout)
+                return elaborate_terms(self._runner, terms, expected_type, context, limits, call)
         except NotStarted:
             return [limited(Limit.CANCELLED)] * len(terms)
 
@@ -478,31 +506,39 @@ class Session(Closing):
         self,
         options: MetaOptions,
         function: Callable[[Meta], T],
+        *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> T:
-        """Like :meth:`run_meta` under the given limits. Raises :class:`~leanhost.errors.Cancelled` when stopped."""
+        """Like :meth:`run_meta` under *options*, whose time-out *timeout* overrides.
+
+        Raises :class:`~leanhost.errors.Cancelled` when stopped.
+        """
         with self._lifecycle.calling("run_meta", cancellation):
-            return run_program(self.meta, function, options, cancellation)
+            return run_program(self._runner, function, within(options, timeout) or DEFAULT, cancellation)
 
     def prove(
         self,
         statement: str,
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> ProofState | TacticFailure:
         """Start a proof of *statement* (a type): the state with that one goal.
 
-        Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
+        *options* are the limits of the statement and of every step; *timeout* in seconds overrides theirs for the
+        statement. Returns a :class:`TacticFailure` when the statement does not elaborate to a closed type.
         """
-        prover = Prover(self.meta, options or DEFAULT, self._finish, self._state.known)
-        return start(prover, self._state.env, statement, cancellation)
+        prover = Prover(self._runner, options or DEFAULT, self._finish, self._state.known)
+        return start(prover, self._state.env, statement, timeout, cancellation)
 
-    def prove_bulk(
+    def prove_many(
         self,
         statements: Sequence[str],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[ProofState | TacticFailure]:
@@ -513,7 +549,9 @@ class Session(Closing):
         """
         texts("statements", statements, hint="prove(text) takes one statement")
         each = Phase(progress, "prove", len(statements)).over(statements)
-        return [self.prove(statement, options, cancellation=cancellation) for statement in each]
+        return [
+            self.prove(statement, options, timeout=timeout, cancellation=cancellation) for statement in each
+        ]
 
     def _finish(
         self, added: list[Constant], env: Ref, guard: Guard, allow_axioms: Collection[str]
@@ -523,17 +561,21 @@ class Session(Closing):
 
     # --- evidence ---
 
-    def recheck(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+    def recheck(
+        self, evidence: Evidence, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> EvidenceStatus:
         """Ask the kernel again: the evidence's declaration and what it rests on, on top of the session's imports.
 
-        ``unavailable`` when a limit or a cancellation kept the kernel from a verdict.
+        *timeout* in seconds overrides the session's. ``unavailable`` when a limit or a cancellation kept the kernel
+        from a verdict.
         """
-        return self._evidence.recheck([evidence], CallContext(None, cancellation))[0]
+        return self._evidence.recheck([evidence], CallContext(timeout, cancellation))[0]
 
-    def recheck_bulk(
+    def recheck_many(
         self,
         evidence: Sequence[Evidence],
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[EvidenceStatus]:
@@ -541,10 +583,15 @@ class Session(Closing):
 
         *progress* receives the phase ``recheck``, in items. After a cancellation the rest are ``unavailable``.
         """
-        return self._evidence.recheck(evidence, CallContext(None, cancellation, progress))
+        return self._evidence.recheck(evidence, CallContext(timeout, cancellation, progress))
 
     def matches(
-        self, evidence: Evidence, reference: str | Expr, *, cancellation: Cancellation = None
+        self,
+        evidence: Evidence,
+        reference: str | Expr,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Match:
         """Compare what the evidence proves with a reference statement, as terms and by the kernel.
 
@@ -553,13 +600,14 @@ class Session(Closing):
         statement speaks of it. ``limit`` is set where a limit or a cancellation kept the kernel from an answer.
         Raises :class:`~leanhost.errors.ElaborationError` when the text is not a type.
         """
-        return self._evidence.matches([evidence], reference, CallContext(None, cancellation))[0]
+        return self._evidence.matches([evidence], reference, CallContext(timeout, cancellation))[0]
 
-    def matches_bulk(
+    def matches_many(
         self,
         evidence: Sequence[Evidence],
         reference: str | Expr,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Match]:
@@ -567,7 +615,7 @@ class Session(Closing):
 
         *progress* receives the phase ``matches``, in items. After a cancellation the rest are open.
         """
-        return self._evidence.matches(evidence, reference, CallContext(None, cancellation, progress))
+        return self._evidence.matches(evidence, reference, CallContext(timeout, cancellation, progress))
 
     def export(
         self,

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from leanhost.services.kernel.judge import Judgement
-from leanhost.services.values.limits import WORDS
+from leanhost.services.values.limits import VERDICTS, WORDS
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.results import (
     CheckResult,
@@ -55,8 +55,8 @@ class Check:
         """Answer with the verdict on what was elaborated under *options*; *header* is what the header gave rise to."""
         reasons = [failure.message for failure in judgement.failures]
         match judgement.open:
-            case Limit.TIMEOUT | Limit.CANCELLED as limit:
-                status = Status.TIMEOUT if limit is Limit.TIMEOUT else Status.CANCELLED
+            case Limit() as limit if limit in VERDICTS:
+                status = VERDICTS[limit]
                 reasons.insert(0, WORDS[limit])
             case _ if judgement.unsupported:
                 status = Status.UNSUPPORTED

@@ -12,10 +12,10 @@ from leanhost.lean.core import OptionValue
 from leanhost.lean.monads import Contexts, Scope
 from leanhost.services.elaboration.commands import Messages, parser_diagnostic
 from leanhost.services.terms.expr import Expr, Name, NameLike
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import DEFAULT, Failed, MetaOptions, MetaUnsupported
-from leanhost.services.values.limits import WHY_LIMITS, WORDS, CallContext
-from leanhost.services.values.options import check_lean_options
+from leanhost.services.terms.meta_runner import MetaRunner
+from leanhost.services.values.limits import WORDS, CallContext
+from leanhost.services.values.options import check_lean_options, many_times
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import phase
 from leanhost.services.values.results import Diagnostic, Limit, Position, Severity
@@ -63,7 +63,7 @@ def term_context(
 
 
 def elaborate_terms(
-    service: MetaService,
+    service: MetaRunner,
     terms: Sequence[str],
     expected: Expr | str | None,
     context: TermContext,
@@ -83,7 +83,7 @@ def elaborate_terms(
     texts("terms", terms, hint="elaborate(text) takes one term")
     chosen = options or DEFAULT
     # One limit for the call as a whole would make a bulk call fail where single ones succeed.
-    chosen = replace(chosen, timeout=chosen.timeout * max(1, len(terms)))
+    chosen = replace(chosen, timeout=many_times(chosen.timeout, len(terms)))
     wanted = None if expected is None else service.home.expr(expected)
 
     def work(contexts: Contexts, guard: Guard) -> list[Expr | ElabFailure]:
@@ -92,8 +92,8 @@ def elaborate_terms(
         category = engine.eval(lean.name(("term",)))
 
         def one(term: str) -> Expr | ElabFailure:
-            if guard.why:
-                return limited(WHY_LIMITS[guard.why])
+            if guard.limit is not None:
+                return limited(guard.limit)
             text = prepare(term, _FILE)
             if isinstance(text, Diagnostic):
                 return ElabFailure("source", text.message, (text,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 from leanhost.lean.tables.monads import TRANSPARENCIES
@@ -19,20 +19,20 @@ class MetaOptions:
     How deep it may recurse is the session's: :attr:`leanhost.ElabOptions.max_rec_depth`.
 
     Attributes:
-        heartbeats: in thousands of small allocations, as ``maxHeartbeats``; 0 turns the limit off.
+        max_heartbeats: in thousands of small allocations, as ``maxHeartbeats``; 0 turns the limit off.
         transparency: which definitions may be unfolded: ``all``, ``default``, ``reducible``, ``instances``.
         diagnostic_bytes: how many UTF-8 bytes of a failure's message to keep.
         timeout: wall clock in seconds.
     """
 
-    heartbeats: int = 200_000
+    max_heartbeats: int = 200_000
     transparency: str = "default"
     diagnostic_bytes: int = 1 << 16
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
         one_of("transparency", self.transparency, TRANSPARENCIES)
-        for name in ("heartbeats", "diagnostic_bytes"):
+        for name in ("max_heartbeats", "diagnostic_bytes"):
             natural(name, getattr(self, name))
         seconds("timeout", self.timeout)
 
@@ -71,8 +71,14 @@ MetaResponse: TypeAlias = Ok[T] | Failed | TimeoutOrHeartbeat | MetaUnsupported
 
 DEFAULT = MetaOptions()
 
+
+def within(options: MetaOptions | None, timeout: float | None) -> MetaOptions | None:
+    """Return *options* with *timeout* in the place of theirs, if one is given."""
+    return options if timeout is None else replace(options or DEFAULT, timeout=timeout)
+
+
 LIMIT_HINTS = {
-    Limit.HEARTBEATS: "allow more with MetaOptions(heartbeats=...); 0 turns the limit off",
+    Limit.HEARTBEATS: "allow more with MetaOptions(max_heartbeats=...); 0 turns the limit off",
     Limit.REC_DEPTH: "make the session with a higher ElabOptions(max_rec_depth=...)",
 }
 """What to do about a limit that a program was stopped by."""

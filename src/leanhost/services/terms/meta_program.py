@@ -17,7 +17,6 @@ from leanhost.lean.tables.exprs import BINDER_KINDS, EXPRS
 from leanhost.lean.tables.monads import METAVAR_KINDS, Six
 from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.expr import Expr, Home, Name, NameLike
-from leanhost.services.terms.meta import MetaService
 from leanhost.services.terms.meta_answers import (
     LIMIT_HINTS,
     Failed,
@@ -25,8 +24,9 @@ from leanhost.services.terms.meta_answers import (
     MetaUnsupported,
     TimeoutOrHeartbeat,
 )
+from leanhost.services.terms.meta_runner import MetaRunner
 from leanhost.services.values.cancellation import CancellationToken
-from leanhost.services.values.limits import WHY_LIMITS
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.validate import one_of
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Meta:
     Usable only until the function it was passed to returns.
     """
 
-    def __init__(self, service: MetaService, contexts: Contexts, guard: Guard, options: MetaOptions) -> None:
+    def __init__(self, service: MetaRunner, contexts: Contexts, guard: Guard, options: MetaOptions) -> None:
         self._service = service
         self._contexts = contexts
         self._guard = guard
@@ -62,7 +62,7 @@ class Meta:
         self.build = ExprBuilder(service.home)
         """Builds terms (``m.build.app(f, x)``)."""
 
-    def expire(self) -> None:
+    def _expire(self) -> None:
         """Make every further use an error."""
         self._expired = True
 
@@ -72,8 +72,9 @@ class Meta:
 
     def _eval(self, action: Arg) -> Ref:
         self._check_running()
-        if self._guard.why:
-            raise Cancelled(f"the MetaM program was stopped: {WHY_LIMITS[self._guard.why]}")
+        limit = self._guard.limit
+        if limit is not None:
+            raise Cancelled(f"the MetaM program was stopped: {WORDS[limit]}")
         try:
             return self._lean.engine.eval(action)
         except Thrown as thrown:
@@ -82,9 +83,9 @@ class Meta:
                     raise MetaError(message) from None
                 case TimeoutOrHeartbeat(limit):
                     if self._guard.why:
-                        raise Cancelled(f"the MetaM program was stopped: {limit}") from None
+                        raise Cancelled(f"the MetaM program was stopped: {WORDS[limit]}") from None
                     hint = LIMIT_HINTS.get(limit, "")
-                    raise MetaError(f"a limit was hit: {limit}", limit=str(limit), hint=hint) from None
+                    raise MetaError(f"a limit was hit: {limit}", limit=limit, hint=hint) from None
 
     def _expr(self, action: Arg) -> Expr:
         return Expr(self._service.home, self._eval(action))
@@ -120,18 +121,18 @@ class Meta:
         """Find an instance (``Lean.Meta.synthInstance``); :class:`MetaError` when there is none."""
         return self._expr(self._lean.table.synth_instance(self._ref(type_), self._six))
 
-    def instantiate(self, expr: Expr) -> Expr:
+    def instantiate_mvars(self, expr: Expr) -> Expr:
         """Replace the metavariables assigned so far (``Lean.instantiateMVars``)."""
         table = self._lean.table
         state = self._eval(table.get_ref(self._six.meta_state))
         return self._expr(table.instantiated(table.meta_mctx(state), self._ref(expr)))
 
-    def pp(self, expr: Expr) -> str:
+    def pp_expr(self, expr: Expr) -> str:
         """The term as Lean prints it in the current local context (``Lean.Meta.ppExpr``)."""
         with self._eval(self._lean.table.pp_meta(self._ref(expr), self._six)) as text:
             return str(self._lean.engine.dump(text))
 
-    def elab(self, term: str, expected: Expr | None = None) -> Expr:
+    def elaborate(self, term: str, expected: Expr | None = None) -> Expr:
         """Elaborate a term's text in the current local context, coerced to *expected* if that is given.
 
         ``Lean.Elab.Term.elabTermAndSynthesize``, or ``elabTermEnsuringType`` with *expected*. :class:`MetaError` when
@@ -150,7 +151,7 @@ class Meta:
             return self._expr(table.elab_term(syntax, None, self._strict))
         result = self._eval(table.elab_term_ensuring_type(syntax, wanted, self._strict))
         self._eval(table.synthesize_no_postponing(self._six)).close()
-        return self.instantiate(Expr(self._service.home, result))
+        return self.instantiate_mvars(Expr(self._service.home, result))
 
     @property
     def _strict(self) -> Six:
@@ -317,7 +318,7 @@ def local_decls(home: Home, lctx: Ref) -> list[LocalDecl]:
 
 
 def run_program(
-    service: MetaService,
+    service: MetaRunner,
     function: Callable[[Meta], T],
     options: MetaOptions,
     cancellation: CancellationToken | None = None,
@@ -333,7 +334,7 @@ def run_program(
             try:
                 value = function(meta)
             finally:
-                meta.expire()
+                meta._expire()
             if isinstance(value, Coroutine):
                 value.close()
                 raise UsageError("a MetaM program is no coroutine", hint="write def, not async def")

@@ -29,7 +29,6 @@ from leanhost.services.terms.meta_answers import (
 from leanhost.services.terms.questions import Leave, Question
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Lifecycle, NotStarted
-from leanhost.services.values.limits import WHY_LIMITS
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
@@ -113,7 +112,7 @@ class MetaRunner:
 
     # --- contexts: taken, used by one caller, given back ---
 
-    def contexts(
+    def capture(
         self,
         heartbeats: int,
         scope: Scope | None = None,
@@ -136,7 +135,7 @@ class MetaRunner:
     def _take(self, kind: _Kind) -> Contexts:
         with self._gate:
             found = self._idle.pop(kind, None)
-        return found if found is not None else self.contexts(*kind)
+        return found if found is not None else self.capture(*kind)
 
     def _give_back(self, kind: _Kind, contexts: Contexts, guard: Guard) -> None:
         """Keep *contexts* for the next caller, unless their token was set: it stays set for ever."""
@@ -150,7 +149,7 @@ class MetaRunner:
             each.close()
 
     def _pp(self, ref: Ref) -> str:
-        kind: _Kind = (DEFAULT.heartbeats, None, frozenset())
+        kind: _Kind = (DEFAULT.max_heartbeats, None, frozenset())
         contexts = self._take(kind)
         lean = self.lean
         guard = Guard(contexts.token, None)
@@ -176,7 +175,7 @@ class MetaRunner:
         progress: ProgressSink | None = None,
     ) -> T:
         """Run *work* under *options*; ``brief`` for what Lean itself bounds by heartbeats."""
-        kind = (options.heartbeats, scope, lean_options)
+        kind = (options.max_heartbeats, scope, lean_options)
         contexts = self._take(kind)
         deadline = time.monotonic() + options.timeout
         guard = Guard(contexts.token, deadline, self._options.grace, cancellation, sink=progress)
@@ -197,9 +196,9 @@ class MetaRunner:
                 return prepared
             self.owner.meter.close_sheet(prepared.rows)
             self._give_back(
-                (prepared.options.heartbeats, None, frozenset()), prepared.contexts, prepared.guard
+                (prepared.options.max_heartbeats, None, frozenset()), prepared.contexts, prepared.guard
             )
-        contexts = self._take((options.heartbeats, None, frozenset()))
+        contexts = self._take((options.max_heartbeats, None, frozenset()))
         guard = Guard(contexts.token, None, self._options.grace)
         rows = self.owner.meter.open_sheet()
         return _Prepared(options, contexts, contexts.at(options.transparency), guard, rows)
@@ -225,7 +224,7 @@ class MetaRunner:
             self._questions[question.name, leave] = asked
         return asked
 
-    def _ask(
+    def ask(
         self,
         question: Question,
         item: Sequence[Expr],
@@ -262,7 +261,7 @@ class MetaRunner:
                 row[2] += time.monotonic() - begun
             self._leave(prepared)
 
-    def _ask_many(
+    def ask_many(
         self,
         question: Question,
         items: Sequence[Sequence[Expr]],
@@ -287,7 +286,7 @@ class MetaRunner:
                     answers = self._step(asked.build, step, options, cancellation)
                     if answers is None:
                         for item in items[start : start + _BULK]:
-                            answer = self._ask(question, item, options, cancellation, leave, counted=False)
+                            answer = self.ask(question, item, options, cancellation, leave, counted=False)
                             results.append(answer)
                     else:
                         results.extend(Ok(asked.read(answer)) for answer in answers)
@@ -322,8 +321,8 @@ class MetaRunner:
     ) -> Failed | TimeoutOrHeartbeat | MetaUnsupported:
         """Turn what Lean threw into a typed answer."""
         lean, table = self.lean, self.lean.table
-        if guard.why:
-            return TimeoutOrHeartbeat(WHY_LIMITS[guard.why])
+        if guard.limit is not None:
+            return TimeoutOrHeartbeat(guard.limit)
         heartbeat, depth = lean.flags(
             [table.is_max_heartbeat(thrown.error), table.is_max_rec_depth(thrown.error)]
         )

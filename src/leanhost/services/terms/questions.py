@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Literal, Protocol, Self, TypeAlias, Type
 from leanhost.engine.expressions import Arg
 from leanhost.lean.tables import Table
 from leanhost.lean.tables.monads import Six
-from leanhost.services.terms.meta_answers import MetaOptions
+from leanhost.services.terms.meta_answers import MetaOptions, within
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.progress import ProgressSink
 
@@ -30,7 +30,7 @@ class Question:
     """A question: what is asked of Lean about one item, and how the answer is read.
 
     Attributes:
-        name: what its methods are called, with ``_bulk`` for many items.
+        name: what its methods are called, with ``_many`` for many items.
         summary: one sentence for its docstrings, with the Lean function behind it.
         build: what a version table asks it by, given the terms of an item and the contexts.
         answer: what Lean answers with.
@@ -83,10 +83,15 @@ R = TypeVar("R", covariant=True)
 
 
 class AskOne(Protocol[T, R]):
-    """A question about one term; *options* are its limits."""
+    """A question about one term; *options* are its limits, whose time-out *timeout* overrides."""
 
     def __call__(
-        self, expr: T, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+        self,
+        expr: T,
+        options: MetaOptions | None = None,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> R:
         """Ask it."""
 
@@ -99,6 +104,7 @@ class AskMany(Protocol[T, R]):
         exprs: Sequence[T],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> R:
@@ -109,7 +115,13 @@ class AskPair(Protocol[T, R]):
     """A question about two terms; *options* are its limits."""
 
     def __call__(
-        self, left: T, right: T, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+        self,
+        left: T,
+        right: T,
+        options: MetaOptions | None = None,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> R:
         """Ask it."""
 
@@ -122,6 +134,7 @@ class AskPairs(Protocol[T, R]):
         pairs: Sequence[tuple[T, T]],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> R:
@@ -139,6 +152,7 @@ class AskReduce(Protocol[T, R]):
         explicit_only: bool = True,
         skip_types: bool = True,
         skip_proofs: bool = True,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> R:
         """Ask it."""
@@ -155,6 +169,7 @@ class AskReduceMany(Protocol[T, R]):
         explicit_only: bool = True,
         skip_types: bool = True,
         skip_proofs: bool = True,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> R:
@@ -217,9 +232,14 @@ def single(question: Question) -> Callable[..., Any]:
     """Return the form of *question* for one item."""
 
     def one(
-        self: Asker, expr: Any, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+        self: Asker,
+        expr: Any,
+        options: MetaOptions | None = None,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> Any:
-        return self._ask(question, (expr,), options, cancellation)
+        return self._ask(question, (expr,), within(options, timeout), cancellation)
 
     def pair(
         self: Asker,
@@ -227,9 +247,10 @@ def single(question: Question) -> Callable[..., Any]:
         right: Any,
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> Any:
-        return self._ask(question, (left, right), options, cancellation)
+        return self._ask(question, (left, right), within(options, timeout), cancellation)
 
     def reduce(
         self: Asker,
@@ -239,10 +260,11 @@ def single(question: Question) -> Callable[..., Any]:
         explicit_only: bool = True,
         skip_types: bool = True,
         skip_proofs: bool = True,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> Any:
         leave = (explicit_only, skip_types, skip_proofs)
-        return self._ask(question, (expr,), options, cancellation, leave)
+        return self._ask(question, (expr,), within(options, timeout), cancellation, leave)
 
     chosen: Callable[..., Any] = pair if question.pair else reduce if question is REDUCE else one
     chosen.__name__, chosen.__doc__ = question.name, question.summary
@@ -257,21 +279,25 @@ def bulk(question: Question) -> Callable[..., Any]:
         exprs: Sequence[Any],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> Any:
-        return self._ask_many(question, [(expr,) for expr in exprs], options, cancellation, progress)
+        return self._ask_many(
+            question, [(expr,) for expr in exprs], within(options, timeout), cancellation, progress
+        )
 
     def pairs(
         self: Asker,
         pairs: Sequence[tuple[Any, Any]],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> Any:
         items = [(left, right) for left, right in pairs]
-        return self._ask_many(question, items, options, cancellation, progress)
+        return self._ask_many(question, items, within(options, timeout), cancellation, progress)
 
     def reduce(
         self: Asker,
@@ -281,13 +307,16 @@ def bulk(question: Question) -> Callable[..., Any]:
         explicit_only: bool = True,
         skip_types: bool = True,
         skip_proofs: bool = True,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> Any:
         leave = (explicit_only, skip_types, skip_proofs)
-        return self._ask_many(question, [(e,) for e in exprs], options, cancellation, progress, leave)
+        return self._ask_many(
+            question, [(e,) for e in exprs], within(options, timeout), cancellation, progress, leave
+        )
 
     chosen: Callable[..., Any] = pairs if question.pair else reduce if question is REDUCE else many
-    chosen.__name__ = f"{question.name}_bulk"
+    chosen.__name__ = f"{question.name}_many"
     chosen.__doc__ = f":meth:`{question.name}` of many: one answer each, in order; the limits are for each."
     return chosen

@@ -55,6 +55,26 @@ class CancellationToken:
 Cancellation: TypeAlias = CancellationToken | None
 
 
+class Within(CancellationToken):
+    """Is cancelled with *outer*, and *timeout* seconds from now: what bounds a call that is made of many steps."""
+
+    __slots__ = ("_outer",)
+
+    def __init__(self, outer: Cancellation, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._outer = outer
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the outer token was cancelled or the time is over."""
+        return super().is_cancelled or (self._outer is not None and self._outer.is_cancelled)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was the time, and not the outer token."""
+        return super().is_cancelled and not (self._outer is not None and self._outer.is_cancelled)
+
+
 def check(cancellation: Cancellation, what: str) -> None:
     """Raise :class:`~leanhost.errors.Cancelled` when there is a token and it is cancelled."""
     if cancellation is not None:

@@ -112,20 +112,20 @@ class SessionOwner(Protocol):
     """What a session needs of the host it belongs to."""
 
     @property
-    def life(self) -> Life:
+    def _life(self) -> Life:
         """What the session depends on."""
 
     @property
     def closed(self) -> bool:
         """Whether the host was closed."""
 
-    def adopt(self, guest: Closable) -> None:
+    def _adopt(self, guest: Closable) -> None:
         """Close *guest* with the host."""
 
-    def lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
+    def _lean_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return ``Lean.Options`` with the values of *options*."""
 
-    def kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
+    def _kernel_options(self, lean: Lean, options: ElabOptions) -> Ref:
         """Return the ``Lean.Options`` the kernel judges under."""
 
 
@@ -160,7 +160,7 @@ class Lifecycle:
         abandon: Callable[[], None],
         access: Access,
     ) -> None:
-        self.life = host.life
+        self.life = host._life
         self.meter = Meter()
         self.owned = ExitStack()
         """What is closed with the session, at the end of a running call."""
@@ -173,7 +173,7 @@ class Lifecycle:
         self._running = 0
         self._closed = False
         self._freed = False
-        host.adopt(self)
+        host._adopt(self)
 
     @property
     def closed(self) -> bool:

@@ -14,19 +14,25 @@ from leanhost.lean.tables import Table
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressSink
-from leanhost.services.values.results import Limit
-
-WHY_LIMITS = {"deadline": Limit.TIMEOUT, "cancelled": Limit.CANCELLED, "interrupt": Limit.CANCELLED}
-"""The limit behind each reason of :attr:`~leanhost.engine.base.Guard.why`."""
-
+from leanhost.services.values.results import Limit, Status
+from leanhost.services.values.validate import seconds
 
 WORDS: Mapping[Limit, str] = {
     Limit.TIMEOUT: "the wall-clock limit ran out",
     Limit.CANCELLED: "the caller cancelled",
     Limit.HEARTBEATS: "Lean's heartbeat limit ended the elaboration",
     Limit.REC_DEPTH: "Lean's recursion limit ended the elaboration",
+    Limit.MEMORY: "the kernel ran into its memory limit",
 }
 """What a limit that ended a call is called in messages."""
+
+
+VERDICTS: Mapping[Limit, Status] = {
+    Limit.TIMEOUT: Status.TIMEOUT,
+    Limit.CANCELLED: Status.CANCELLED,
+    Limit.MEMORY: Status.OUT_OF_MEMORY,
+}
+"""The verdict on a file where a limit left it open; ``rejected`` for the limits that the file itself can keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,15 @@ class CallContext:
     progress: ProgressSink | None = None
     file: str = "<input>"
 
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            seconds("timeout", self.timeout)
+
     def guard(self, lean: Lean, options: ElabOptions) -> Guard:
         """Return a guard for the call, its clock started."""
-        seconds = options.timeout if self.timeout is None else self.timeout
+        limit = options.timeout if self.timeout is None else self.timeout
         (token,) = lean.step(_new_token)()
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + limit
         return Guard(token, deadline, options.grace, self.cancellation, sink=self.progress)
 
 

@@ -31,6 +31,15 @@ _RESERVED = {
 }
 
 
+MOST_SECONDS = 9_999_999.0
+"""The longest time a call can be given."""
+
+
+def many_times(seconds: float, count: int) -> float:
+    """Return the time for *count* items at *seconds* each, at least for one."""
+    return min(seconds * max(1, count), MOST_SECONDS)
+
+
 def check_lean_options(values: Mapping[str, OptionValue], allowed: Container[str] = ()) -> None:
     """Refuse values Lean has no option type for, and options that have an argument of their own, except *allowed*."""
     for name, value in values.items():

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from leanhost.limit import Limit as Limit
+
 
 class Severity(StrEnum):
     """How serious a diagnostic is (``Lean.MessageSeverity``)."""
@@ -13,21 +15,6 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     INFORMATION = "information"
-
-
-class Limit(StrEnum):
-    """A limit that was hit while elaborating."""
-
-    TIMEOUT = "timeout"
-    """The wall clock ran out; elaboration was cancelled and what follows was not looked at."""
-    CANCELLED = "cancelled"
-    """The caller cancelled."""
-    HEARTBEATS = "heartbeats"
-    """Lean's deterministic time-out (``maxHeartbeats``) ended at least one declaration."""
-    REC_DEPTH = "rec_depth"
-    """``maxRecDepth`` ended at least one declaration."""
-    DIAGNOSTIC_BYTES = "diagnostic_bytes"
-    """More diagnostics were produced than were asked for; the rest was dropped."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -165,6 +152,13 @@ class Theorem:
         }
 
 
+CAVEAT_BODIES = (
+    "this toolchain does not ship the proofs of its library: "
+    "axioms used inside library theorems are not visible"
+)
+"""A caveat: the walk to the axioms ended at theorems without a proof."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The verdict on one file or source.
@@ -193,6 +187,11 @@ class CheckResult:
     def accepted(self) -> bool:
         """Whether the verdict is ``accepted``."""
         return self.status is Status.ACCEPTED
+
+    @property
+    def all_axioms_seen(self) -> bool:
+        """Whether the proofs of the library were there to be looked through, too."""
+        return CAVEAT_BODIES not in self.caveats
 
     def to_json(self) -> dict[str, Any]:
         """Return the object ``leanhost check --json`` prints."""

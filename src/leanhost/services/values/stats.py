@@ -26,7 +26,7 @@ class SessionStats:
         calls: finished calls, failed and cancelled ones included; a listing counts once it has ended.
         items: what they were given: 1 for a single call, the number of items for a bulk call.
         elapsed: seconds spent in them, waiting for another caller's turn included.
-        by_operation: the same by the name of the method (``kernel_check``, ``meta.whnf``, ``declarations.kinds``).
+        by_operation: the same by the name of the method (``kernel_check``, ``meta.whnf``, ``declarations.kind``).
     """
 
     calls: int

@@ -40,8 +40,8 @@ def read(handle: IO[bytes]) -> bytes:
     return handle.read(MAX_SOURCE_BYTES + 1)
 
 
-def decode(data: bytes, file: str) -> str | Diagnostic:
-    """Decode a file's bytes; invalid UTF-8 is a diagnostic that says where."""
+def decode_source(data: bytes, file: str) -> str | Diagnostic:
+    """Decode the bytes of a source; what is too large or not UTF-8 is a diagnostic that says where."""
     if len(data) > MAX_SOURCE_BYTES:
         return _too_large(file)
     try:

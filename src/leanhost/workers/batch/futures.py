@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from leanhost.workers.batch.submitted import Result, Submitted
+from leanhost.services.values.cancellation import Cancellation
+from leanhost.workers.batch.submitted import LOOK_S, Result, Submitted
 
 T = TypeVar("T")
 
@@ -48,15 +49,21 @@ async def in_thread(function: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(function)
 
 
-async def awaited(begin: Callable[[], Submitted[Result]]) -> Result:
-    """Have *begin* run in a thread and wait for what it sets off; a task that is cancelled stops that."""
+async def awaited(begin: Callable[[], Submitted[Result]], cancellation: Cancellation = None) -> Result:
+    """Have *begin* run in a thread and wait for what it sets off; *cancellation*, or that of the task, stops it."""
     begun: list[Submitted[Result]] = []
     try:
         # Kept outside: a cancelled task does not get what the thread returns.
         await in_thread(lambda: begun.append(begin()))
         notifier = Notifier()
         notifier.watch(begun[0].future)
-        await notifier.wait()
+        while cancellation is not None and not begun[0].future.done():
+            await notifier.wait(LOOK_S)
+            if cancellation.is_cancelled:
+                begun[0].cancel()
+                break
+        if not begun[0].future.done():
+            await notifier.wait()
         return begun[0].future.result()
     except BaseException:
         for sent in begun:

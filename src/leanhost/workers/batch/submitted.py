@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.results import CheckResult
 from leanhost.workers.values.verification import Verification
 
@@ -23,9 +24,13 @@ class Submitted(Generic[Result]):
     future: Future[Result]
     cancel: Callable[[], None]
 
-    def wait(self) -> Result:
-        """Wait for the result; whoever is interrupted in that stops it."""
+    def wait(self, cancellation: Cancellation = None) -> Result:
+        """Wait for the result; *cancellation*, or whatever interrupts the caller, stops the item."""
         try:
+            while cancellation is not None and not wait([self.future], timeout=LOOK_S).done:
+                if cancellation.is_cancelled:
+                    self.cancel()
+                    break
             return self.future.result()
         except BaseException:
             self.cancel()

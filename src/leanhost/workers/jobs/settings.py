@@ -34,7 +34,7 @@ class Settings:
     output_limit: int
     max_requests: int
     max_age: float
-    max_private_bytes: int
+    max_growth_bytes: int
     spares: int
     max_waiting: int
     queue_timeout: float
@@ -53,7 +53,7 @@ class Settings:
             "memory_limit",
             "output_limit",
             "max_requests",
-            "max_private_bytes",
+            "max_growth_bytes",
             "max_zygotes",
         ):
             natural(name, getattr(self, name), least=1)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from leanhost import errors
 from leanhost.errors import LeanHostError, WorkerStartError
 from leanhost.lean.core import Import
+from leanhost.limit import Limit
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressEvent
@@ -297,7 +298,7 @@ class Raised:
     code: str
     message: str
     hint: str
-    limit: str
+    limit: Limit | None
     result: CommandResult | ElabFailure | None
 
 
@@ -309,9 +310,9 @@ _CLASSES = {
 
 def error_out(error: BaseException) -> bytes:
     """Encode why a worker could not start, or what a call of a session raised."""
-    raised = Raised(WorkerStartError.code, f"{type(error).__name__}: {error}", "", "", None)
+    raised = Raised(WorkerStartError.code, f"{type(error).__name__}: {error}", "", None, None)
     if isinstance(error, LeanHostError):
-        raised = Raised(error.code, error.message, error.hint, "", None)
+        raised = Raised(error.code, error.message, error.hint, None, None)
         if isinstance(error, errors.ElaborationError):
             raised = replace(raised, result=error.result if isinstance(error.result, _RESULTS) else None)
         elif isinstance(error, errors.MetaError):

@@ -12,10 +12,11 @@ from msgspec.structs import asdict
 
 from leanhost.lean.names import NameTuple
 from leanhost.services.declarations.decode import Axioms
-from leanhost.services.declarations.search import Listed, Mark, Match, Page, Where, page, where
+from leanhost.services.declarations.search import Listed, Mark, Page, SearchMatch, Where, page, where
 from leanhost.services.declarations.service import BoundedText, DeclarationService, Inspection
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.validate import many, natural, text
 from leanhost.workers.remote.operation import Operation, Task
@@ -103,11 +104,12 @@ def _field(name: str, answer: Any) -> Operation[Names, Any]:
 
 
 def _listing(task: Task[Listing]) -> Page:
-    a, queries = task.arguments, task.session.declarations.queries
-    return page(queries, a.wanted, a.start, a.limit, a.mark, task.progress, task.cancellation)
+    a, queries = task.arguments, task.session.declarations._queries
+    call = CallContext(None, task.cancellation, task.progress)
+    return page(queries, a.wanted, a.start, a.limit, a.mark, call)
 
 
-def _search(task: Task[Search]) -> list[Match]:
+def _search(task: Task[Search]) -> list[SearchMatch]:
     a = task.arguments
     return task.session.declarations.search(
         a.fragment,
@@ -118,10 +120,10 @@ def _search(task: Task[Search]) -> list[Match]:
     )
 
 
-EXISTS: Operation[Names, list[bool]] = _many("exists", Names, bool, lambda service: service.exists)
-KINDS: Operation[Names, list[str | None]] = _many("kinds", Names, str | None, lambda service: service.kinds)
-TYPES: Operation[TypeBudget, list[BoundedText | None]] = _many(
-    "types", TypeBudget, BoundedText | None, lambda service: service.types
+EXISTS: Operation[Names, list[bool]] = _many("exists", Names, bool, lambda service: service.exists_many)
+KIND: Operation[Names, list[str | None]] = _many("kind", Names, str | None, lambda service: service.kind_many)
+TYPE: Operation[TypeBudget, list[BoundedText | None]] = _many(
+    "type", TypeBudget, BoundedText | None, lambda service: service.type_many
 )
 INSPECT: Operation[InspectionBudget, list[Inspection | None]] = _many(
     "inspect", InspectionBudget, Inspection | None, lambda service: service.inspect_many
@@ -129,8 +131,10 @@ INSPECT: Operation[InspectionBudget, list[Inspection | None]] = _many(
 AXIOMS: Operation[Names, list[Axioms | None]] = _field("axioms", Axioms)
 USED: Operation[Names, list[frozenset[Name] | None]] = _field("used_constants", frozenset[Name])
 LISTING: Operation[Listing, Page] = Operation("declarations.listing", Listing, Page, _listing)
-SEARCH: Operation[Search, list[Match]] = Operation("declarations.search", Search, list[Match], _search)
-OPERATIONS: tuple[Operation[Any, Any], ...] = (EXISTS, KINDS, TYPES, INSPECT, AXIOMS, USED, LISTING, SEARCH)
+SEARCH: Operation[Search, list[SearchMatch]] = Operation(
+    "declarations.search", Search, list[SearchMatch], _search
+)
+OPERATIONS: tuple[Operation[Any, Any], ...] = (EXISTS, KIND, TYPE, INSPECT, AXIOMS, USED, LISTING, SEARCH)
 
 
 def _given(wanted: Iterable[NameLike]) -> tuple[NameTuple, ...]:
@@ -170,13 +174,24 @@ class WorkerDeclarations:
     @blocking
     def exists(
         self,
+        name: NameLike,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> bool:
+        """Tell whether *name* is declared."""
+        return first(self._ask(EXISTS, Names(_given((name,))), timeout, None, cancellation))
+
+    @blocking
+    def exists_many(
+        self,
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[bool]:
-        """Tell for each name whether it is declared."""
+        """:meth:`exists` of many."""
         return self._ask(EXISTS, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
@@ -184,33 +199,45 @@ class WorkerDeclarations:
         self, name: NameLike, *, timeout: float | None = None, cancellation: Cancellation = None
     ) -> str | None:
         """Return the kind of *name* (``theorem``, ``definition``...); ``None`` when nothing has that name."""
-        return first(self._ask(KINDS, Names(_given((name,))), timeout, None, cancellation))
+        return first(self._ask(KIND, Names(_given((name,))), timeout, None, cancellation))
 
     @blocking
-    def kinds(
+    def kind_many(
         self,
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[str | None]:
         """:meth:`kind` of many."""
-        return self._ask(KINDS, Names(_given(wanted)), timeout, progress, cancellation)
+        return self._ask(KIND, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
-    def types(
+    def type(
+        self,
+        name: NameLike,
+        *,
+        type_bytes: int = 4096,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> BoundedText | None:
+        """Return the type of *name* as Lean prints it, cut to *type_bytes* bytes."""
+        asked = TypeBudget(_given((name,)), type_bytes)
+        return first(self._ask(TYPE, asked, timeout, None, cancellation))
+
+    @blocking
+    def type_many(
         self,
         wanted: Iterable[NameLike],
         *,
         type_bytes: int = 4096,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[BoundedText | None]:
-        """Return the type of each name as Lean prints it, cut to *type_bytes* bytes."""
-        asked = TypeBudget(_given(wanted), type_bytes)
-        return self._ask(TYPES, asked, timeout, progress, cancellation)
+        """:meth:`type` of many; the budget is for each."""
+        return self._ask(TYPE, TypeBudget(_given(wanted), type_bytes), timeout, progress, cancellation)
 
     @blocking
     def inspect(
@@ -238,8 +265,8 @@ class WorkerDeclarations:
         doc_bytes: int = 4096,
         total_bytes: int = 16384,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Inspection | None]:
         """:meth:`inspect` of many names; the budgets are for each of them."""
         asked = InspectionBudget(_given(wanted), type_bytes, value_bytes, doc_bytes, total_bytes)
@@ -248,25 +275,47 @@ class WorkerDeclarations:
     @blocking
     def axioms(
         self,
+        name: NameLike,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> Axioms | None:
+        """Return what *name* rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
+        return first(self._ask(AXIOMS, Names(_given((name,))), timeout, None, cancellation))
+
+    @blocking
+    def axioms_many(
+        self,
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Axioms | None]:
-        """Return what each name rests on in the end, as :attr:`leanhost.Declaration.axioms`."""
+        """:meth:`axioms` of many."""
         return self._ask(AXIOMS, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
     def used_constants(
         self,
+        name: NameLike,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> frozenset[Name] | None:
+        """Return the constants in its type and value, as :attr:`leanhost.Declaration.used_constants`."""
+        return first(self._ask(USED, Names(_given((name,))), timeout, None, cancellation))
+
+    @blocking
+    def used_constants_many(
+        self,
         wanted: Iterable[NameLike],
         *,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[frozenset[Name] | None]:
-        """Return the constants in the type and value of each name, as :attr:`leanhost.Declaration.used_constants`."""
+        """:meth:`used_constants` of many."""
         return self._ask(USED, Names(_given(wanted)), timeout, progress, cancellation)
 
     @blocking
@@ -283,8 +332,8 @@ class WorkerDeclarations:
         start: int = 0,
         limit: int = PAGE,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[Listed]:
         """Return at most *limit* constants from the one at *start* on, as :meth:`leanhost.DeclarationService.iterate`.
 
@@ -327,9 +376,9 @@ class WorkerDeclarations:
         mentions: Iterable[NameLike] = (),
         limit: int = 50,
         timeout: float | None = None,
-        progress: ProgressSink | None = None,
         cancellation: Cancellation = None,
-    ) -> list[Match]:
+        progress: ProgressSink | None = None,
+    ) -> list[SearchMatch]:
         """Find declarations whose name contains *fragment*, as :meth:`leanhost.DeclarationService.search`."""
         text("a fragment of a name", fragment)
         natural("limit", limit, least=1, most=MAX_PAGE)
@@ -343,12 +392,16 @@ class WorkerDeclarations:
         )
 
     aexists = async_twin(exists)
+    aexists_many = async_twin(exists_many)
     akind = async_twin(kind)
-    akinds = async_twin(kinds)
-    atypes = async_twin(types)
+    akind_many = async_twin(kind_many)
+    atype = async_twin(type)
+    atype_many = async_twin(type_many)
     ainspect = async_twin(inspect)
     ainspect_many = async_twin(inspect_many)
     aaxioms = async_twin(axioms)
+    aaxioms_many = async_twin(axioms_many)
     aused_constants = async_twin(used_constants)
+    aused_constants_many = async_twin(used_constants_many)
     alisting = async_twin(listing)
     asearch = async_twin(search)

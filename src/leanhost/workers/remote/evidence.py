@@ -16,6 +16,7 @@ from leanhost.services.kernel.equivalence import Match
 from leanhost.services.terms.expr import Name
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.limits import WORDS
+from leanhost.services.values.options import many_times
 from leanhost.services.values.outcomes import Checked, Evidence, EvidenceStatus, KernelOutcome, Unavailable
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
@@ -40,6 +41,7 @@ class Recheck(Struct, frozen=True):
     """Evidence to ask the kernel about again."""
 
     evidence: tuple[Origin, ...]
+    timeout: float | None
 
 
 class Compare(Struct, frozen=True):
@@ -47,6 +49,7 @@ class Compare(Struct, frozen=True):
 
     evidence: tuple[Origin, ...]
     reference: str
+    timeout: float | None
 
 
 # --- in the worker ---
@@ -70,7 +73,7 @@ def _again(task: Task[Any], origin: Origin) -> Evidence:
                     cached.evidence.put((key, index), evidence)
                 found = every[origin.index]
             case Unavailable(limit=Limit.CANCELLED):
-                raise Cancelled("the caller cancelled")
+                raise Cancelled(WORDS[Limit.CANCELLED])
             case other:
                 raise NotReproduced(f"the evidence could not be had again: {other!r:.400}")
     return found
@@ -90,13 +93,19 @@ def _made(cached: CachedSession, made: KernelCheck | Finish, task: Task[Any]) ->
 
 
 def _recheck(task: Task[Recheck]) -> list[EvidenceStatus]:
-    return task.session.recheck_bulk(_evidence(task), cancellation=task.cancellation, progress=task.progress)
+    return task.session.recheck_many(
+        _evidence(task),
+        timeout=task.arguments.timeout,
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
 
 
 def _matches(task: Task[Compare]) -> list[Match]:
-    return task.session.matches_bulk(
+    return task.session.matches_many(
         _evidence(task),
         task.arguments.reference,
+        timeout=task.arguments.timeout,
         cancellation=task.cancellation,
         progress=task.progress,
     )
@@ -143,14 +152,15 @@ def _origins(context: RemoteContext, evidence: Sequence[Evidence]) -> tuple[Orig
 def recheck(
     context: RemoteContext,
     evidence: Sequence[Evidence],
+    timeout: float | None,
     cancellation: Cancellation,
     progress: ProgressSink | None,
 ) -> list[EvidenceStatus]:
     """Describe asking the kernel again about *evidence*."""
     return context.ask(
         RECHECK,
-        Recheck(_origins(context, evidence)),
-        seconds=context.options.timeout * max(1, len(evidence)),
+        Recheck(_origins(context, evidence), timeout),
+        seconds=many_times(context.options.timeout if timeout is None else timeout, len(evidence)),
         items=len(evidence),
         cancellation=cancellation,
         progress=progress,
@@ -161,6 +171,7 @@ def matches(
     context: RemoteContext,
     evidence: Sequence[Evidence],
     reference: str,
+    timeout: float | None,
     cancellation: Cancellation,
     progress: ProgressSink | None,
 ) -> list[Match]:
@@ -169,8 +180,8 @@ def matches(
         raise UsageError(f"a reference is given to a worker as text, not as {type(reference).__name__}")
     return context.ask(
         MATCHES,
-        Compare(_origins(context, evidence), reference),
-        seconds=context.options.timeout * max(1, len(evidence)),
+        Compare(_origins(context, evidence), reference, timeout),
+        seconds=many_times(context.options.timeout if timeout is None else timeout, len(evidence)),
         items=len(evidence),
         cancellation=cancellation,
         progress=progress,

@@ -27,6 +27,7 @@ from leanhost.services.terms.questions import (
     single,
 )
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import many_times
 from leanhost.services.values.progress import ProgressSink
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 from leanhost.workers.remote.terms import QUESTIONS, TERM_TIMES, Items, MetaAnswer, TermText, texts_out
@@ -89,39 +90,39 @@ class WorkerMeta:
         return self._context.ask(
             QUESTIONS[question.name],
             asked,
-            seconds=TERM_TIMES * options.timeout * max(1, len(items)),
+            seconds=many_times(TERM_TIMES * options.timeout, len(items)),
             items=len(items),
             cancellation=cancellation,
             progress=progress,
         )
 
     infer_type: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(INFER_TYPE))
-    infer_type_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(INFER_TYPE))
+    infer_type_many: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(INFER_TYPE))
     ainfer_type: Method[AskOne[str, _Later[TermText]]] = Method(_aone(INFER_TYPE))
-    ainfer_type_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(INFER_TYPE))
+    ainfer_type_many: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(INFER_TYPE))
     whnf: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(WHNF))
-    whnf_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(WHNF))
+    whnf_many: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(WHNF))
     awhnf: Method[AskOne[str, _Later[TermText]]] = Method(_aone(WHNF))
-    awhnf_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(WHNF))
+    awhnf_many: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(WHNF))
     reduce: Method[AskReduce[str, MetaAnswer[TermText]]] = Method(_one(REDUCE))
-    reduce_bulk: Method[AskReduceMany[str, list[MetaAnswer[TermText]]]] = Method(_many(REDUCE))
+    reduce_many: Method[AskReduceMany[str, list[MetaAnswer[TermText]]]] = Method(_many(REDUCE))
     areduce: Method[AskReduce[str, _Later[TermText]]] = Method(_aone(REDUCE))
-    areduce_bulk: Method[AskReduceMany[str, _LaterAll[TermText]]] = Method(_amany(REDUCE))
+    areduce_many: Method[AskReduceMany[str, _LaterAll[TermText]]] = Method(_amany(REDUCE))
     synth_instance: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(SYNTH_INSTANCE))
-    synth_instance_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(SYNTH_INSTANCE))
+    synth_instance_many: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(_many(SYNTH_INSTANCE))
     asynth_instance: Method[AskOne[str, _Later[TermText]]] = Method(_aone(SYNTH_INSTANCE))
-    asynth_instance_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(SYNTH_INSTANCE))
+    asynth_instance_many: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(SYNTH_INSTANCE))
     instantiate_mvars: Method[AskOne[str, MetaAnswer[TermText]]] = Method(_one(INSTANTIATE_MVARS))
-    instantiate_mvars_bulk: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(
+    instantiate_mvars_many: Method[AskMany[str, list[MetaAnswer[TermText]]]] = Method(
         _many(INSTANTIATE_MVARS)
     )
     ainstantiate_mvars: Method[AskOne[str, _Later[TermText]]] = Method(_aone(INSTANTIATE_MVARS))
-    ainstantiate_mvars_bulk: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(INSTANTIATE_MVARS))
+    ainstantiate_mvars_many: Method[AskMany[str, _LaterAll[TermText]]] = Method(_amany(INSTANTIATE_MVARS))
     is_def_eq: Method[AskPair[str, MetaAnswer[bool]]] = Method(_one(IS_DEF_EQ))
-    is_def_eq_bulk: Method[AskPairs[str, list[MetaAnswer[bool]]]] = Method(_many(IS_DEF_EQ))
+    is_def_eq_many: Method[AskPairs[str, list[MetaAnswer[bool]]]] = Method(_many(IS_DEF_EQ))
     ais_def_eq: Method[AskPair[str, _Later[bool]]] = Method(_aone(IS_DEF_EQ))
-    ais_def_eq_bulk: Method[AskPairs[str, _LaterAll[bool]]] = Method(_amany(IS_DEF_EQ))
+    ais_def_eq_many: Method[AskPairs[str, _LaterAll[bool]]] = Method(_amany(IS_DEF_EQ))
     pp_expr: Method[AskOne[str, MetaAnswer[str]]] = Method(_one(PP_EXPR))
-    pp_expr_bulk: Method[AskMany[str, list[MetaAnswer[str]]]] = Method(_many(PP_EXPR))
+    pp_expr_many: Method[AskMany[str, list[MetaAnswer[str]]]] = Method(_many(PP_EXPR))
     app_expr: Method[AskOne[str, _Later[str]]] = Method(_aone(PP_EXPR))
-    app_expr_bulk: Method[AskMany[str, _LaterAll[str]]] = Method(_amany(PP_EXPR))
+    app_expr_many: Method[AskMany[str, _LaterAll[str]]] = Method(_amany(PP_EXPR))

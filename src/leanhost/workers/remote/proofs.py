@@ -16,7 +16,8 @@ from leanhost.services.proofs.proof_state import ProofState
 from leanhost.services.terms.expr import Name, NameLike
 from leanhost.services.terms.meta_answers import DEFAULT, MetaOptions
 from leanhost.services.values.cancellation import Cancellation
-from leanhost.services.values.options import AllowedAxioms
+from leanhost.services.values.limits import WORDS
+from leanhost.services.values.options import AllowedAxioms, many_times
 from leanhost.services.values.outcomes import ElabFailure, KernelOutcome, Rejected, Unavailable
 from leanhost.services.values.progress import Phase, ProgressSink
 from leanhost.services.values.results import Limit
@@ -33,7 +34,7 @@ MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProofStep:
     """One step of a derivation: *tactic* on *goal*, or, without a tactic, *goal* brought to the front."""
 
     tactic: str | None
@@ -52,13 +53,14 @@ class Derivation(Struct, frozen=True):
 
     statement: str
     options: MetaOptions
-    path: tuple[Step, ...] = ()
+    path: tuple[ProofStep, ...] = ()
 
 
 class Prove(Struct, frozen=True):
     """Statements to begin proofs of."""
 
     proofs: tuple[Derivation, ...]
+    timeout: float | None
 
 
 class Apply(Struct, frozen=True):
@@ -67,6 +69,7 @@ class Apply(Struct, frozen=True):
     proof: Derivation
     tactics: tuple[str, ...]
     goal: int
+    timeout: float | None
 
 
 class Finish(Struct, frozen=True, tag="finish"):
@@ -104,16 +107,16 @@ def reach(cached: CachedSession, proof: Derivation, cancellation: Cancellation) 
 
 
 def _start(
-    cached: CachedSession, proof: Derivation, cancellation: Cancellation
+    cached: CachedSession, proof: Derivation, cancellation: Cancellation, timeout: float | None = None
 ) -> ProofState | TacticFailure:
-    return cached.session.prove(proof.statement, proof.options, cancellation=cancellation)
+    return cached.session.prove(proof.statement, proof.options, timeout=timeout, cancellation=cancellation)
 
 
 def _again(found: ProofState | TacticFailure, what: str) -> ProofState:
     if isinstance(found, ProofState):
         return found
     if found.limit is Limit.CANCELLED:
-        raise Cancelled("the caller cancelled")
+        raise Cancelled(WORDS[Limit.CANCELLED])
     raise NotReproduced(
         f"the proof state could not be reached again: {what} failed: {found.message}",
         hint="hold a worker (with pool.session(...) as session), or raise the timeout of the proof's options",
@@ -136,15 +139,14 @@ def _shown(state: ProofState) -> Goals | TacticFailure:
     try:
         return Goals(state.goals)
     except MetaError as error:
-        limit = Limit(error.limit) if error.limit else None
-        return TacticFailure(f"the goals cannot be shown: {error.message}", limit)
+        return TacticFailure(f"the goals cannot be shown: {error.message}", error.limit)
 
 
 def _prove(task: Task[Prove]) -> list[Goals | TacticFailure]:
     proofs = task.arguments.proofs
     found: list[Goals | TacticFailure] = []
     for proof in Phase(task.progress, "prove", len(proofs)).over(proofs):
-        state = _start(task.cached, proof, task.cancellation)
+        state = _start(task.cached, proof, task.cancellation, task.arguments.timeout)
         if isinstance(state, TacticFailure):
             found.append(state)
         else:
@@ -158,12 +160,18 @@ def _reach(task: Task[Apply] | Task[Finish]) -> ProofState:
 
 def _apply(task: Task[Apply]) -> list[Goals | TacticFailure]:
     tactics, goal = task.arguments.tactics, task.arguments.goal
-    states = _reach(task).apply_all(tactics, goal, cancellation=task.cancellation, progress=task.progress)
+    states = _reach(task).apply_many(
+        tactics,
+        goal,
+        timeout=task.arguments.timeout,
+        cancellation=task.cancellation,
+        progress=task.progress,
+    )
     key = _keys(task.arguments.proof)[-1]
     found: list[Goals | TacticFailure] = []
     for tactic, state in zip(tactics, states, strict=True):
         if isinstance(state, ProofState):
-            task.cached.states.put(_next(key, Step(tactic, goal)), state)
+            task.cached.states.put(_next(key, ProofStep(tactic, goal)), state)
             found.append(_shown(state))
         else:
             found.append(state)
@@ -172,11 +180,13 @@ def _apply(task: Task[Apply]) -> list[Goals | TacticFailure]:
 
 def _finish(task: Task[Finish]) -> KernelOutcome:
     a = task.arguments
-    return _reach(task).finish(Name(a.name), allow_axioms=a.allow_axioms, cancellation=task.cancellation)
+    return _reach(task).finish(
+        Name(a.name), allow_axioms=a.allow_axioms, timeout=task.timeout, cancellation=task.cancellation
+    )
 
 
 def _stopped() -> TacticFailure:
-    return TacticFailure("the caller cancelled", Limit.CANCELLED)
+    return TacticFailure(WORDS[Limit.CANCELLED], Limit.CANCELLED)
 
 
 PROVE: Operation[Prove, list[Goals | TacticFailure]] = Operation(
@@ -191,7 +201,7 @@ FINISH: Operation[Finish, KernelOutcome] = Operation(
     KernelOutcome,
     _finish,
     before=_reach,
-    cancelled=lambda: Unavailable(Limit.CANCELLED, "the caller cancelled"),
+    cancelled=lambda: Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED]),
 )
 OPERATIONS: tuple[Operation[Any, Any], ...] = (PROVE, APPLY, FINISH)
 
@@ -214,7 +224,7 @@ class WorkerProofState:
     statement: str
     goals: tuple[Goal, ...]
     """The goals, as text."""
-    path: tuple[Step, ...] = field(repr=False)
+    path: tuple[ProofStep, ...] = field(repr=False)
     """The steps from the statement to here, the first one first."""
     options: MetaOptions = field(repr=False)
     """The limits of each step."""
@@ -232,30 +242,43 @@ class WorkerProofState:
 
     @blocking
     def apply(
-        self, tactic: str, goal: int = 0, *, cancellation: Cancellation = None
+        self,
+        tactic: str,
+        goal: int = 0,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> WorkerProofState | TacticFailure:
         """Run a tactic on one goal; its new goals come first, as :meth:`leanhost.ProofState.apply`."""
-        return first(self._apply([tactic], goal, cancellation, None))
+        return first(self._apply([tactic], goal, timeout, cancellation, None))
 
     @blocking
-    def apply_all(
+    def apply_many(
         self,
         tactics: Sequence[str],
         goal: int = 0,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[WorkerProofState | TacticFailure]:
         """Try many tactics on the same goal in one request: one result each, in order.
 
-        Limits and the rest are as for :meth:`leanhost.ProofState.apply_all`.
+        Limits and the rest are as for :meth:`leanhost.ProofState.apply_many`.
         """
-        return self._apply(tactics, goal, cancellation, progress)
+        return self._apply(tactics, goal, timeout, cancellation, progress)
 
     @blocking
-    def have(self, name: NameLike, type_: str) -> WorkerProofState | TacticFailure:
+    def have(
+        self,
+        name: NameLike,
+        type_: str,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> WorkerProofState | TacticFailure:
         """Introduce a claim, as :meth:`leanhost.ProofState.have`."""
-        return first(self._apply([f"have {Name(name)} : {type_} := ?_"], 0, None, None))
+        return first(self._apply([f"have {Name(name)} : {type_} := ?_"], 0, timeout, cancellation, None))
 
     def focus(self, goal: int) -> WorkerProofState:
         """Return the same state with another goal in front; no worker is asked."""
@@ -266,7 +289,7 @@ class WorkerProofState:
             replace(self.goals[i], coupled=tuple(sorted(places[j] for j in self.goals[i].coupled)))
             for i in order
         )
-        return replace(self, goals=goals, path=self._longer(Step(None, goal)))
+        return replace(self, goals=goals, path=self._longer(ProofStep(None, goal)))
 
     @blocking
     def finish(
@@ -274,6 +297,7 @@ class WorkerProofState:
         name: NameLike = "proved",
         *,
         allow_axioms: Collection[str] = (),
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> KernelOutcome:
         """Assemble the proof, check it with the kernel, and return evidence, as :meth:`leanhost.ProofState.finish`."""
@@ -285,12 +309,12 @@ class WorkerProofState:
             lambda outcome: self._context.with_provenance(made, outcome),
             FINISH,
             made,
-            seconds=self.options.timeout,
+            seconds=self.options.timeout if timeout is None else timeout,
             cancellation=cancellation,
         )
 
     aapply = async_twin(apply)
-    aapply_all = async_twin(apply_all)
+    aapply_many = async_twin(apply_many)
     ahave = async_twin(have)
     afinish = async_twin(finish)
 
@@ -298,12 +322,13 @@ class WorkerProofState:
         self,
         tactics: Sequence[str],
         goal: int,
+        timeout: float | None,
         cancellation: Cancellation,
         progress: ProgressSink | None,
     ) -> list[WorkerProofState | TacticFailure]:
         texts("tactics", tactics, hint="apply(text) runs one tactic")
         self._check(goal)
-        paths = [self._longer(Step(tactic, goal)) for tactic in tactics]
+        paths = [self._longer(ProofStep(tactic, goal)) for tactic in tactics]
 
         def states(found: list[Goals | TacticFailure]) -> list[WorkerProofState | TacticFailure]:
             return [
@@ -314,8 +339,8 @@ class WorkerProofState:
         return self._context.ask_then(
             states,
             APPLY,
-            Apply(self._proof, tuple(tactics), goal),
-            seconds=self.options.timeout * max(1, len(tactics)),
+            Apply(self._proof, tuple(tactics), goal, timeout),
+            seconds=many_times(self.options.timeout if timeout is None else timeout, len(tactics)),
             items=len(tactics),
             cancellation=cancellation,
             progress=progress,
@@ -324,7 +349,7 @@ class WorkerProofState:
     def _check(self, goal: int) -> None:
         check_goal(goal, len(self.goals))
 
-    def _longer(self, step: Step) -> tuple[Step, ...]:
+    def _longer(self, step: ProofStep) -> tuple[ProofStep, ...]:
         path = (*self.path, step)
         if len(path) > MAX_STEPS or sum(len(each.tactic or "") for each in path) > MAX_BYTES:
             raise UsageError(
@@ -345,6 +370,7 @@ def proving(
     context: RemoteContext,
     statements: Sequence[str],
     options: MetaOptions | None,
+    timeout: float | None,
     cancellation: Cancellation,
     progress: ProgressSink | None = None,
 ) -> list[WorkerProofState | TacticFailure]:
@@ -361,8 +387,8 @@ def proving(
     return context.ask_then(
         states,
         PROVE,
-        Prove(tuple(Derivation(statement, chosen) for statement in statements)),
-        seconds=chosen.timeout * max(1, len(statements)),
+        Prove(tuple(Derivation(statement, chosen) for statement in statements), timeout),
+        seconds=many_times(chosen.timeout if timeout is None else timeout, len(statements)),
         items=len(statements),
         cancellation=cancellation,
         progress=progress,

@@ -10,7 +10,7 @@ from leanhost.lean.core import OptionValue
 from leanhost.services.kernel.equivalence import Match
 from leanhost.services.proofs.answers import TacticFailure
 from leanhost.services.terms.expr import NameLike
-from leanhost.services.terms.meta_answers import MetaOptions
+from leanhost.services.terms.meta_answers import MetaOptions, within
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.options import AllowedAxioms, ElabOptions
 from leanhost.services.values.outcomes import ElabFailure, Evidence, EvidenceStatus, KernelOutcome
@@ -26,9 +26,9 @@ from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, fir
 from leanhost.workers.remote.sources import (
     EXTEND,
     GOALS_AT,
-    INSPECT,
     KERNEL_CHECK,
     RUN,
+    VIEW,
     At,
     KernelCheck,
     Run,
@@ -134,7 +134,7 @@ class WorkerSession:
         )
 
     @blocking
-    def run_bulk(
+    def run_many(
         self,
         sources: Sequence[str],
         *,
@@ -179,7 +179,7 @@ class WorkerSession:
         )
 
     @blocking
-    def kernel_check_bulk(
+    def kernel_check_many(
         self,
         sources: Sequence[str],
         *,
@@ -190,7 +190,7 @@ class WorkerSession:
     ) -> list[KernelOutcome]:
         """:meth:`kernel_check` of many sources, as many at once as the pool has workers: one outcome each, in order.
 
-        *timeout* and *progress* are as for :meth:`run_bulk`. After a cancellation the rest are ``Unavailable``. What
+        *timeout* and *progress* are as for :meth:`run_many`. After a cancellation the rest are ``Unavailable``. What
         ends a worker ends the call.
         """
         named = tuple(AllowedAxioms.of(allow_axioms).entries)
@@ -216,34 +216,42 @@ class WorkerSession:
         source: str,
         positions: Sequence[tuple[int, int]],
         *,
+        file: str = _FILE,
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> list[tuple[str, ...]]:
         """The goals at many ``(line, column)`` positions, as :meth:`leanhost.Session.goals_at`."""
         return self._context.ask(
             GOALS_AT,
-            At(text("a source", source), _FILE, positions_out(positions)),
+            At(text("a source", source), file, positions_out(positions)),
             seconds=timeout,
             items=len(positions),
             cancellation=cancellation,
+            progress=progress,
         )
 
     @blocking
-    def inspect(
+    def view(
         self,
         source: str,
         *,
         file: str = _FILE,
         timeout: float | None = None,
         cancellation: Cancellation = None,
+        progress: ProgressSink | None = None,
     ) -> WorkerSourceView:
-        """Elaborate *source* with its info trees kept, to ask about positions, as :meth:`leanhost.Session.inspect`."""
+        """Elaborate *source* with its info trees kept, to ask about positions, as :meth:`leanhost.Session.view`."""
         arguments = At(text("a source", source), file)
 
-        def view(result: CommandResult) -> WorkerSourceView:
-            return WorkerSourceView(result, self._context, arguments, timeout)
-
-        return self._context.ask_then(view, INSPECT, arguments, seconds=timeout, cancellation=cancellation)
+        return self._context.ask_then(
+            lambda result: WorkerSourceView(result, self._context, arguments, timeout),
+            VIEW,
+            arguments,
+            seconds=timeout,
+            cancellation=cancellation,
+            progress=progress,
+        )
 
     @blocking
     def extend(
@@ -283,6 +291,7 @@ class WorkerSession:
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
     ) -> TermText | ElabFailure:
         """Elaborate a term and print it with its type; arguments are those of :meth:`leanhost.Session.elaborate`."""
@@ -291,7 +300,7 @@ class WorkerSession:
                 self._context,
                 [term],
                 expected_type,
-                options,
+                within(options, timeout),
                 namespace,
                 open_namespaces,
                 levels,
@@ -301,7 +310,7 @@ class WorkerSession:
         )
 
     @blocking
-    def elaborate_bulk(
+    def elaborate_many(
         self,
         terms: Sequence[str],
         expected_type: str | None = None,
@@ -311,6 +320,7 @@ class WorkerSession:
         open_namespaces: Sequence[NameLike] = (),
         levels: Sequence[NameLike] = (),
         lean_options: Mapping[str, OptionValue] | None = None,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[TermText | ElabFailure]:
@@ -319,7 +329,7 @@ class WorkerSession:
             self._context,
             terms,
             expected_type,
-            options,
+            within(options, timeout),
             namespace,
             open_namespaces,
             levels,
@@ -332,80 +342,97 @@ class WorkerSession:
 
     @blocking
     def prove(
-        self, statement: str, options: MetaOptions | None = None, *, cancellation: Cancellation = None
+        self,
+        statement: str,
+        options: MetaOptions | None = None,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
     ) -> WorkerProofState | TacticFailure:
         """Start a proof of *statement* (a type), as :meth:`leanhost.Session.prove`."""
-        return first(proving(self._context, [statement], options, cancellation))
+        return first(proving(self._context, [statement], options, timeout, cancellation))
 
     @blocking
-    def prove_bulk(
+    def prove_many(
         self,
         statements: Sequence[str],
         options: MetaOptions | None = None,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[WorkerProofState | TacticFailure]:
         """:meth:`prove` of many statements: one result each, in order; limits are for each."""
-        return proving(self._context, statements, options, cancellation, progress)
+        return proving(self._context, statements, options, timeout, cancellation, progress)
 
     # --- evidence ---
 
     @blocking
-    def recheck(self, evidence: Evidence, *, cancellation: Cancellation = None) -> EvidenceStatus:
+    def recheck(
+        self, evidence: Evidence, *, timeout: float | None = None, cancellation: Cancellation = None
+    ) -> EvidenceStatus:
         """Ask the kernel again, in a worker that makes the evidence again first, as :meth:`leanhost.Session.recheck`.
 
         *evidence* is a worker's over the same imports. Raises :class:`~leanhost.errors.ForeignHandleError` for other
         evidence, and :class:`~leanhost.errors.NotReproduced` when it cannot be had again.
         """
-        return first(recheck(self._context, [evidence], cancellation, None))
+        return first(recheck(self._context, [evidence], timeout, cancellation, None))
 
     @blocking
-    def recheck_bulk(
+    def recheck_many(
         self,
         evidence: Sequence[Evidence],
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[EvidenceStatus]:
         """:meth:`recheck` of many: one answer each, in order; limits are for each."""
-        return recheck(self._context, evidence, cancellation, progress)
+        return recheck(self._context, evidence, timeout, cancellation, progress)
 
     @blocking
-    def matches(self, evidence: Evidence, reference: str, *, cancellation: Cancellation = None) -> Match:
+    def matches(
+        self,
+        evidence: Evidence,
+        reference: str,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> Match:
         """Compare what the evidence proves with a reference statement, as :meth:`leanhost.Session.matches`.
 
         *evidence* is as for :meth:`recheck`.
         """
-        return first(matches(self._context, [evidence], reference, cancellation, None))
+        return first(matches(self._context, [evidence], reference, timeout, cancellation, None))
 
     @blocking
-    def matches_bulk(
+    def matches_many(
         self,
         evidence: Sequence[Evidence],
         reference: str,
         *,
+        timeout: float | None = None,
         cancellation: Cancellation = None,
         progress: ProgressSink | None = None,
     ) -> list[Match]:
         """:meth:`matches` of many with one reference: one answer each, in order."""
-        return matches(self._context, evidence, reference, cancellation, progress)
+        return matches(self._context, evidence, reference, timeout, cancellation, progress)
 
     arun = async_twin(run)
-    arun_bulk = async_twin(run_bulk)
+    arun_many = async_twin(run_many)
     akernel_check = async_twin(kernel_check)
-    akernel_check_bulk = async_twin(kernel_check_bulk)
+    akernel_check_many = async_twin(kernel_check_many)
     agoals_at = async_twin(goals_at)
-    ainspect = async_twin(inspect)
+    aview = async_twin(view)
     aextend = async_twin(extend)
     aelaborate = async_twin(elaborate)
-    aelaborate_bulk = async_twin(elaborate_bulk)
+    aelaborate_many = async_twin(elaborate_many)
     aprove = async_twin(prove)
-    aprove_bulk = async_twin(prove_bulk)
+    aprove_many = async_twin(prove_many)
     arecheck = async_twin(recheck)
-    arecheck_bulk = async_twin(recheck_bulk)
+    arecheck_many = async_twin(recheck_many)
     amatches = async_twin(matches)
-    amatches_bulk = async_twin(matches_bulk)
+    amatches_many = async_twin(matches_many)
 
     def __repr__(self) -> str:
         count = len(self._context.grown)

@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from leanhost.errors import UsageError
 from leanhost.services.elaboration.source_view import SourceView, TypeAt
+from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.lifecycle import Closing
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.outcomes import KernelOutcome, Unavailable
 from leanhost.services.values.results import CommandResult, Limit, Position
 from leanhost.workers.remote.operation import Operation, Task
 from leanhost.workers.remote.rpc import RemoteContext, async_twin, blocking, first
 
 T = TypeVar("T")
-
-_CANCELLED = "the caller cancelled"
 
 
 class Run(Struct, frozen=True):
@@ -79,14 +79,17 @@ def _view(task: Task[At]) -> SourceView:
     source, file = task.arguments.source, task.arguments.file
     found = task.cached.views.get((source, file))
     if found is None:
-        made = task.session.inspect(source, file=file, timeout=task.timeout, cancellation=task.cancellation)
+        made = task.session.view(
+            source, file=file, timeout=task.timeout, cancellation=task.cancellation, progress=task.progress
+        )
         found = task.cached.views.put((source, file), made)
     return found
 
 
-def _at(ask: Callable[[SourceView, int, int], object], task: Task[At]) -> list[object]:
+def _at(ask: Callable[..., object], task: Task[At]) -> list[object]:
     view = _view(task)
-    return [ask(view, line, column) for line, column in task.arguments.positions]
+    stop = {"timeout": task.timeout, "cancellation": task.cancellation}
+    return [ask(view, line, column, **stop) for line, column in task.arguments.positions]
 
 
 RUN: Operation[Run, CommandResult] = Operation(
@@ -97,12 +100,10 @@ KERNEL_CHECK: Operation[KernelCheck, KernelOutcome] = Operation(
     KernelCheck,
     KernelOutcome,
     _kernel_check,
-    cancelled=lambda: Unavailable(Limit.CANCELLED, _CANCELLED),
+    cancelled=lambda: Unavailable(Limit.CANCELLED, WORDS[Limit.CANCELLED]),
 )
 EXTEND: Operation[Run, None] = Operation("extend", Run, type(None), _extend)
-INSPECT: Operation[At, CommandResult] = Operation(
-    "inspect", At, CommandResult, lambda task: _view(task).result
-)
+VIEW: Operation[At, CommandResult] = Operation("view", At, CommandResult, lambda task: _view(task).result)
 GOALS_AT: Operation[At, list[tuple[str, ...]]] = Operation(
     "goals_at", At, list[tuple[str, ...]], partial(_at, SourceView.goals_at), each=True
 )
@@ -116,7 +117,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     RUN,
     KERNEL_CHECK,
     EXTEND,
-    INSPECT,
+    VIEW,
     GOALS_AT,
     TYPES_AT,
     REFERENCES,
@@ -146,24 +147,53 @@ class WorkerSourceView(Closing):
     _arguments: At = field(repr=False)
     _seconds: float | None = field(repr=False)
 
-    def _ask(self, operation: Operation[At, list[T]], line: int, column: int) -> T:
+    def _ask(
+        self,
+        operation: Operation[At, list[T]],
+        line: int,
+        column: int,
+        timeout: float | None,
+        cancellation: Cancellation,
+    ) -> T:
         arguments = replace(self._arguments, positions=positions_out([(line, column)]))
-        return first(self._context.ask(operation, arguments, seconds=self._seconds))
+        seconds = self._seconds if timeout is None else timeout
+        return first(self._context.ask(operation, arguments, seconds=seconds, cancellation=cancellation))
 
     @blocking
-    def goals_at(self, line: int, column: int) -> tuple[str, ...]:
+    def goals_at(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[str, ...]:
         """The goals at a position inside a tactic proof, as :meth:`leanhost.SourceView.goals_at`."""
-        return self._ask(GOALS_AT, line, column)
+        return self._ask(GOALS_AT, line, column, timeout, cancellation)
 
     @blocking
-    def type_at(self, line: int, column: int) -> TypeAt | None:
+    def type_at(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> TypeAt | None:
         """The smallest term at a position, with its type, as :meth:`leanhost.SourceView.type_at`."""
-        return self._ask(TYPES_AT, line, column)
+        return self._ask(TYPES_AT, line, column, timeout, cancellation)
 
     @blocking
-    def references(self, line: int, column: int) -> tuple[Position, ...]:
+    def references(
+        self,
+        line: int,
+        column: int,
+        *,
+        timeout: float | None = None,
+        cancellation: Cancellation = None,
+    ) -> tuple[Position, ...]:
         """Where what stands at a position occurs, as :meth:`leanhost.SourceView.references`."""
-        return self._ask(REFERENCES, line, column)
+        return self._ask(REFERENCES, line, column, timeout, cancellation)
 
     agoals_at = async_twin(goals_at)
     atype_at = async_twin(type_at)

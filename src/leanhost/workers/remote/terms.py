@@ -26,6 +26,7 @@ from leanhost.services.terms.meta_answers import (
 )
 from leanhost.services.terms.questions import Answer, Leave, Question
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.options import many_times
 from leanhost.services.values.outcomes import ElabFailure
 from leanhost.services.values.progress import ProgressSink
 from leanhost.services.values.results import Limit
@@ -77,9 +78,9 @@ class Items(Struct, frozen=True):
 def _written(task: Task[Elaborate] | Task[Items], terms: Sequence[Expr]) -> list[MetaResponse[TermText]]:
     """Print terms with their types, each within the limits of a question."""
     meta, options, token = task.session.meta, task.arguments.options, task.cancellation
-    types = meta.infer_type_bulk(terms, options, cancellation=token)
+    types = meta.infer_type_many(terms, options, cancellation=token)
     wanted = [e for term, t in zip(terms, types, strict=True) if isinstance(t, Ok) for e in (term, t.value)]
-    printed = iter(meta.pp_expr_bulk(wanted, options, cancellation=token))
+    printed = iter(meta.pp_expr_many(wanted, options, cancellation=token))
     found: list[MetaResponse[TermText]] = []
     for type_ in types:
         if not isinstance(type_, Ok):
@@ -97,7 +98,7 @@ def _written(task: Task[Elaborate] | Task[Items], terms: Sequence[Expr]) -> list
 
 def _elaborate(task: Task[Elaborate]) -> list[TermText | ElabFailure]:
     a = task.arguments
-    found = task.session.elaborate_bulk(
+    found = task.session.elaborate_many(
         a.terms,
         a.expected_type,
         a.options,
@@ -130,7 +131,7 @@ def _meta(question: Question, task: Task[Items]) -> list[MetaAnswer[Any]]:
     items = task.arguments.items
     meta, options, token = task.session.meta, task.arguments.options, task.cancellation
     read = iter(
-        task.session.elaborate_bulk([t for item in items for t in item], None, options, cancellation=token)
+        task.session.elaborate_many([t for item in items for t in item], None, options, cancellation=token)
     )
     terms = [[next(read) for _ in item] for item in items]
     failures = [next((t for t in item if isinstance(t, ElabFailure)), None) for item in terms]
@@ -207,7 +208,7 @@ def elaborating(
     return context.ask(
         ELABORATE,
         arguments,
-        seconds=TERM_TIMES * options.timeout * max(1, len(terms)),
+        seconds=many_times(TERM_TIMES * options.timeout, len(terms)),
         items=len(terms),
         cancellation=cancellation,
         progress=progress,

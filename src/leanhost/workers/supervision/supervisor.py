@@ -215,7 +215,7 @@ class Supervisor:
             waiting=self.waiting,
             answered=MappingProxyType(dict(counters.answered)),
             errors=MappingProxyType(dict(counters.errors)),
-            leases=launcher.forks + launcher.spawned,
+            processes_started=launcher.forks + launcher.spawned,
             forks=launcher.forks,
             zygotes=launcher.alive,
             zygotes_started=launcher.zygotes_started,

@@ -239,7 +239,7 @@ class Worker:
             self.kill(None, "spent")
         elif self.lease is None:
             self._retire()
-        elif self._grown > settings.max_private_bytes:
+        elif self._grown > settings.max_growth_bytes:
             self.kill(None, "memory")
 
     def let_go(self) -> None:
@@ -254,7 +254,7 @@ class Worker:
             self.kill(None, "requests")
         elif time.monotonic() - self.born > settings.max_age:
             self.kill(None, "age")
-        elif self._grown > settings.max_private_bytes:
+        elif self._grown > settings.max_growth_bytes:
             self.kill(None, "memory")
         elif self._keeps_state and settings.resets:
             self._send(pack(Reset(), limit=MAX_REQUEST_BYTES))
@@ -292,7 +292,7 @@ class Worker:
         self._grown = self.growth()
         if self.job is None:
             self._watch_at = float("inf")
-            if self._grown > settings.max_private_bytes:
+            if self._grown > settings.max_growth_bytes:
                 self.kill(None, "memory")
             return
         self._watch_at = now + WATCH_S

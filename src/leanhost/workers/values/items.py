@@ -11,7 +11,7 @@ from leanhost.lean import names
 from leanhost.lean.core import Import
 from leanhost.services.elaboration.environment import parse_imports
 from leanhost.services.values.results import CheckResult, Diagnostic, Status
-from leanhost.services.values.text import MAX_SOURCE_BYTES, decode
+from leanhost.services.values.text import MAX_SOURCE_BYTES, decode_source
 from leanhost.services.values.validate import many, seconds, text
 
 
@@ -54,6 +54,15 @@ class CheckItem:
                 raise UsageError(f"{what} is a str, not {texts!r:.80}")
         if self.imports is not None:
             object.__setattr__(self, "imports", parse_imports(self.imports))
+
+
+def with_timeout(item: CheckItem | str, timeout: float | None) -> CheckItem | str:
+    """Return *item* with *timeout* in the place of its own, if one is given; what is not an item is refused later."""
+    if timeout is None or not isinstance(item, str | CheckItem):
+        return item
+    return (
+        CheckItem(source=item, timeout=timeout) if isinstance(item, str) else replace(item, timeout=timeout)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +172,7 @@ def _prepared(
             return CheckResult(
                 item.file, Status.REFUSED, reasons=(f"no file name: {error}",), toolchain=toolchain
             )
-        decoded = decode(data, item.file)
+        decoded = decode_source(data, item.file)
         if isinstance(decoded, Diagnostic):
             return CheckResult(
                 item.file, Status.REJECTED, (decoded,), reasons=(decoded.message,), toolchain=toolchain

@@ -17,6 +17,9 @@ LATENCY_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 class WorkerStats:
     """A snapshot of a :class:`~leanhost.workers.pool.WorkerPool`. Counters never go back.
 
+    The answers by status and the latency buckets add up to the same number, and so do forks and other starts to
+    ``processes_started``.
+
     Attributes:
         workers: how many may check at once.
         busy: workers that check now, or are held by a session.
@@ -25,7 +28,7 @@ class WorkerStats:
         waiting: requests without an answer, running ones included.
         answered: requests answered so far, by status; a call of a session that came to an end is `accepted`.
         errors: requests that ended with an exception of the pool, by its class.
-        leases: worker processes started; ``forks`` of them from zygotes.
+        processes_started: worker processes started; ``forks`` of them from zygotes.
         forks: workers forked.
         zygotes: zygotes alive.
         zygotes_started: zygotes ever started.
@@ -44,7 +47,7 @@ class WorkerStats:
     waiting: int
     answered: Mapping[Status, int]
     errors: Mapping[str, int]
-    leases: int
+    processes_started: int
     forks: int
     zygotes: int
     zygotes_started: int

@@ -79,7 +79,7 @@ class Added:
 
     def take(self, base: Session, env: Ref, added: Sequence[Constant], theorems: Sequence[Theorem]) -> None:
         """Note it; *env* is the environment with what was *added* to that of *base*."""
-        lean, buffer = base.lean, io.BytesIO()
+        lean, buffer = base._lean, io.BytesIO()
         wanted = [constant.name for constant in added]
         with lean.empty_environment() as nothing:
             report = export(
@@ -96,7 +96,7 @@ class Added:
         with lean.engine.eval(lean.table.kernel_env(env)) as kernel_env:
             said = digest(lean, kernel_env, declared)
         self.said = Said(
-            library=base.library if base.imports else "",
+            library=base._library if base.imports else "",
             digest=said,
             axioms=tuple(Resting(theorem.axioms, (theorem.name,)) for theorem in theorems),
             wanted=tuple(theorem.name for theorem in theorems),
@@ -139,7 +139,7 @@ def export_library(
         if whole:
             ground = opened.enter_context(CandidateBase.under(host, request))
         else:
-            base, _ = host.session_for(
+            base, _ = host._session_for(
                 request.source,
                 file=request.file,
                 options=options,

@@ -34,12 +34,12 @@ def given(
     used = {*theirs.axioms, *(names.show(axiom) for rests in theirs.rests.values() for axiom in rests)}
     wanted = [axiom for axiom in allowed.typed if axiom.name in used]
     try:
-        found = elaborated(session.meta, wanted)
+        found = elaborated(session._runner, wanted)
     except UsageError as error:
         return Refusal("reference", "", error.message)
-    lean, more = session.lean, {each.name: each.constant(session.lean) for each in found}
-    with lean.engine.eval(lean.table.kernel_env(session.env)) as kernel_env:
-        for each, info in zip(found, lean.find(session.env, list(more)), strict=True):
+    lean, more = session._lean, {each.name: each.constant(session._lean) for each in found}
+    with lean.engine.eval(lean.table.kernel_env(session._env)) as kernel_env:
+        for each, info in zip(found, lean.find(session._env, list(more)), strict=True):
             if info is None:
                 continue  # the candidate's alone
             del more[each.name]

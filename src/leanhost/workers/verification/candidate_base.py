@@ -45,16 +45,18 @@ class CandidateBase:
     @classmethod
     def of(cls, host: Host, session: Session, request: Request, *, whole: bool) -> CandidateBase:
         """Return what *request* begins with, of which *session* is made."""
-        if whole and session.imported.key.is_module:  # such an environment lacks what is not shown to modules
+        if (
+            whole and session._imported.key.is_module
+        ):  # such an environment lacks what is not shown to modules
             return cls(
-                host.whole_import(request.source, file=request.file, imports=request.imports), whole=True
+                host._whole_import(request.source, file=request.file, imports=request.imports), whole=True
             )
-        return cls(session.imported.share(), whole=whole)
+        return cls(session._imported.share(), whole=whole)
 
     @classmethod
     def under(cls, host: Host, candidate: Request) -> CandidateBase:
         """Return what *candidate* imports. Raises as :meth:`leanhost.services.session.host.Host.whole_import`."""
-        imported = host.whole_import(candidate.source, file=candidate.file, imports=candidate.imports)
+        imported = host._whole_import(candidate.source, file=candidate.file, imports=candidate.imports)
         return cls(imported, own=True)
 
     def replayed(self, exported: str, options: ElabOptions, cancellation: Cancellation) -> ReplayOutcome:

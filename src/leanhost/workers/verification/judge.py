@@ -73,10 +73,10 @@ def export_added(
     """Elaborate a source and return everything it added as an export; if *whole*, with what it rests on."""
     try:
         with _extended(host, request, options, cancellation) as session:
-            wanted = [constant.name for constant in session.added]
+            wanted = [constant.name for constant in session._added]
             if whole:
                 wanted.extend(_imported(session, request.asked))
-            compiled = with_code(session.lean, session.env, [constant for constant, _ in session.shown])
+            compiled = with_code(session._lean, session._env, [constant for constant, _ in session._shown])
             notes = {_COMPILED: sorted(map(names.show, compiled))}
             with CandidateBase.of(host, session, request, whole=whole) as ground:
                 text = _export(session, wanted, ground, options, cancellation, notes=notes)
@@ -98,21 +98,21 @@ def export_added(
 
 def _imported(session: Session, asked: Asked) -> list[names.NameTuple]:
     """What is asked for by name and was imported."""
-    own = {constant.name for constant in session.added}
+    own = {constant.name for constant in session._added}
     named = [names.parse(name) for name in (*(asked.theorems or ()), *(asked.definitions or ()))]
     absent = [name for name in named if name not in own]
-    found = session.lean.find(session.env, absent)
+    found = session._lean.find(session._env, absent)
     return [name for name, info in zip(absent, found, strict=True) if info is not None]
 
 
 def _beyond(host: Host, diagnostics: Iterable[Diagnostic]) -> str:
     """Why this Lean cannot elaborate a source that has these errors, if that is the reason."""
     errors = (said.message for said in diagnostics if said.is_error)
-    return next((why for message in errors if (why := host.lean.beyond(message))), "")
+    return next((why for message in errors if (why := host._lean.beyond(message))), "")
 
 
 def _extended(host: Host, request: Request, options: ElabOptions, cancellation: Cancellation) -> Session:
-    base, text = host.session_for(
+    base, text = host._session_for(
         request.source, file=request.file, options=options, imports=request.imports, cancellation=cancellation
     )
     with base:
@@ -135,17 +135,17 @@ def _export(
     if ground.whole:
         env = ground.library  # a module's own environment lacks what its imports do not show
     elif ground.own:
-        env = session.env
+        env = session._env
     else:
         # What is not found is left out: the imports are, when there is nowhere to look for them.
-        env = session.lean.empty_environment()
+        env = session._lean.empty_environment()
     export(
-        session.lean,
+        session._lean,
         env,
         list(wanted),
         buffer,
-        added=(*session.added, *more),
-        without=partial(ground.shares, session.env) if ground.own else None,
+        added=(*session._added, *more),
+        without=partial(ground.shares, session._env) if ground.own else None,
         proofs=proofs,
         timeout=options.timeout,
         cancellation=cancellation,
@@ -171,9 +171,9 @@ def judge_export(
     it is *whole*, and otherwise on top of what the reference imports, or what the candidate *start* imports if that is
     not the same. *accepted* is told of a candidate that answers all of it.
     """
-    lean = host.lean
+    lean = host._lean
     try:
-        base, text = host.session_for(
+        base, text = host._session_for(
             reference.source,
             file=reference.file,
             options=options,
@@ -204,7 +204,7 @@ def judge_export(
                 raise UnsupportedToolchain(f"the reference cannot be elaborated: {beyond}") from None
             return Judgement((_unusable(error),))
         with session:
-            added = {constant.name for constant in session.added}
+            added = {constant.name for constant in session._added}
             asked = reference.asked
             theorems, others, unnamed = _written(session, text, added)
             if asked.theorems is not None or asked.definitions is not None:
@@ -238,7 +238,7 @@ def judge_export(
             compared = [name for name in imported if names.show(name) in allowed]
             compared += _other_axioms(session, ground, theirs)
             # A negation is the library's; what a reference declares under that name may be anything.
-            may_deny = asked.disproofs and NOT not in added and None not in lean.find(session.env, [NOT])
+            may_deny = asked.disproofs and NOT not in added and None not in lean.find(session._env, [NOT])
             used = mentions(session, theorems) if may_deny else []
             denied = [NOT] if may_deny and _is_compared(session, ground, NOT) else []
             wanted = [*theorems, *others, *unnamed, *compared, *typed, *denied]
@@ -251,11 +251,11 @@ def judge_export(
                 {**others, **dict.fromkeys(typed, "axiom")},
                 unnamed,
                 own=added | typed.keys(),
-                proofs=frozenset(c.name for c in session.added if c.kind == "theorem"),
+                proofs=frozenset(c.name for c in session._added if c.kind == "theorem"),
                 sound=_sound(session, added, theirs, allowed) if unnamed else (),
                 holes=None if asked.definitions is None else [*map(names.parse, asked.definitions)],
                 deniable=may_deny,
-                compiled=with_code(lean, session.env, [c for c in session.added if c.name in open_]),
+                compiled=with_code(lean, session._env, [c for c in session._added if c.name in open_]),
                 candidate_compiled=_compiled(exported),
             )
         comparison = Comparison(lean, theirs, everything, options, cancellation)
@@ -305,7 +305,7 @@ def _sound(
         for name, axioms in theirs.rests.items()
         if not any(bad_axioms("", map(names.show, axioms), allowed))
     ]
-    found = session.lean.find(session.env, sound)
+    found = session._lean.find(session._env, sound)
     return [name for name, info in zip(sound, found, strict=True) if info is None or name in added]
 
 
@@ -327,22 +327,22 @@ def _written(
     lines = text.split("\n")
     unnamed = {
         c.name
-        for c, where in session.shown
+        for c, where in session._shown
         if _MACRO_SCOPE in c.name or (where is not None and _unnamed(lines, where))
     }
     left = _open(session) if unnamed else frozenset()
     wrote = [
         c
-        for c, where in session.shown
+        for c, where in session._shown
         if (c.name not in unnamed or c.kind == "theorem" or (c.kind == "definition" and c.name in left))
-        and (where is not None or not derived(session.lean, session.env, c.name, added))
+        and (where is not None or not derived(session._lean, session._env, c.name, added))
     ]
-    odd = unchecked(session.lean, wrote)
+    odd = unchecked(session._lean, wrote)
     safe = [c for c in wrote if c.name not in odd and c.kind not in ("recursor", "constructor")]
     types = [Constant(c.name, "axiom", c.info) for c in safe]
     safe = [
         c
-        for c, used in zip(safe, used_constants(session.lean, types), strict=True)
+        for c, used in zip(safe, used_constants(session._lean, types), strict=True)
         if c.kind != "definition" or not used or not used <= _NOTATION
     ]
     theorems = [c.name for c in safe if c.kind == "theorem" and c.name not in unnamed]
@@ -366,8 +366,8 @@ def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dic
 
     Those that are not are theorems whose proofs are not there to see.
     """
-    lean, env = session.lean, session.env
-    added: set[names.NameTuple] = {constant.name for constant in session.added}
+    lean, env = session._lean, session._env
+    added: set[names.NameTuple] = {constant.name for constant in session._added}
     absent = [name for name in wanted if name not in added and names.show(name) != SORRY]
     found: dict[names.NameTuple, bool] = {}
     for name, info in zip(absent, lean.find(env, absent), strict=True):
@@ -378,7 +378,7 @@ def _imported_axioms(session: Session, wanted: Iterable[names.NameTuple]) -> dic
 
 def _is_compared(session: Session, ground: CandidateBase, name: names.NameTuple) -> bool:
     """Whether a constant of the library of *session* may be another one in the candidate's."""
-    return ground.whole or (ground.own and name not in ground.shares(session.env, [name]))
+    return ground.whole or (ground.own and name not in ground.shares(session._env, [name]))
 
 
 def _other_axioms(session: Session, ground: CandidateBase, theirs: Replayed) -> list[names.NameTuple]:
@@ -386,8 +386,8 @@ def _other_axioms(session: Session, ground: CandidateBase, theirs: Replayed) -> 
     if not ground.own:
         return []
     rests = {axiom for axioms in theirs.rests.values() for axiom in axioms} - theirs.rests.keys()
-    asked = sorted(rests - set(ground.shares(session.env, sorted(rests, key=str))), key=str)
-    found = session.lean.find(session.env, asked)
+    asked = sorted(rests - set(ground.shares(session._env, sorted(rests, key=str))), key=str)
+    found = session._lean.find(session._env, asked)
     return [name for name, info in zip(asked, found, strict=True) if info is not None]
 
 

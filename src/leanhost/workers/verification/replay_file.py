@@ -17,8 +17,9 @@ from leanhost.services.exports.read.outcome import (
 from leanhost.services.exports.read.replay import vouched_for
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import VERDICTS
 from leanhost.services.values.options import ElabOptions
-from leanhost.services.values.results import CheckResult, Limit, Status
+from leanhost.services.values.results import CheckResult, Status
 from leanhost.workers.protocol import codec
 from leanhost.workers.protocol.framing import ProtocolError
 from leanhost.workers.protocol.messages import Replay
@@ -46,9 +47,6 @@ class _NotAccepted:
     name: str
     line: int
     message: str
-
-
-_OPEN = {Limit.TIMEOUT: Status.TIMEOUT, Limit.CANCELLED: Status.CANCELLED}
 
 
 def question(file: Path, trusted: Collection[str]) -> Replay:
@@ -91,7 +89,7 @@ def _told(outcome: ReplayOutcome) -> tuple[Status, _Accepted | _NotAccepted]:
         case Refused(line, reason):
             return Status.REJECTED, _NotAccepted("export", "", line, reason)
         case ReplayOpen(limit, text, line):
-            return _OPEN.get(limit, Status.REJECTED), _NotAccepted("limit", "", line, text)
+            return VERDICTS.get(limit, Status.REJECTED), _NotAccepted("limit", "", line, text)
 
 
 def answered(result: CheckResult, payload: bytes) -> FileReplay:

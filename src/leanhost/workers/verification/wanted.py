@@ -61,8 +61,8 @@ def chosen(
     So are its axioms where the candidate declares them, too: *axioms* are that one's.
     Raises :class:`UsageError` for a name that the reference has no theorem or definition by.
     """
-    odd = unchecked(session.lean, session.added)
-    kinds = {constant.name: constant.kind for constant in session.added if constant.name not in odd}
+    odd = unchecked(session._lean, session._added)
+    kinds = {constant.name: constant.kind for constant in session._added if constant.name not in odd}
     holes = list(map(names.parse, asked.definitions or ()))
     for name in holes:
         if kinds.get(name) != "definition":
@@ -85,9 +85,9 @@ def mentions(
 ) -> list[tuple[NameTuple, frozenset[NameTuple]]]:
     """What the types and values of a reference's constants mention; only the types of those in *stated*."""
     only = frozenset(stated)
-    constants = [Constant(c.name, "axiom", c.info) if c.name in only else c for c in session.added]
+    constants = [Constant(c.name, "axiom", c.info) if c.name in only else c for c in session._added]
     return [
-        (c.name, used) for c, used in zip(constants, kernel_constants(session.lean, constants), strict=True)
+        (c.name, used) for c, used in zip(constants, kernel_constants(session._lean, constants), strict=True)
     ]
 
 

@@ -39,7 +39,7 @@ def answer(
     A part of the library that comes with it may take *growing_s* seconds. What the candidate needs of the library and
     is not there is in the answer, and so is what is.
     """
-    lean = kept.host.lean
+    lean = kept.host._lean
     identity, part = question.library, question.part
     if not identity:
         begun()

@@ -25,6 +25,7 @@ from leanhost.errors import (
 )
 from leanhost.services.session.host import Host
 from leanhost.services.values.cancellation import CancellationToken
+from leanhost.services.values.limits import CallContext
 from leanhost.services.values.options import ElabOptions
 from leanhost.services.values.progress import ProgressEvent
 from leanhost.services.values.results import CheckResult, Status
@@ -184,7 +185,7 @@ def serve(
     """
     allow_cpu = partial(process_limits.allow_cpu, helpers=helpers)
     cache = SessionCache(host)
-    resets = host.lean.engine.can_reset
+    resets = host._lean.engine.can_reset
     while True:
         frame, cancelled = channel.next()
         kept = False
@@ -315,13 +316,12 @@ class Work:
     def _check(self, begun: Callable[[], None], *, second: bool) -> Answer:
         request = self.request
         added = Added(self.options, self.cancelled)
-        result = self.host.check_source(
+        result = self.host._check_source(
             request.source,
-            file=request.file,
-            options=self.options,
-            allow_axioms=request.allow_axioms,
-            imports=request.imports,
-            cancellation=self.cancelled,
+            CallContext(cancellation=self.cancelled, file=request.file),
+            self.options,
+            request.allow_axioms,
+            request.imports,
             imported=begun,
             accepted=added.take if second else None,
         )

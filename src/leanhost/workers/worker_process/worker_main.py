@@ -72,8 +72,8 @@ def main(argv: list[str]) -> int:
         host = open_host(config)
         if preload(host, config) and not config.kernel:
             rehearse(host, config, channel.has_request)
-            host.lean.engine.check_alive()
-        if host.lean.engine.can_reset:
+            host._lean.engine.check_alive()
+        if host._lean.engine.can_reset:
             host.snapshot()
     except Exception as error:
         connection.sendall(pack_reply(Failed(), error_out(error)))
@@ -96,7 +96,7 @@ def work(connection: socket.socket, host: Host, config: Config, ahead: Ranges) -
         connection.sendall(pack_reply(Failed(), error_out(error)))
         return 3
     channel = Channel(connection)
-    host.start_tasks()
+    host._start_tasks()
     process_limits.take_on(config.limits)
     ready(channel, host, confined)
     if not channel.has_request():
@@ -108,7 +108,7 @@ def work(connection: socket.socket, host: Host, config: Config, ahead: Ranges) -
         finally:
             os._exit(70)
 
-    host.lean.engine.occupy(serving)
+    host._lean.engine.occupy(serving)
     channel.watch()
     return 0
 
@@ -137,7 +137,7 @@ def first_of(config: Config) -> ImportKey:
 def preload(host: Host, config: Config) -> bool:
     """Import what the first request is expected to need; what cannot be imported is left for it to find out."""
     try:
-        host.preload(config.header, imports=config.preload)
+        host._preload(config.header, imports=config.preload)
     except ImportFailed:
         return False
     return True
@@ -170,7 +170,7 @@ def rehearse(host: Host, config: Config, wanted: Callable[[], bool] = lambda: Fa
             said(Check(), source)
         said(Verify(whole=False), STATED, said(Export(whole=False), COMMON) or "")
 
-    host.lean.engine.rehearse(answers)
+    host._lean.engine.rehearse(answers)
 
 
 def rehearsal(config: Config, question: Question, source: str, text: str | None = None) -> bytes:

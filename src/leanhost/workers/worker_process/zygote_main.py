@@ -198,7 +198,7 @@ def main(argv: list[str]) -> int:
         with Watch(control, config.scratch):
             host = open_host(config, tasks=False)
             imported = preload(host, config) and not config.kernel
-            host.lean_options(host.lean, config.options)
+            host._lean_options(host._lean, config.options)
             if imported:
                 rehearse(host, config)
             pair = socket.socketpair()  # there are none afterwards

@@ -25,9 +25,7 @@ from leanhost.services.exports.read.outcome import (
 )
 from leanhost.services.exports.read.records import DeclarationLine
 from leanhost.services.exports.read.strict import Malformed
-from leanhost.services.kernel.replay import open_question
-from leanhost.services.values.limits import WHY_LIMITS
-from leanhost.services.values.results import Limit
+from leanhost.services.values.limits import WORDS
 
 WINDOW = 4096
 """How many lines are read before they are rebuilt."""
@@ -77,14 +75,9 @@ class ExportChecker(ABC):
             self._stop_if_asked(record.line)
 
     def _stop_if_asked(self, line: int) -> None:
-        guard = self._guard
-        why = guard.why
-        if not why and guard.cancelled is not None and guard.cancelled.is_set():
-            # Whoever watches the guard looks now and then; work that is quick has to look for itself.
-            why = "cancelled"
-        if why:
-            limit = WHY_LIMITS[why]
-            raise Ended(ReplayOpen(limit, f"the replay was stopped ({why})", line))
+        limit = self._guard.asked_to_stop
+        if limit is not None:
+            raise Ended(ReplayOpen(limit, f"the replay was stopped: {WORDS[limit]}", line))
 
     def _theorems(self) -> tuple[ReplayedTheorem, ...]:
         return tuple(
@@ -130,12 +123,11 @@ class ExportChecker(ABC):
             # Each declaration has the limit to itself.
             _, grown = engine.eval_all([table.set_heartbeats(0), add])
         except Thrown as thrown:
-            reason = table.KERNEL_REASONS.get(self._lean.number_tag(thrown.error), "rejected")
+            limit = table.KERNEL_LIMITS.get(self._lean.number_tag(thrown.error))
             text = self._lean.text(table.kernel_exception_text(thrown.error, self._options))
-            if reason == "rejected":
+            if limit is None:
                 raise Ended(ReplayRejected(show(name), text, record.line)) from None
             self._stop_if_asked(record.line)
-            limit = Limit.REC_DEPTH if reason == "recursion" else open_question(reason)
             raise Ended(ReplayOpen(limit, f"{show(name)}: {text}", record.line)) from None
         return grown
 

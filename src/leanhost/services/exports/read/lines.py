@@ -53,6 +53,10 @@ _NATIVE = {("Lean", "reduceBool"), ("Lean", "reduceNat")}
 _NATIVE_LAST = {name[-1] for name in _NATIVE}
 
 
+MAX_EXPORT_BYTES = 4 << 30
+"""Longest file that is replayed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayLimits:
     """How much a file may ask for; past a limit it is refused.
@@ -67,7 +71,7 @@ class ReplayLimits:
     """
 
     line_bytes: int = 16 << 20
-    file_bytes: int = 4 << 30
+    file_bytes: int = MAX_EXPORT_BYTES
     lines: int = 50_000_000
     depth: int = 3_000
     level_nodes: int = 10_000

@@ -24,6 +24,7 @@ from leanhost.services.exports.format import FORMAT_VERSION
 from leanhost.services.exports.write.closure import Unit, Without, closure_of
 from leanhost.services.exports.write.terms import TermWriter
 from leanhost.services.values.cancellation import Cancellation
+from leanhost.services.values.limits import WORDS
 from leanhost.services.values.progress import Phase, ProgressSink, phase
 from leanhost.version import VERSION
 
@@ -196,10 +197,9 @@ class _Export:
         )
 
     def _pause(self, doing: Phase, current: int) -> None:
-        guard = self._guard
-        # Whoever watches the guard looks now and then; work that is quick has to look for itself.
-        if guard.why or (guard.cancelled is not None and guard.cancelled.is_set()):
-            raise Cancelled(f"the export was stopped ({guard.why or 'cancelled'})")
+        limit = self._guard.asked_to_stop
+        if limit is not None:
+            raise Cancelled(f"the export was stopped: {WORDS[limit]}")
         doing.at(current)
 
     def _flush(self) -> None:
