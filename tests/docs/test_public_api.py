@@ -49,7 +49,11 @@ def test_a_worker_has_no_spans() -> None:
     """Not even where those who could record them are installed: it does not look for them."""
     span = "from leanhost.services.values.tracing import span\nwith span('one', a=1) as s: s.set('b', 2)"
     assert "opentelemetry" in modules_after(span)
-    before = "from leanhost.workers.worker_process.confine import settle_in\nsettle_in({'scratch': '/'})"
+    before = (
+        "from types import SimpleNamespace\n"
+        "from leanhost.workers.worker_process.confine import settle_in\n"
+        "settle_in(SimpleNamespace(scratch='/'))"
+    )
     assert "opentelemetry" not in modules_after(f"{before}\n{span}")
 
 

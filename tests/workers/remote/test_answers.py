@@ -134,7 +134,7 @@ def test_limits_of_questions_are_the_callers(there: WorkerSession) -> None:
             there.elaborate(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"\.text of a TermText"):
         there.meta.whnf(TermText("Nat", "Type"))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="without _many"):
+    with pytest.raises(UsageError, match="must be a sequence of texts"):
         there.elaborate_many("Nat")
     with pytest.raises(UsageError, match="Lean options"):
         there.elaborate("Nat", lean_options={"maxHeartbeats": 1})

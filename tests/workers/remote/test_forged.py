@@ -151,7 +151,7 @@ def test_forged_answers_of_a_worker(fake_pool: MakePool) -> None:
 def test_forged_errors_of_a_worker(fake_pool: MakePool) -> None:
     session = fake_pool().session(["Init"])
     said: dict[str, Any] = {"is": "Raised", "code": "builtins.SystemExit", "message": "x", "hint": ""}
-    said.update(limit="", result=None)
+    said.update(limit=None, result=None)
     with pytest.raises(WorkerStartError, match="x"):
         session.run(f"error {json.dumps(said)}")
     lies: tuple[Any, ...] = (
@@ -160,6 +160,7 @@ def test_forged_errors_of_a_worker(fake_pool: MakePool) -> None:
         {**said, "code": ElaborationError.code},
         {**said, "code": ElaborationError.code, "result": {"is": "CommandResult"}},
         {**said, "code": MetaError.code, "limit": 1},
+        {**said, "code": MetaError.code, "limit": "no limit"},
     )
     for forged in lies:
         with pytest.raises(ProtocolError):

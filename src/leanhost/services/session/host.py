@@ -95,7 +95,7 @@ def make_ready(
     with images.making(toolchain, record, first) as ours:
         if ours:
             with Host(toolchain, search_path, strict=strict, first=first) as host:
-                host.keep_image()
+                host._keep_image()
 
 
 class Host(Closing, ProcessBound):
@@ -115,7 +115,7 @@ class Host(Closing, ProcessBound):
     ) -> None:
         """Open *toolchain*; *first* is what will be imported first, as far as that is known."""
         self._wanted = toolchain
-        self.first = first
+        self._first = first
         """What was expected to be imported first."""
         self._strict = strict
         self._lock = threading.RLock()
@@ -136,14 +136,14 @@ class Host(Closing, ProcessBound):
 
     def _open(self, *, tasks: bool = True) -> Opened:
         """Open the Lean, from an image of what is imported first where there is one."""
-        first = self.first if images.is_core(self.first, self.search_path, self._wanted.core) else None
+        first = self._first if images.is_core(self._first, self.search_path, self._wanted.core) else None
         opened = open_lean(self._wanted, strict=self._strict, tasks=tasks, first=first)
-        self._kept_from_image = images.taken_over(opened.lean, self.first)
+        self._kept_from_image = images.taken_over(opened.lean, self._first)
         if self._kept_from_image is not None:
-            self._kept.put(self.first, self._kept_from_image)
+            self._kept.put(self._first, self._kept_from_image)
         return opened
 
-    def keep_image(self) -> bool:
+    def _keep_image(self) -> bool:
         """Keep an image of this Lean over what it was to import first, for later starts; return whether it was done.
 
         For a host that has run nobody's code. It rehearses first, so that what is made on first use is there.
@@ -151,13 +151,13 @@ class Host(Closing, ProcessBound):
         with self._lock:
             lean = self._current
             if (
-                not images.is_core(self.first, self.search_path, self._wanted.core)
+                not images.is_core(self._first, self.search_path, self._wanted.core)
                 or not lean.engine.can_reset
             ):
                 return False
-            imported = self._kept_import(lean, self.first, None, None)
+            imported = self._kept_import(lean, self._first, None, None)
         try:
-            rehearse(lambda source: self.check_source(source, imports=self.first.imports))
+            rehearse(lambda source: self.check_source(source, imports=self._first.imports))
             return images.keep(lean, self.toolchain, imported)
         finally:
             imported.close()

@@ -55,7 +55,7 @@ class CandidateBase:
 
     @classmethod
     def under(cls, host: Host, candidate: Request) -> CandidateBase:
-        """Return what *candidate* imports. Raises as :meth:`leanhost.services.session.host.Host.whole_import`."""
+        """Return what *candidate* imports. Raises as :meth:`leanhost.services.session.host.Host._whole_import`."""
         imported = host._whole_import(candidate.source, file=candidate.file, imports=candidate.imports)
         return cls(imported, own=True)
 
