@@ -24,7 +24,7 @@ def host(embedded_toolchain: Toolchain) -> Iterator[Host]:
 
 
 def test_what_was_found_out_since_is_forgotten(host: Host) -> None:
-    (imported,) = [found for key, found in host._kept.items() if key == host.first]
+    (imported,) = [found for key, found in host._kept.items() if key == host._first]
     before = imported.axioms.copy()
     kept, options, headers = (each.items() for each in (host._kept, host._options, host._headers._known))
     assert host.check_source(CLASSICAL).accepted
