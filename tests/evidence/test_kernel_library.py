@@ -61,6 +61,20 @@ def test_it_grows_by_what_is_lacking(host: Host) -> None:
     library.close()
 
 
+def test_what_a_candidate_imports_has_to_be_there(host: Host) -> None:
+    library = KernelLibrary.empty(host.lean)
+    nothing, symm = added(host, ""), ("Eq", "symm")
+    lacking = replay_over(library, nothing, host.lean, imported=[symm], options=OPTIONS)
+    assert isinstance(lacking, Lacking)
+    assert lacking.names == (symm,)
+    grown = grow(library, part(host, lacking.names, library), host.lean, options=OPTIONS, timeout=60)
+    assert isinstance(grown, Replayed)
+    outcome = replay_over(library, nothing, host.lean, imported=lacking.names, options=OPTIONS)
+    assert isinstance(outcome, Replayed)
+    assert (outcome.names, dict(outcome.rests)) == ((), {symm: frozenset()})
+    library.close()
+
+
 def test_a_candidate_declares_nothing_of_the_librarys(host: Host) -> None:
     library = KernelLibrary.empty(host.lean)
     whole = part(host, (("Nat",), ("Eq",)), library)
