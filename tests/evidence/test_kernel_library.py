@@ -14,7 +14,9 @@ from leanhost.services.exports.statements import digest
 from leanhost.services.exports.write import export
 from leanhost.services.host import Host
 from leanhost.services.options import ElabOptions
+from tests.soundness.preludes import USES, prelude
 
+BOOM = ("boom",)
 OPTIONS = ElabOptions(timeout=60)
 SOURCE = "theorem t (a b : Nat) (h : a = b) : b = a := h.symm\ndef two : Nat := 2\n"
 
@@ -85,6 +87,23 @@ def test_a_candidate_declares_nothing_of_the_librarys(host: Host) -> None:
     refused = replay_over(fresh, whole, host.lean, options=OPTIONS)
     assert isinstance(refused, Refused)
     assert "only the library can declare it" in refused.reason
+
+
+@pytest.mark.parametrize("use", ["in a type", "in a value"])
+def test_a_literal_rests_on_what_the_kernel_unfolds_it_to(host: Host, use: str) -> None:
+    library, parts = KernelLibrary.empty(host.lean), []
+    base, text = host.session_for(prelude(("String.ofList",)) + USES[use])
+    with base, base.extend(text) as session:
+        others = [constant.name for constant in session.added if constant.name != BOOM]
+        for wanted, known in ((others, ()), ([BOOM], others)):
+            buffer = io.BytesIO()
+            export(host.lean, base.env, wanted, buffer, added=session.added, known=known)
+            parts.append(buffer.getvalue())
+    assert isinstance(grow(library, parts[0], host.lean, options=OPTIONS, timeout=60), Replayed)
+    outcome = replay_over(library, parts[1], host.lean, options=OPTIONS)
+    assert isinstance(outcome, Replayed), outcome
+    assert dict(outcome.rests) == {BOOM: {("bad",)}}
+    library.close()
 
 
 @pytest.mark.parametrize(
