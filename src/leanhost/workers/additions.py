@@ -7,6 +7,7 @@ are. The file can neither replace a constant of theirs nor declare one of those 
 
 from __future__ import annotations
 
+import functools
 from io import BytesIO
 from typing import Any
 
@@ -18,9 +19,10 @@ from leanhost.lean.names import NameTuple, show
 from leanhost.services.axioms import ImportedAxioms
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.elaboration import new_guard
-from leanhost.services.exports.checking import WINDOW, Checking, Ended, exprs_of, parts_of
-from leanhost.services.exports.families import family_declaration, family_names, mismatch
+from leanhost.services.exports.checking import WINDOW, Checking, Ended
+from leanhost.services.exports.families import family_declaration, mismatch
 from leanhost.services.exports.lines import HAS_NAT, HAS_STRING, LineReader, ReplayLimits
+from leanhost.services.exports.order import IsThere
 from leanhost.services.exports.outcome import (
     Refused,
     Replayed,
@@ -29,7 +31,7 @@ from leanhost.services.exports.outcome import (
 )
 from leanhost.services.exports.primitives import COMPILED, KERNELS_OWN, Primitives
 from leanhost.services.exports.rebuild import Builder
-from leanhost.services.exports.records import DeclarationLine
+from leanhost.services.exports.records import DeclarationLine, exprs_of, names_of, parts_of
 from leanhost.services.exports.strict import Malformed
 from leanhost.services.options import ElabOptions
 
@@ -51,7 +53,8 @@ def replay_added(
 
 class _Additions(Checking):
     def __init__(self, lean: Lean, data: bytes, env: Ref, options: Ref, guard: Guard) -> None:
-        super().__init__(lean, LineReader(BytesIO(data), ReplayLimits()), env, options, guard)
+        reader = LineReader(BytesIO(data), ReplayLimits(), is_there=_imported(lean, env))
+        super().__init__(lean, reader, env, options, guard)
         self._builder = Builder(lean, lambda _: 0)
         self._imported = ImportedAxioms(lean, env)
         self._special = Primitives(lean, options, guard.token)
@@ -83,8 +86,7 @@ class _Additions(Checking):
 
     def _declare(self, record: DeclarationLine) -> None:
         word, body = record.word, record.body
-        numbers = family_names(body) if word == "inductive" else [body["name"]]
-        declares = [self._tables.name(number) for number in numbers]
+        declares = [self._tables.name(number) for number in names_of(record)]
         for name in declares:
             if name in KERNELS_OWN:
                 raise Malformed(f"{show(name)} is a name the kernel knows; only the library can declare it")
@@ -137,6 +139,11 @@ class _Additions(Checking):
         found = frozenset(total)
         for name in declares:
             self._rests[name] = found
+
+
+def _imported(lean: Lean, env: Ref) -> IsThere:
+    """Return whether *env* has a constant."""
+    return functools.cache(lambda name: lean.find(env, [name]) != [None])
 
 
 def _unsafe(body: dict[str, Any]) -> bool:

@@ -18,11 +18,6 @@ _KINDS = {"types": "inductive", "ctors": "constructor", "recs": "recursor"}
 _TAGS = {"types": 5, "ctors": 6, "recs": 7}
 
 
-def family_names(body: dict[str, Any]) -> list[int]:
-    """The numbers of the names a family declares: types, constructors, recursors."""
-    return [part["name"] for key in _KINDS for part in body[key]]
-
-
 def family_declaration(lean: Lean, builder: Builder, tables: Tables, body: dict[str, Any]) -> Arg:
     """Return ``Declaration.inductDecl`` of a family; :class:`Malformed` when its parts do not fit together."""
     types, ctors, table = body["types"], body["ctors"], lean.table

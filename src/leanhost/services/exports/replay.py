@@ -24,9 +24,10 @@ from leanhost.lean.names import NameTuple, show
 from leanhost.services.cancellation import Cancellation
 from leanhost.services.elaboration import new_guard
 from leanhost.services.exports.checking import WINDOW, Checking, Ended
-from leanhost.services.exports.families import family_declaration, family_names, mismatch
+from leanhost.services.exports.families import family_declaration, mismatch
 from leanhost.services.exports.form import QUOT_NAMES
 from leanhost.services.exports.lines import HAS_NAT, HAS_NATIVE, HAS_STRING, LineReader, ReplayLimits
+from leanhost.services.exports.order import IsThere
 from leanhost.services.exports.outcome import (
     Refused,
     Replayed,
@@ -35,7 +36,7 @@ from leanhost.services.exports.outcome import (
 )
 from leanhost.services.exports.primitives import COMPUTED, NAT_FAMILY, Primitives
 from leanhost.services.exports.rebuild import Builder
-from leanhost.services.exports.records import DeclarationLine
+from leanhost.services.exports.records import DeclarationLine, names_of
 from leanhost.services.exports.strict import Malformed
 from leanhost.services.options import ElabOptions
 from leanhost.services.progress import ProgressSink, phase
@@ -111,8 +112,9 @@ class _Replay(Checking):
         guard: Guard,
         trusted: Collection[NameTuple],
         sha256: str | None,
+        is_there: IsThere = lambda _: False,
     ) -> None:
-        reader = LineReader(file, limits, hashed=sha256 is not None)
+        reader = LineReader(file, limits, is_there=is_there, hashed=sha256 is not None)
         super().__init__(lean, reader, lean.empty_environment(), options, guard)
         self._sha256 = sha256
         self._builder = Builder(lean, self._constant_name)
@@ -145,7 +147,7 @@ class _Replay(Checking):
                 line = reader.line
                 if isinstance(record, DeclarationLine):
                     self._waiting.append(record)
-                    computed = [n for n in self._names_of(record) if self._is_computed(n)]
+                    computed = [n for n in names_of(record) if self._is_computed(n)]
                     if any(self._wants_library(self._tables.name(number)) for number in computed):
                         self._asked = True
                         return None
@@ -202,11 +204,6 @@ class _Replay(Checking):
 
     # --- names ---
 
-    def _names_of(self, record: DeclarationLine) -> list[int]:
-        if record.word == "inductive":
-            return family_names(record.body)
-        return [record.body["name"]]
-
     def _is_computed(self, number: int) -> bool:
         prefix, part = self._tables.names[number]
         return prefix != 0 and self._tables.names[prefix] == (0, "Nat") and ("Nat", part) in COMPUTED
@@ -225,7 +222,7 @@ class _Replay(Checking):
 
     def _declare(self, record: DeclarationLine) -> None:
         word, body = record.word, record.body
-        declares = [self._tables.name(number) for number in self._names_of(record)]
+        declares = [self._tables.name(number) for number in names_of(record)]
         for name in declares:
             if name in self._declared:
                 raise Malformed(f"{show(name)} is declared twice")
