@@ -235,12 +235,19 @@ def test_comparators_configuration(native: Sequence[str], tmp_path: Path) -> Non
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert [(r["code"], r["name"]) for r in first["refusals"]] == [("sorry", "t")]
     assert second["verified"]
+    for word, status, said in (("meta", 0, "accepted"), ("nothing of it", 1, "rejected")):
+        config.write_text(json.dumps(values | {"external_kernels": {"own": ["grep", "-q", word]}}))
+        done = leanhost("verify", *native, "--config", config, "--json")
+        own, other = answer(done.stdout)["kernels"]
+        assert (own["name"], own["answer"]) == ("native-runtime", "accepted")
+        assert (other["name"].startswith("grep -q "), other["answer"]) == (True, said)
+        assert done.returncode == status
     config.write_text(json.dumps(values | {"theorem_names": ["nothing"]}))
     done = leanhost("verify", *native, "--config", config)
     assert done.returncode == 2
     assert "  reference: the reference has no theorem nothing" in done.stdout
     for wrong, why in {
-        json.dumps(values | {"enable_nanoda": True}): "asks for kernels that are not run here: nanoda",
+        json.dumps(values | {"enable_nanoda": True}): "has enable_nanoda, which is not supported",
         json.dumps(values | {"solution_module": "Nowhere"}): "there is no source of the module Nowhere",
         "[]": "is no configuration of comparator's: it is no JSON object",
     }.items():

@@ -23,7 +23,6 @@ from leanhost import (
 from leanhost.cli.entry import ACCEPTED, REJECTED, TROUBLE
 from leanhost.cli.reading import look_at
 from leanhost.cli.text import one_line, visible
-from leanhost.errors import UsageError
 from leanhost.toolchain import resolve
 
 DISPROVED = 3
@@ -36,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare the files and return the exit status."""
     started = time.monotonic()
     _check_usage(arguments)
-    config = None if arguments.config is None else _config(arguments.config)
+    config = None if arguments.config is None else ComparatorConfig.load(arguments.config)
+    kernels = _kernels(arguments, config)
     reference, *found = look_at(_named(arguments, config))
     candidates = [candidate for candidate in found if candidate is not None]
     if reference is None or not candidates:
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     caveats: dict[str, None] = {}
     exits = {TROUBLE} if None in found else set()
     with closing(
-        _verdicts(arguments, config, reference.entry, [each.entry for each in candidates])
+        _verdicts(arguments, config, kernels, reference.entry, [each.entry for each in candidates])
     ) as verdicts:
         for candidate, verification in zip(candidates, verdicts, strict=True):
             elapsed = time.monotonic() - started
@@ -73,22 +73,17 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         )
 
 
-def _config(path: str) -> ComparatorConfig:
-    config = ComparatorConfig.load(path)
-    if config.external_kernels:
-        raise UsageError(
-            f"{path} asks for kernels that are not run here: {', '.join(config.external_kernels)}",
-            hint="leave external_kernels and enable_nanoda out of a copy of it",
-        )
-    return config
-
-
 def _named(arguments: argparse.Namespace, config: ComparatorConfig | None) -> list[str]:
     """The reference and the candidates, as they are to be called."""
     if config is None or arguments.candidates:
         return [arguments.reference, *arguments.candidates]
     modules = (config.challenge_module, config.solution_module)
     return [str(config.source(module, arguments.project)) for module in modules]
+
+
+def _kernels(arguments: argparse.Namespace, config: ComparatorConfig | None) -> list[str] | None:
+    """The other kernels that are named, on the command line or in the configuration; ``None`` if none is."""
+    return [*(arguments.kernel or ()), *(() if config is None else config.kernels)] or None
 
 
 def _stated(
@@ -116,6 +111,7 @@ def _exit_status(verification: Verification) -> int:
 def _verdicts(
     arguments: argparse.Namespace,
     config: ComparatorConfig | None,
+    kernels: Sequence[str] | None,
     reference: CheckItem | CheckResult,
     candidates: Sequence[CheckItem | CheckResult],
 ) -> Generator[Verification, None, None]:
@@ -125,7 +121,7 @@ def _verdicts(
         verified: Iterator[Verification] = iter(())
         if items and isinstance(reference, CheckItem):
             stated = _stated(arguments, config, reference)
-            pool = stack.enter_context(_pool(arguments, min(arguments.jobs, len(items))))
+            pool = stack.enter_context(_pool(arguments, kernels, min(arguments.jobs, len(items))))
             pairs = ((stated, item) for item in items)
             verified = pool.verify_many(
                 pairs, from_scratch=arguments.from_scratch, disproofs=arguments.disproofs
@@ -143,14 +139,14 @@ def _refused(code: str, why: CheckResult, candidate: CheckResult) -> Verificatio
     return Verification(Status.REJECTED, (Refusal(code, "", why.reasons[0]),), candidate)
 
 
-def _pool(arguments: argparse.Namespace, workers: int) -> WorkerPool:
+def _pool(arguments: argparse.Namespace, kernels: Sequence[str] | None, workers: int) -> WorkerPool:
     return WorkerPool(
         toolchain=resolve(arguments.toolchain, arguments.project),
         project=arguments.project,
         search_path=arguments.search_path,
         workers=workers,
         options=ElabOptions(timeout=arguments.timeout),
-        kernels=arguments.kernel,
+        kernels=kernels,
         imports=arguments.imports,
         known_faults="refuse" if arguments.strict else "tell",
     )

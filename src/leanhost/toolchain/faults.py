@@ -159,8 +159,8 @@ KNOWN_FAULTS: tuple[KnownFault, ...] = (
         ("4.33.0",),
         date(2026, 7, 31),
     ),
-    # Lean's notes say that no export has it. Those that leanhost reads need not come from an exporter: a constant of
-    # that kind is noticed, because the kernel then has another constructor than the file; a projection may not be.
+    # Lean's notes say that no export has it. Those that leanhost reads need not come from an exporter, but what they
+    # mention and do not declare is refused.
     KnownFault(
         (14616,),
         "an inductive type may mention the kernel's own `_nested` types",

@@ -14,7 +14,9 @@ from leanhost.services.exports.write.export import export
 from leanhost.services.exports.write.statements import digest
 from leanhost.services.session.host import Host
 from leanhost.services.values.options import ElabOptions
+from tests.support.preludes import USES, prelude
 
+BOOM = ("boom",)
 OPTIONS = ElabOptions(timeout=60)
 SOURCE = "theorem t (a b : Nat) (h : a = b) : b = a := h.symm\ndef two : Nat := 2\n"
 
@@ -61,6 +63,20 @@ def test_it_grows_by_what_is_lacking(host: Host) -> None:
     library.close()
 
 
+def test_what_a_candidate_imports_has_to_be_there(host: Host) -> None:
+    library = KernelLibrary.empty(host._lean)
+    nothing, symm = added(host, ""), ("Eq", "symm")
+    lacking = replay_over(library, nothing, host._lean, imported=[symm], options=OPTIONS)
+    assert isinstance(lacking, Lacking)
+    assert lacking.names == (symm,)
+    grown = grow(library, part(host, lacking.names, library), host._lean, options=OPTIONS, timeout=60)
+    assert isinstance(grown, Replayed)
+    outcome = replay_over(library, nothing, host._lean, imported=lacking.names, options=OPTIONS)
+    assert isinstance(outcome, Replayed)
+    assert (outcome.names, dict(outcome.rests)) == ((), {symm: frozenset()})
+    library.close()
+
+
 def test_a_candidate_declares_nothing_of_the_librarys(host: Host) -> None:
     library = KernelLibrary.empty(host._lean)
     whole = part(host, (("Nat",), ("Eq",)), library)
@@ -71,6 +87,23 @@ def test_a_candidate_declares_nothing_of_the_librarys(host: Host) -> None:
     refused = replay_over(fresh, whole, host._lean, options=OPTIONS)
     assert isinstance(refused, Refused)
     assert "only the library can declare it" in refused.reason
+
+
+@pytest.mark.parametrize("use", ["in a type", "in a value"])
+def test_a_literal_rests_on_what_the_kernel_unfolds_it_to(host: Host, use: str) -> None:
+    library, parts = KernelLibrary.empty(host._lean), []
+    base, text = host._session_for(prelude(("String.ofList",)) + USES[use])
+    with base, base.extend(text) as session:
+        others = [constant.name for constant in session._added if constant.name != BOOM]
+        for wanted, known in ((others, ()), ([BOOM], others)):
+            buffer = io.BytesIO()
+            export(host._lean, base._env, wanted, buffer, added=session._added, known=known)
+            parts.append(buffer.getvalue())
+    assert isinstance(grow(library, parts[0], host._lean, options=OPTIONS, timeout=60), Replayed)
+    outcome = replay_over(library, parts[1], host._lean, options=OPTIONS)
+    assert isinstance(outcome, Replayed), outcome
+    assert dict(outcome.rests) == {BOOM: {("bad",)}}
+    library.close()
 
 
 @pytest.mark.parametrize(

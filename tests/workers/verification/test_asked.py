@@ -152,13 +152,18 @@ def test_odd_module_names_are_found(project: Path) -> None:
     ("kernels", "commands"),
     [
         ({}, ()),
-        ({"enable_nanoda": True}, ("nanoda_bin {file}",)),
         ({"external_kernels": {"a": ["b", "--c", "d e"]}}, ("b --c 'd e' {file}",)),
         ({"external_kernels": {"a": ["b"]}, "enable_nanoda": False}, ("b {file}",)),
     ],
 )
 def test_kernels_are_commands(project: Path, kernels: dict[str, object], commands: tuple[str, ...]) -> None:
     assert ComparatorConfig.load(written(project, **kernels)).kernels == commands
+
+
+def test_nanoda_as_comparator_calls_it_is_refused(project: Path) -> None:
+    config = ComparatorConfig.load(written(project, enable_nanoda=True))
+    with pytest.raises(UsageError, match="has enable_nanoda, which is not supported"):
+        _ = config.kernels
 
 
 @pytest.mark.parametrize(

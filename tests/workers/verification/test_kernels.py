@@ -18,6 +18,7 @@ from leanhost.toolchain.faults import is_caveat
 from leanhost.workers import WorkerPool
 from leanhost.workers.kernels import choice
 from leanhost.workers.kernels.choice import Program, choose
+from tests.support.fixture_core import compile_module
 from tests.support.pools import GOOD, pool_of
 
 FAULTS = Path(__file__).parents[2] / "support" / "faults"
@@ -94,6 +95,56 @@ def test_a_kernel_that_starts_again_is_sent_everything_again(embedded: WorkerPoo
     verification = embedded.verify(STATED, GOOD)
     assert verification.verified, verification
     assert len(verification.kernels) == 2
+
+
+OTHER_IMPORTS = {
+    "an import more": ("", "import Std\n", "theorem "),
+    "modules": ("module\n", "module\npublic import Std.Data.HashSet.Lemmas\n", "public theorem "),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_IMPORTS)
+def test_what_the_candidate_imports_is_what_the_second_kernel_has(embedded: WorkerPool, kind: str) -> None:
+    ours, theirs, word = OTHER_IMPORTS[kind]
+    stated = f'{word}t : 12345 % 1000 = 345 ∧ "ab".length = 2 := '
+    ours, theirs = f"{ours}{stated}by sorry\n", f"{theirs}{{}}{stated}{{}}\n"
+    honest = theirs.format("theorem h (m : Std.HashSet Nat) : m = m := rfl\n", "⟨rfl, rfl⟩")
+    verification = embedded.verify(ours, honest)
+    assert verification.verified, verification.refusals
+    assert [kernel.answer for kernel in verification.kernels] == ["accepted", "accepted"]
+    assert (embedded.verify(ours, theirs.format("", "sorry")).status) is Status.REJECTED
+
+
+@pytest.fixture(scope="module")
+def modules(
+    native_toolchain: Toolchain, fixture_core: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WorkerPool]:
+    """Native workers with a module beside the core library, whose verdicts take another process of the same kernel."""
+    out = tmp_path_factory.mktemp("modules")
+    compile_module(fixture_core, "theorem t : 1 = 1 := rfl\n", "Proved", out)
+    with WorkerPool(toolchain=native_toolchain, search_path=[out, fixture_core], kernels=NEWEST) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("theorem t : 1 = 1 := by sorry\n", "import Proved\n"),
+        ("theorem u : 1 = 1 := by sorry\n", "import Proved\ntheorem u : 1 = 1 := t\n"),
+        ("import Proved\ntheorem u : 1 = 1 := by sorry\n", "theorem u : 1 = 1 := rfl\n"),
+    ],
+)
+def test_both_kernels_have_what_the_candidate_imports(modules: WorkerPool, ours: str, theirs: str) -> None:
+    for _ in range(2):  # the second time on top of the library that the first one left
+        verification = modules.verify(ours, theirs)
+        assert verification.verified, verification.refusals
+        assert len(verification.kernels) == 2
+
+
+def test_a_program_gets_what_is_imported_and_asked_for(modules: WorkerPool, tmp_path: Path) -> None:
+    checker = command(tmp_path, "assert json.loads(lines[-1])['thm']['name'], lines\n")
+    verification = modules.verify("theorem t : 1 = 1 := by sorry\n", "import Proved\n", kernels=[checker])
+    assert verification.verified, verification.refusals
 
 
 def test_from_nothing_on(native_pool: WorkerPool) -> None:

@@ -118,4 +118,4 @@ def test_what_a_candidate_says_it_imports_does_not_have_to_be_so(library: Host) 
     candidate = "import Above\ntheorem t : two = 2 := rfl\ntheorem more : three = 3 := rfl\n"
     assert refusals(library, reference, candidate) == []
     judged = refusals(library, reference, candidate, start="import Theirs\n")
-    assert {r.code for r in judged} == {"kernel"}
+    assert {r.code for r in judged} == {"export"}

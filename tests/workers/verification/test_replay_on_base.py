@@ -135,7 +135,7 @@ def test_literals_are_nothing_where_their_types_are_not_leans(native_host: Host)
         wrong, odd, half = (stack.enter_context(base.extend(source)) for source in (empty, other, right))
         for session, writer, says in (
             (odd, numbers, "Nat is not imported"),
-            (base, numbers, "Nat is not imported"),
+            (base, numbers, "Nat is mentioned before it is declared"),
             (wrong, numbers, "Nat is not imported"),
             (half, numbers, ""),
             (wrong, strings, "String.ofList is not imported"),

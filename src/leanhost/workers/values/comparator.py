@@ -32,8 +32,8 @@ class ComparatorConfig:
         theorem_names: the theorems to prove.
         definition_names: the definitions of the challenge that the solution gives values of its own.
         permitted_axioms: all axioms that may be rested on.
-        external_kernels: programs that have to accept the solution as well, by their names: ``enable_nanoda`` is
-            ``{"nanoda": ("nanoda_bin",)}``.
+        external_kernels: programs that have to accept the solution as well, by their names.
+        enable_nanoda: whether nanoda has to, as comparator calls it.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class ComparatorConfig:
     definition_names: tuple[str, ...]
     permitted_axioms: tuple[str, ...]
     external_kernels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    enable_nanoda: bool = False
 
     @classmethod
     def load(cls, path: Path | str) -> ComparatorConfig:
@@ -64,6 +65,7 @@ class ComparatorConfig:
                 definition_names=_names(values, "definition_names", ()),
                 permitted_axioms=_names(values, "permitted_axioms"),
                 external_kernels=_kernels(values),
+                enable_nanoda=_nanoda(values),
             )
         except (ValueError, RecursionError) as error:
             why = error.message if isinstance(error, UsageError) else str(error)
@@ -71,7 +73,16 @@ class ComparatorConfig:
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The external kernels as commands, with ``{file}`` in the place of an export's name."""
+        """The external kernels as commands, with ``{file}`` in the place of an export's name.
+
+        Raises :class:`~leanhost.errors.UsageError` if ``enable_nanoda`` is set: comparator then calls a program with
+        the name of a configuration that it made, not with that of an export.
+        """
+        if self.enable_nanoda:
+            raise UsageError(
+                f"{self.path} has enable_nanoda, which is not supported",
+                hint="leave it out of a copy of the file, and name nanoda's command with --kernel or kernels=",
+            )
         return tuple(f"{shlex.join(command)} {{file}}" for command in self.external_kernels.values())
 
     def reference(self, project: Path | str | None = None) -> Reference:
@@ -145,9 +156,7 @@ def _texts(value: object, key: str) -> tuple[str, ...]:
 
 
 def _kernels(values: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    external, nanoda = values.get("external_kernels"), values.get("enable_nanoda")
-    if nanoda is not None and not isinstance(nanoda, bool):
-        raise UsageError("enable_nanoda is neither true nor false")
+    external = values.get("external_kernels")
     if external is None:
         external = {}
     if not isinstance(external, dict):
@@ -156,6 +165,15 @@ def _kernels(values: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     for name, command in found.items():
         if not command:
             raise UsageError(f"the kernel {name} has no command")
-    if nanoda and found:
+    return found
+
+
+def _nanoda(values: Mapping[str, object]) -> bool:
+    nanoda = values.get("enable_nanoda")
+    if nanoda is None:
+        return False
+    if not isinstance(nanoda, bool):
+        raise UsageError("enable_nanoda is neither true nor false")
+    if nanoda and values.get("external_kernels"):
         raise UsageError("enable_nanoda and external_kernels cannot both be given; list nanoda among these")
-    return {"nanoda": ("nanoda_bin",)} if nanoda else found
+    return nanoda

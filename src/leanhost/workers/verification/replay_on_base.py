@@ -7,6 +7,7 @@ are. The file can neither replace a constant of theirs nor declare one of those 
 
 from __future__ import annotations
 
+import functools
 from io import BytesIO
 from typing import Any
 
@@ -17,16 +18,17 @@ from leanhost.lean import names
 from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.exports.read.builder import Builder
-from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker, exprs_of, parts_of
-from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
+from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker
+from leanhost.services.exports.read.inductives import family_declaration, mismatch
 from leanhost.services.exports.read.lines import HAS_NAT, HAS_STRING, LineReader, ReplayLimits
+from leanhost.services.exports.read.order import IsThere
 from leanhost.services.exports.read.outcome import (
     Refused,
     Replayed,
     ReplayOutcome,
     ReplayRejected,
 )
-from leanhost.services.exports.read.records import DeclarationLine
+from leanhost.services.exports.read.records import DeclarationLine, exprs_of, names_of, parts_of
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.axioms import ImportedAxioms
 from leanhost.services.kernel.builtin_functions import COMPILED, KERNEL_NAMES, BuiltinFunctions
@@ -52,7 +54,8 @@ def replay_added(
 
 class _Additions(ExportChecker):
     def __init__(self, lean: Lean, data: bytes, env: Ref, options: Ref, guard: Guard) -> None:
-        super().__init__(lean, LineReader(BytesIO(data), ReplayLimits()), env, options, guard)
+        reader = LineReader(BytesIO(data), ReplayLimits(), is_there=_imported(lean, env))
+        super().__init__(lean, reader, env, options, guard)
         self._builder = Builder(lean, lambda _: 0)
         self._imported = ImportedAxioms(lean, env)
         self._special = BuiltinFunctions(lean, options, guard.token)
@@ -84,8 +87,7 @@ class _Additions(ExportChecker):
 
     def _declare(self, record: DeclarationLine) -> None:
         word, body = record.word, record.body
-        numbers = family_names(body) if word == "inductive" else [body["name"]]
-        declares = [self._tables.name(number) for number in numbers]
+        declares = [self._tables.name(number) for number in names_of(record)]
         for name in declares:
             if name in KERNEL_NAMES:
                 raise Malformed(f"{show(name)} is a name the kernel knows; only the library can declare it")
@@ -138,6 +140,11 @@ class _Additions(ExportChecker):
         found = frozenset(total)
         for name in declares:
             self._rests[name] = found
+
+
+def _imported(lean: Lean, env: Ref) -> IsThere:
+    """Return whether *env* has a constant."""
+    return functools.cache(lambda name: lean.find(env, [name]) != [None])
 
 
 def _unsafe(body: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from leanhost.engine.base import Guard
@@ -23,7 +23,7 @@ from leanhost.services.exports.read.outcome import (
     ReplayOutcome,
     ReplayRejected,
 )
-from leanhost.services.exports.read.records import DeclarationLine
+from leanhost.services.exports.read.records import DeclarationLine, exprs_of
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.values.limits import WORDS
 
@@ -130,17 +130,3 @@ class ExportChecker(ABC):
             self._stop_if_asked(record.line)
             raise Ended(ReplayOpen(limit, f"{show(name)}: {text}", record.line)) from None
         return grown
-
-
-def parts_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A declaration and everything in it that has a type or a value of its own."""
-    yield body
-    for key in ("types", "ctors", "recs", "rules"):
-        for part in body.get(key, ()):
-            if isinstance(part, dict):
-                yield from parts_of(part)
-
-
-def exprs_of(body: dict[str, Any]) -> list[int]:
-    """The numbers of all expressions in a declaration."""
-    return [part[key] for part in parts_of(body) for key in ("type", "value", "rhs") if key in part]

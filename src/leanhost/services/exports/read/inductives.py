@@ -29,11 +29,6 @@ _FACTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 """What is compared of each part: lists of names, numbers, flags. The format has Lean's own names for them."""
 
 
-def family_names(body: dict[str, Any]) -> list[int]:
-    """The numbers of the names a family declares: types, constructors, recursors."""
-    return [part["name"] for key in _KINDS for part in body[key]]
-
-
 def family_declaration(lean: Lean, builder: Builder, tables: Tables, body: dict[str, Any]) -> Arg:
     """Return ``Declaration.inductDecl`` of a family; :class:`Malformed` when its parts do not fit together."""
     types, ctors, table = body["types"], body["ctors"], lean.table

@@ -19,7 +19,7 @@ from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple, show
 from leanhost.services.exports.read.lines import ReplayLimits
 from leanhost.services.exports.read.outcome import Replayed, ReplayOutcome
-from leanhost.services.exports.read.records import DeclarationLine
+from leanhost.services.exports.read.records import DeclarationLine, names_of
 from leanhost.services.exports.read.replay import _Replay
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.builtin_functions import COMPUTED, KERNEL_NAMES
@@ -135,13 +135,19 @@ class _Over(_Replay):
         *,
         part_of_library: bool,
     ) -> None:
-        super().__init__(lean, BytesIO(data), ReplayLimits(), options, guard, COMPUTED, None)
+        mentioned: set[NameTuple] = set()
+
+        def is_there(name: NameTuple) -> bool:
+            mentioned.add(name)
+            return True  # or nothing is declared
+
+        super().__init__(lean, BytesIO(data), ReplayLimits(), options, guard, COMPUTED, None, is_there)
         self._library = library
         self._part_of_library = part_of_library
         self._new: dict[NameTuple, frozenset[NameTuple]] = {}
         # Looked up below the new ones, and never written to.
         self._rests = cast("dict[NameTuple, frozenset[NameTuple]]", ChainMap(self._new, library.rests))
-        self._mentioned: set[int] = set()
+        self._mentioned = mentioned
         self._noted = 0
         self._announced: set[NameTuple] = set()
         self._imported = imported
@@ -181,7 +187,6 @@ class _Over(_Replay):
         return replace(super()._replayed(), rests={**imported, **self._new})
 
     def _constant_name(self, number: int) -> Arg:
-        self._mentioned.add(number)
         return 0  # whatever the kernel computes is the library's, under its own name
 
     def _work(self) -> None:
@@ -192,10 +197,10 @@ class _Over(_Replay):
 
     def _note(self) -> None:
         """Note what was read, mentioned or announced by a declaration, and is not there."""
-        needs = {self._tables.name(number) for number in self._mentioned}
+        needs = set(self._mentioned)
         self._mentioned.clear()
         for record in self._waiting[self._noted :]:
-            declares = [self._tables.name(number) for number in self._names_of(record)]
+            declares = [self._tables.name(number) for number in names_of(record)]
             self._announced.update(declares)
             needs |= self._implied(declares, record.body)
         self._noted = len(self._waiting)
@@ -204,7 +209,7 @@ class _Over(_Replay):
         self._lacking -= self._announced
 
     def _declare(self, record: DeclarationLine) -> None:
-        declares = [self._tables.name(number) for number in self._names_of(record)]
+        declares = [self._tables.name(number) for number in names_of(record)]
         there = [name for name in declares if name in self._library.rests]
         if self._part_of_library:
             if len(there) == len(declares):

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from leanhost.errors import UsageError, bounded
+from leanhost.lean.names import NameTuple
 from leanhost.services.exports.format import BINDERS
+from leanhost.services.exports.read.order import EARLY, IsThere, Order
 from leanhost.services.exports.read.records import (
     DeclarationLine,
     ExprLine,
@@ -20,6 +22,8 @@ from leanhost.services.exports.read.records import (
     NameLine,
     Record,
     Tables,
+    exprs_of,
+    names_of,
 )
 from leanhost.services.exports.read.shapes import DECLARATIONS, Shape
 from leanhost.services.exports.read.strict import (
@@ -50,7 +54,7 @@ _APP_LINE = re.compile(rb'\{"app":\{"arg":%b,"fn":%b\},"ie":%b\}\r?\n' % (_INDEX
 """Most lines are applications, in the one way exporters write them; reading those as JSON takes three times as long."""
 
 _NATIVE = {("Lean", "reduceBool"), ("Lean", "reduceNat")}
-_NATIVE_LAST = {name[-1] for name in _NATIVE}
+_NATIVE_LAST = {name[-1:] for name in _NATIVE}
 
 
 MAX_EXPORT_BYTES = 4 << 30
@@ -82,14 +86,22 @@ class ReplayLimits:
             validate.natural(name, getattr(self, name), least=1, most=1 << 62)
 
 
+def _anything(name: NameTuple) -> bool:
+    return True
+
+
 class LineReader:
     """Reads one file; :attr:`refusal` says where and why it ended early."""
 
-    def __init__(self, file: BinaryIO, limits: ReplayLimits, *, hashed: bool = False) -> None:
+    def __init__(
+        self, file: BinaryIO, limits: ReplayLimits, *, is_there: IsThere = _anything, hashed: bool = False
+    ) -> None:
+        """Begin with *file*; *is_there* tells whether what it mentions and does not declare is there."""
         self._file = file
         self._digest = hashlib.sha256() if hashed else None
         self._limits = limits
         self.tables = Tables()
+        self._order = Order(is_there, self.tables.flags)
         self._names = Numbers("name", len(self.tables.names))
         self._levels = Numbers("level", len(self.tables.level_depth))
         self._exprs = Numbers("expression", len(self.tables.depth))
@@ -193,7 +205,9 @@ class LineReader:
             [(word, body)] = found.items()
             shape = DECLARATIONS.get(word)
             if shape is not None:
-                return DeclarationLine(self.line, word, self._declaration(body, shape))
+                record = DeclarationLine(self.line, word, self._declaration(body, shape))
+                self._order.declare(list(map(self.tables.name, names_of(record))), exprs_of(record.body))
+                return record
         raise Malformed(f"no line of the format has the keys {', '.join(sorted(found)) or '(none)'}")
 
     # --- names and levels ---
@@ -255,8 +269,11 @@ class LineReader:
         if not isinstance(levels, list):
             raise Malformed("`us` is not an array of levels")
         us = tuple(map(self._level_number, levels))
-        native = self.tables.names[number][1] in _NATIVE_LAST and self.tables.name(number) in _NATIVE
-        return self._expr(found, ExprLine("const", (), (number, us)), flags=HAS_NATIVE if native else 0)
+        mentioned = self.tables.name(number)
+        flags = self._order.mentioned(len(self.tables.depth), mentioned)
+        if mentioned[-1:] in _NATIVE_LAST and mentioned in _NATIVE:
+            flags |= HAS_NATIVE
+        return self._expr(found, ExprLine("const", (), (number, us)), flags=flags)
 
     def _app(self, found: dict[str, Any]) -> Record:
         function, argument = exactly(found["app"], "fn", "arg")
@@ -274,7 +291,10 @@ class LineReader:
             self._deep(deep)
         depth.append(deep)
         loose.append(loose[argument] if loose[argument] > loose[function] else loose[function])
-        flags.append(flags[argument] | flags[function])
+        both = flags[argument] | flags[function]
+        flags.append(both)
+        if both & EARLY:
+            self._order.consists_of(count, (function, argument))
         return ExprLine("app", (function, argument))
 
     def _binder(self, found: dict[str, Any]) -> Record:
@@ -293,7 +313,9 @@ class LineReader:
     def _proj(self, found: dict[str, Any]) -> Record:
         name, index, struct = exactly(found["proj"], "typeName", "idx", "struct")
         rest = (self._name_number(name), natural(index, _MAX_SMALL))
-        return self._expr(found, ExprLine("proj", (self._expr_number(struct),), rest))
+        parts = (self._expr_number(struct),)
+        flags = self._order.mentioned(len(self.tables.depth), self.tables.name(rest[0]), parts)
+        return self._expr(found, ExprLine("proj", parts, rest), flags=flags)
 
     def _nat(self, found: dict[str, Any]) -> Record:
         digits = found["natVal"]
@@ -328,6 +350,8 @@ class LineReader:
         tables.depth.append(self._deep(depth))
         tables.loose.append(loose)
         tables.flags.append(flags)
+        if flags & EARLY and record.exprs:
+            self._order.consists_of(len(tables.flags) - 1, record.exprs)
         return record
 
     def _deep(self, *inner: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -38,6 +39,27 @@ class DeclarationLine:
     line: int
     word: str
     body: dict[str, Any]
+
+
+def names_of(record: DeclarationLine) -> list[int]:
+    """The numbers of the names that a declaration declares, those of a family's constructors and recursors too."""
+    if record.word != "inductive":
+        return [record.body["name"]]
+    return [part["name"] for key in ("types", "ctors", "recs") for part in record.body[key]]
+
+
+def parts_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A declaration and everything in it that has a type or a value of its own."""
+    yield body
+    for key in ("types", "ctors", "recs", "rules"):
+        for part in body.get(key, ()):
+            if isinstance(part, dict):
+                yield from parts_of(part)
+
+
+def exprs_of(body: dict[str, Any]) -> list[int]:
+    """The numbers of all expressions in a declaration."""
+    return [part[key] for part in parts_of(body) for key in ("type", "value", "rhs") if key in part]
 
 
 Record: TypeAlias = NameLine | LevelLine | ExprLine | DeclarationLine

@@ -25,16 +25,17 @@ from leanhost.lean.names import NameTuple, show
 from leanhost.lean.tables.declarations import QUOT_KINDS
 from leanhost.services.exports.read.builder import Builder
 from leanhost.services.exports.read.checking import WINDOW, Ended, ExportChecker
-from leanhost.services.exports.read.inductives import family_declaration, family_names, mismatch
+from leanhost.services.exports.read.inductives import family_declaration, mismatch
 from leanhost.services.exports.read.library import Library
 from leanhost.services.exports.read.lines import HAS_NAT, HAS_NATIVE, HAS_STRING, LineReader, ReplayLimits
+from leanhost.services.exports.read.order import IsThere
 from leanhost.services.exports.read.outcome import (
     Refused,
     Replayed,
     ReplayOutcome,
     ReplayRejected,
 )
-from leanhost.services.exports.read.records import DeclarationLine
+from leanhost.services.exports.read.records import DeclarationLine, names_of
 from leanhost.services.exports.read.strict import Malformed
 from leanhost.services.kernel.builtin_functions import COMPUTED, NAT_FAMILY, QUOT_NAMES, BuiltinFunctions
 from leanhost.services.values.cancellation import Cancellation
@@ -113,8 +114,9 @@ class _Replay(ExportChecker):
         guard: Guard,
         trusted: Collection[NameTuple],
         sha256: str | None,
+        is_there: IsThere = lambda _: False,
     ) -> None:
-        reader = LineReader(file, limits, hashed=sha256 is not None)
+        reader = LineReader(file, limits, is_there=is_there, hashed=sha256 is not None)
         super().__init__(lean, reader, lean.empty_environment(), options, guard)
         self._sha256 = sha256
         self._builder = Builder(lean, self._constant_name)
@@ -148,7 +150,7 @@ class _Replay(ExportChecker):
                 line = reader.line
                 if isinstance(record, DeclarationLine):
                     self._waiting.append(record)
-                    computed = [n for n in self._names_of(record) if self._is_computed(n)]
+                    computed = [n for n in names_of(record) if self._is_computed(n)]
                     if any(self._wants_library(self._tables.name(number)) for number in computed):
                         self._asked = True
                         return None
@@ -203,11 +205,6 @@ class _Replay(ExportChecker):
 
     # --- names ---
 
-    def _names_of(self, record: DeclarationLine) -> list[int]:
-        if record.word == "inductive":
-            return family_names(record.body)
-        return [record.body["name"]]
-
     def _is_computed(self, number: int) -> bool:
         prefix, part = self._tables.names[number]
         return prefix != 0 and self._tables.names[prefix] == (0, "Nat") and ("Nat", part) in COMPUTED
@@ -226,7 +223,7 @@ class _Replay(ExportChecker):
 
     def _declare(self, record: DeclarationLine) -> None:
         word, body = record.word, record.body
-        declares = [self._tables.name(number) for number in self._names_of(record)]
+        declares = [self._tables.name(number) for number in names_of(record)]
         for name in declares:
             if name in self._declared:
                 raise Malformed(f"{show(name)} is declared twice")
