@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from leanhost.engine.expressions import Arg, Call, Const, Field
+from leanhost.engine.expressions import Arg, ArrayOf, Call, Const, Field
 from leanhost.lean.tables.structures import Structure
 
 
@@ -66,8 +66,8 @@ class EnvironmentTable:
         return Call("l_Lean_ConstantInfo_isPartial___boxed", (info,))
 
     def compiled(self, env: Arg, name: Arg) -> Arg:
-        """``Lean.IR.findEnvDecl``: the code a definition was compiled to, an ``Option Decl``."""
-        return Call("l_Lean_IR_findEnvDecl", (env, name))
+        """``Lean.IR.findEnvDecl'`` with no declarations of its own: the code of a definition, an ``Option Decl``."""
+        return Call("l_Lean_IR_findEnvDecl_x27___boxed", (env, name, ArrayOf(())))
 
     def is_extern(self, env: Arg, name: Arg) -> Arg:
         """``Lean.isExtern``: a boxed ``Bool``."""

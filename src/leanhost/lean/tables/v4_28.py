@@ -39,7 +39,3 @@ class V4_28(MonadTable):  # noqa: N801 - the version's own spelling
         """
         options = self.options_empty()
         return self.import_modules(ArrayOf(()), options, trust=0, leak=False, load_exts=True, level=2)
-
-    def compiled(self, env: Arg, name: Arg) -> Arg:
-        """``Lean.IR.findEnvDecl``, which can be asked for what only a language server has."""
-        return Call("l_Lean_IR_findEnvDecl___boxed", (env, name, 0))

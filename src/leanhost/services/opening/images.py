@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = "environment"
 _OPTIONS = "options"
+_IDENTITY = "identity"
 
 
 def find(toolchain: Toolchain, table: str, key: ImportKey) -> Image | None:
@@ -53,7 +54,7 @@ def keep(lean: Lean, toolchain: Toolchain, imported: Imported) -> bool:
     """Keep *lean*, which has rehearsed over *imported* and has run nobody's code; return whether that was possible."""
     what = _what(lean.table.version, imported.key)
     roots = {_ENVIRONMENT: imported.env}
-    notes = {_OPTIONS: lean.option_types}
+    notes = {_OPTIONS: lean.option_types, _IDENTITY: imported.identity}
     return keep_image(lean.engine, toolchain, str(imported.key), what, roots, notes)
 
 
@@ -63,7 +64,7 @@ def taken_over(lean: Lean, key: ImportKey) -> Imported | None:
     if env is None:
         return None
     lean.option_types.update(lean.engine.notes[_OPTIONS])
-    return Imported(lean, key, env)
+    return Imported(lean, key, env, lean.engine.notes[_IDENTITY])
 
 
 def is_core(key: ImportKey, search_path: Sequence[Path], core: Path | None) -> bool:
@@ -75,4 +76,4 @@ def is_core(key: ImportKey, search_path: Sequence[Path], core: Path | None) -> b
 
 
 def _what(table: str, key: ImportKey) -> str:
-    return f"{selftest_cache.sources()}\0{table}\0{key!r}"
+    return f"{_IDENTITY}\0{selftest_cache.sources()}\0{table}\0{key!r}"

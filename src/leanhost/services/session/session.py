@@ -23,6 +23,7 @@ from leanhost.services.proofs.prover import Prover
 from leanhost.services.session.elaborator import Elaboration, Elaborator
 from leanhost.services.session.evidence import EvidenceQuestions
 from leanhost.services.session.judging import Judge
+from leanhost.services.session.runners import Runners
 from leanhost.services.session.state import SessionState
 from leanhost.services.terms.builder import ExprBuilder
 from leanhost.services.terms.elaborate import elaborate_terms, limited, term_context
@@ -78,7 +79,8 @@ class Session(Closing):
         self._state = state
         self._lifecycle = Lifecycle(host, state.lean, state.free, state.abandon, access or Access())
         self._elaborator = Elaborator(state, self._lifecycle)
-        self._judge = Judge(state, host, lambda: self._runner)
+        self._runners = Runners(state, self._lifecycle)
+        self._judge = Judge(state, host, self._runners.get)
 
     @classmethod
     def _over(cls, host: SessionOwner, lean: Lean, imported: Imported, options: ElabOptions) -> Session:
@@ -161,17 +163,13 @@ class Session(Closing):
         state = self._state
         return DeclarationService(state.lean, state.env, state.imported, self._runner)
 
-    @cached_property
+    @property
     def _runner(self) -> MetaRunner:
-        self._lifecycle.check_open()
-        state = self._state
-        runner = MetaRunner(self._lifecycle, state.lean, state.env, state.options)
-        self._lifecycle.owned.callback(runner.close)
-        return runner
+        return self._runners.get()
 
     @cached_property
     def _evidence(self) -> EvidenceQuestions:
-        return EvidenceQuestions(self._state, self._lifecycle, lambda: self._runner)
+        return EvidenceQuestions(self._state, self._lifecycle, self._runners.get)
 
     # --- sources ---
 
