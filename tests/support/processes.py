@@ -95,6 +95,7 @@ from pathlib import Path
 from leanhost.workers import WorkerPool
 from leanhost.system.process_limits import family
 from tests.support.pools import ENDLESS, GOOD
+from tests.support.processes import busy_worker
 
 {before}
 pool = WorkerPool(toolchain="native-runtime", search_path=[Path({core!r})], spares=0)

@@ -211,10 +211,12 @@ def test_a_worker_writes_to_its_own_directory_and_to_no_other_workers(tmp_path: 
     script = f"""
 import os, sys
 from pathlib import Path
+from leanhost.system.process_limits import Limits
+from leanhost.workers.protocol.messages import ProgramConfig
 from leanhost.workers.worker_process.confine import confine
 place = Path({str(tmp_path)!r})
 (place / "other").mkdir()
-said = confine({{"scratch": str(place), "sandbox": "auto"}}, programs=False)
+said = confine(ProgramConfig((), 1.0, Limits(1 << 30), "auto", str(place)), programs=False)
 Path("mine").write_text("x")
 try:
     (place / "other" / "forged").write_text("x")

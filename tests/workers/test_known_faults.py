@@ -108,5 +108,5 @@ def test_kernels_that_agree_cover_each_other() -> None:
 
 
 def test_there_are_two_policies(native_toolchain: Toolchain) -> None:
-    with pytest.raises(UsageError, match='"tell" or "refuse"'):
+    with pytest.raises(UsageError, match="one of tell, refuse"):
         WorkerPool(toolchain=native_toolchain, known_faults="ignore")  # type: ignore[arg-type]
