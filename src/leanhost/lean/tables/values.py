@@ -12,10 +12,6 @@ class ValueTable:
         """The constructor tag of a value, as a boxed scalar."""
         return Tag(value)
 
-    def is_some(self, option: Arg) -> Arg:
-        """``Option.isSome``: a boxed ``Bool``."""
-        return Tag(option)
-
     def option_value(self, option: Arg) -> Arg:
         """What is in an ``Option.some``."""
         return Field(option, 0)

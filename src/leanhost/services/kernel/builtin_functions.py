@@ -22,8 +22,6 @@ from leanhost.lean.core import Lean
 from leanhost.lean.names import NameTuple
 from leanhost.lean.tables.common import NIL
 
-NAT: Final[NameTuple] = ("Nat",)
-
 STRING_LITERAL_NEEDS: Final[tuple[NameTuple, ...]] = (("Char", "ofNat"), ("String", "ofList"))
 """What the kernel expands a string literal with."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from leanhost.services.values.cancellation import Cancellation
 from leanhost.services.values.results import CheckResult
@@ -42,3 +43,12 @@ def known(result: Result) -> Submitted[Result]:
     future: Future[Result] = Future()
     future.set_result(result)
     return Submitted(future, lambda: None)
+
+
+def attempt(future: Future[Any], step: Callable[[], None]) -> None:
+    """Make the next *step* of an item; what it raises is for whoever waits for *future*, as nothing else reports it."""
+    try:
+        step()
+    except BaseException as error:
+        with suppress(InvalidStateError):
+            future.set_exception(error)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from leanhost.services.values.results import CheckResult, Diagnostic, Position, Severity, Status
+from leanhost.workers.batch.submitted import attempt
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, profile_of
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.kernels.agreement import Outcome
@@ -29,7 +30,6 @@ class CheckedTwice:
         self._dispatcher = dispatcher
         self._kernels = kernels
         self._request = request
-        self._bounded = bounded
         self.future: Future[CheckResult] = Future()
         chosen = kernels.chosen(None)
         self._missing = chosen.missing
@@ -45,11 +45,7 @@ class CheckedTwice:
         self._agreement.cancel()
 
     def _step(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except BaseException as error:  # the caller's: nothing else would report it
-            with suppress(InvalidStateError):
-                self.future.set_exception(error)
+        attempt(self.future, step)
 
     @property
     def _head(self) -> ImportProfile:

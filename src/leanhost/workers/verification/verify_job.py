@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from leanhost.errors import UsageError
 from leanhost.services.values.results import CheckResult, Status
+from leanhost.workers.batch.submitted import attempt
 from leanhost.workers.jobs.import_profiles import ImportProfile, headerless, profile_of
 from leanhost.workers.jobs.job import Job
 from leanhost.workers.kernels.agreement import Agreement, Outcome
@@ -88,11 +89,7 @@ class VerifyJob:
                 self._agreement.cancel()
 
     def _step(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except BaseException as error:  # the caller's: nothing else would report it
-            with suppress(InvalidStateError):
-                self.future.set_exception(error)
+        attempt(self.future, step)
 
     def _exported(self) -> None:
         elaborated, reply = self._job.future.result(), self._job.reply
